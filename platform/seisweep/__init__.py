@@ -1,0 +1,1 @@
+"""seisweep: Ray-distributed hyperparameter sweeps for small seismic models."""

@@ -1,0 +1,42 @@
+"""Names of everything a trainable reports, in one place. A prefix becomes a chart group in MLflow.
+
+Picking metrics are per phase: `dev/p_f1`, `dev/s_residual_mae_s`; `dev/f1` is the mean of P and S.
+"""
+
+EPOCH = "epoch"
+"""Epochs done, from 1. The final report repeats the last epoch and adds FINAL."""
+FINAL = "final"
+"""1 in the last report of a finished run, which carries the best weights' metrics; 0 in the others."""
+EPOCH_TIME_S = "time/epoch_s"
+
+TRAIN_LOSS = "train/loss"
+TASK_LOSS = "train/task_loss"
+DISTILL_LOSS = "train/distill_loss"
+LEARNING_RATE = "train/learning_rate"
+DEV_LOSS = "dev/loss"
+DEV_F1 = "dev/f1"
+INT8_F1 = "int8/f1"
+FP32_F1 = "fp32/f1"
+
+PARAMETERS = "model/parameters"
+MACS = "model/macs"
+"""Multiply-accumulates of one window."""
+FP32_BYTES = "fp32/bytes"
+INT8_BYTES = "int8/bytes"
+FP32_LATENCY_MS = "fp32/latency_ms"
+INT8_LATENCY_MS = "int8/latency_ms"
+INT8_LATENCY_RATIO = "int8/latency_ratio"
+"""INT8 latency over FP32 latency, measured in alternation on one thread."""
+INT8_SIZE_RATIO = "int8/size_ratio"
+"""FP32 bytes over INT8 bytes: how many times smaller the INT8 file is."""
+INT8_CONV_SHARE = "int8/conv_share"
+"""Share of convolutions that run in INT8, 0 to 1."""
+INT8_F1_LOSS = "int8/f1_loss"
+"""FP32 dev F1 minus INT8 dev F1, both by onnxruntime at the dev thresholds."""
+INT8_ACCEPTED = "int8/accepted"
+"""1 where the gate accepts the INT8 file, 0 where it refuses it."""
+
+
+def picking(split: str, phase: str | None, name: str) -> str:
+    """Name of a picking metric: `picking("dev", "P", "f1")` is `dev/p_f1`; phase None is `dev/f1`."""
+    return f"{split}/{phase.lower()}_{name}" if phase else f"{split}/{name}"

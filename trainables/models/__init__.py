@@ -1,0 +1,1 @@
+"""Networks: the XiaoNet student and the PhaseNet teacher."""
