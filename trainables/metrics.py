@@ -7,6 +7,8 @@ EPOCH = "epoch"
 """Epochs done, from 1. The final report repeats the last epoch and adds FINAL."""
 FINAL = "final"
 """1 in the last report of a finished run, which carries the best weights' metrics; 0 in the others."""
+BEST_EPOCH = "best_epoch"
+"""In the final report: the epoch whose weights were restored."""
 EPOCH_TIME_S = "time/epoch_s"
 
 TRAIN_LOSS = "train/loss"

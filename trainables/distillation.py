@@ -1,0 +1,117 @@
+"""Distillation: a XiaoNet learns from a PhaseNet teacher and from labels.
+
+    total = alpha * distill + (1 - alpha) * task
+
+`train(DistillationConfig(...), LocalRun(folder))` runs it in this process, without any engine.
+"""
+
+# B batch, C class (P, S, noise), X component (E, N, Z), T time sample
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from trainables import metrics
+from trainables.config import Config
+from trainables.data.batches import Batch
+from trainables.data.catalog import check_dataset
+from trainables.data.config import WINDOW_SAMPLES
+from trainables.export.cost import architecture_cost
+from trainables.models.teacher import Teacher, TeacherConfig, load_teacher
+from trainables.models.weights import weights_digest
+from trainables.models.xiaonet import StudentConfig, build_student
+from trainables.run import Run
+from trainables.training.config import PickerTrainingConfig
+from trainables.training.hints import hints
+from trainables.training.losses import soft_cross_entropy, softened_divergence
+from trainables.training.picker import Losses, PickerData, finish, fit, start, student_logits
+from trainables.training.state import TrainingState
+
+
+class DistillationLossConfig(Config):
+    """Response distillation (Hinton et al. 2015, arXiv:1503.02531)."""
+
+    alpha: float = Field(0.5, ge=0, le=1)
+    """Share of the teacher's loss; the labels get 1 - alpha."""
+
+    temperature: float = Field(3.0, gt=0, le=100)
+    """Softens both distributions; 1 leaves them as they are."""
+
+
+class DistillationConfig(PickerTrainingConfig):
+    """A student, its teacher, the data and how the one learns from the other."""
+
+    student: StudentConfig = StudentConfig()
+    """Size and shape of the student."""
+
+    teacher: TeacherConfig = TeacherConfig()
+    """Who teaches."""
+
+    loss: DistillationLossConfig = DistillationLossConfig()
+    """Teacher against labels."""
+
+
+def preflight(config: DistillationConfig) -> dict[str, str]:
+    """Check data and teacher before any work starts; returns facts for the record. Raises ValueError."""
+    teacher = load_teacher(config.teacher)
+    return check_dataset(config.data) | {
+        "teacher": config.teacher.weights,
+        "teacher_digest": weights_digest(teacher.phasenet),
+    }
+
+
+def train(config: DistillationConfig, run: Run) -> None:
+    """Distil until early stopping, then export the best weights with their FP32 and INT8 scores."""
+    cost = architecture_cost(config.student, config.data.cache_folder)
+    data = PickerData.open(config, run.device)
+    teacher = load_teacher(config.teacher).to(run.device)
+    state = start(lambda: build_student(config.student), config, run)
+    check_roles(state, teacher, run.device)
+
+    def losses(student_BCT: Tensor, batch: Batch) -> Losses:
+        return distillation_losses(student_BCT, batch, teacher, config.loss)
+
+    def advise(history: list[dict[str, float]]) -> list[str]:
+        return hints(history, config.loss.alpha)
+
+    fit(state, student_logits, losses, data, config, run, cost, advise)
+    finish(state, data, config, run, docstring=_describe(config))
+
+
+def distillation_losses(
+    student_BCT: Tensor, batch: Batch, teacher: Teacher, config: DistillationLossConfig
+) -> Losses:
+    """Total, task and distillation loss of the student's logits. Without a teacher's share none is asked."""
+    task = soft_cross_entropy(student_BCT, batch.labels_BCT)
+    if config.alpha == 0:
+        return {metrics.TRAIN_LOSS: task, metrics.TASK_LOSS: task}
+    teacher_BCT = teacher(batch.raw_BXT)  # the teacher normalises as it was trained
+    distill = softened_divergence(student_BCT, teacher_BCT, config.temperature)
+    total = config.alpha * distill + (1 - config.alpha) * task
+    return {metrics.TRAIN_LOSS: total, metrics.TASK_LOSS: task, metrics.DISTILL_LOSS: distill}
+
+
+def check_roles(state: TrainingState, teacher: Teacher, device: torch.device) -> None:
+    """The teacher is frozen, in eval mode and not in the optimizer; both answer in the same shape."""
+    trained = {id(parameter) for group in state.optimizer.param_groups for parameter in group["params"]}
+    assert not any(parameter.requires_grad for parameter in teacher.parameters()), "the teacher is not frozen"
+    assert not any(id(parameter) in trained for parameter in teacher.parameters()), "the teacher would be trained"
+    assert not any(module.training for module in teacher.modules()), "the teacher is in training mode"
+    assert trained, "the student has nothing to train"
+    probe_BXT = torch.zeros(2, 3, WINDOW_SAMPLES, device=device)
+    student = state.model.eval()
+    with torch.no_grad():
+        shapes = {tuple(student(probe_BXT).shape), tuple(teacher(probe_BXT).shape)}
+    assert shapes == {(2, 3, WINDOW_SAMPLES)}, f"student and teacher answer in shapes {shapes}"
+
+
+def _describe(config: DistillationConfig) -> str:
+    return (
+        f"XiaoNet (base {config.student.base_channels}, pooling {config.student.pooling}) distilled from PhaseNet "
+        f"{config.teacher.weights} on {config.data.dataset}: alpha {config.loss.alpha:g}, "
+        f"temperature {config.loss.temperature:g}, seed {config.seed}"
+    )
+
+

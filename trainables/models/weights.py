@@ -1,0 +1,96 @@
+"""Loading SeisBench models from a file pair or by name, with errors that say what would be right."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from seisbench.models import WaveformModel
+
+Model = TypeVar("Model", bound=WaveformModel)
+
+_PAIR = re.compile(r"(?P<stem>.+?)(\.(pt|json)(\.v(?P<version>\w+))?)?$")
+
+
+def load_weights(model_class: type[Model], weights: str, field: str = "weights") -> Model:
+    """A SeisBench model by weight name (`stead`) or by file, in eval mode.
+
+    A file is named by either half of its pair (`picker.pt.v1`, `picker.json.v1`) or by their common stem
+    (`picker`). Raises ValueError, which names `field`, where nothing can be loaded.
+    """
+    pair = find_pair(weights)
+    if pair is not None:
+        return _load_pair(model_class, *pair, field)
+    if "/" in weights or Path(weights).suffix:
+        raise ValueError(
+            f"{field}={weights}: no such weights; looked for {weights}.json.v1 and {weights}.pt.v1 "
+            "(a SeisBench model is a pair of files, NAME.json.v1 and NAME.pt.v1)"
+        )
+    return _from_name(model_class, weights, field)
+
+
+def find_pair(weights: str) -> tuple[Path, str | None] | None:
+    """Stem and version of the file pair that `weights` names, None where there is none."""
+    match = _PAIR.match(weights)
+    if match is None:
+        return None
+    stem = Path(match["stem"]).expanduser()
+    versions = [match["version"]] if match["version"] else [_latest_version(stem), None]
+    for version in versions:
+        suffix = f".v{version}" if version else ""
+        if all(stem.with_name(f"{stem.name}{half}{suffix}").is_file() for half in (".json", ".pt")):
+            return stem.absolute(), version
+    return None
+
+
+def _latest_version(stem: Path) -> str | None:
+    found = [file.name.rsplit(".v", 1)[1] for file in stem.parent.glob(f"{stem.name}.json.v*")]
+    return max(found, key=lambda v: (len(v), v), default=None)
+
+
+def _load_pair(model_class: type[Model], stem: Path, version: str | None, field: str) -> Model:
+    suffix = f".v{version}" if version else ""
+    file = stem.with_name(f"{stem.name}.pt{suffix}")
+    try:
+        json.loads(stem.with_name(f"{stem.name}.json{suffix}").read_text())
+        # Weights are data from strangers: nothing but tensors is read.
+        return model_class.load(stem, version_str=version, weights_only=True, map_location="cpu").eval()
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{field}={file}: not the weights of a {model_class.__name__} ({reason})") from error
+
+
+def _from_name(model_class: type[Model], name: str, field: str) -> Model:
+    logger = logging.getLogger("seisbench")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # the error below says what its warnings say, and what to do
+    try:
+        return model_class.from_pretrained(name).eval()
+    except ValueError as error:
+        known = ", ".join(model_class.list_pretrained(remote=False)) or "none yet"
+        raise ValueError(
+            f"{field}={name}: SeisBench has no {model_class.__name__} weights of that name (on this machine: {known})"
+        ) from error
+    except Exception as error:
+        folder = model_class._model_path()
+        raise ValueError(
+            f"{field}={name}: cannot be downloaded ({type(error).__name__}); put {name}.json.v1 and {name}.pt.v1 "
+            f"into {folder}, or name a file with {field}=PATH"
+        ) from error
+    finally:
+        logger.setLevel(level)
+
+
+def weights_digest(model: torch.nn.Module) -> str:
+    """Twelve hexadecimal digits that tell two sets of weights apart."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]

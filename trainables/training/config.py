@@ -1,0 +1,66 @@
+"""Settings of a picker's training."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from trainables.config import Config
+from trainables.data.config import DataConfig
+from trainables.evaluation.picks import PickConfig
+from trainables.export.gate import ExportConfig
+
+
+class TrainingConfig(Config):
+    """Adam with plateau decay, early stopping and best weights restored."""
+
+    epochs: int = Field(50, ge=1)
+    """Upper bound of epochs; early stopping usually ends before."""
+
+    steps_per_epoch: int | None = Field(None, ge=1)
+    """Optimizer steps of an epoch; default one pass over the traces, at least 30."""
+
+    batch_size: int = Field(64, ge=1)
+    """Windows of a step, over all workers together (32 to 128)."""
+
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    """Adam's rate (1e-4 to 1e-3)."""
+
+    gradient_clip: float = Field(1.0, gt=0)
+    """Upper bound of the gradient's norm."""
+
+    monitor: Literal["dev/f1", "dev/loss"] = "dev/f1"
+    """What decides on best weights, rate decay and early stopping. dev/loss is biased against distillation:
+    a student's loss may rise while its F1 still grows."""
+
+    patience: int = Field(7, ge=1)
+    """Epochs without improvement before training ends (5 to 10)."""
+
+    lr_factor: float = Field(0.5, gt=0, lt=1)
+    """Factor on the rate at a plateau."""
+
+    lr_patience: int = Field(3, ge=0)
+    """Epochs without improvement before the rate falls."""
+
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Arithmetic of the training step; auto takes bfloat16 where the processor or GPU has it. Evaluation is fp32."""
+
+
+class PickerTrainingConfig(Config):
+    """What the training of any picker needs; the trainables add their own fields."""
+
+    seed: int = Field(0, ge=0)
+    """Seed of weights, windows and dropout."""
+
+    data: DataConfig
+    """The data set and its windows."""
+
+    training: TrainingConfig = TrainingConfig()
+    """Optimizer, schedule and stopping."""
+
+    picks: PickConfig = PickConfig()
+    """How picks are found and matched in evaluation."""
+
+    export: ExportConfig = ExportConfig()
+    """ONNX, INT8 and the gate."""
