@@ -1,0 +1,216 @@
+"""Picks against arrivals: peaks of the probabilities, matched, counted at every threshold at once.
+
+Lowering the threshold only adds picks at the end of an order by probability: `find_peaks` keeps the higher of two
+close peaks, and the higher pick chooses its arrival first. So peaks are found and matched once, at the lowest
+threshold, and what a higher threshold would give is the part of them that reaches it.
+"""
+
+# B batch, C class (P, S, noise), T time sample, H height threshold, N picks of a window
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from pydantic import Field
+from scipy.signal import find_peaks
+from torch import Tensor
+
+from trainables import metrics
+from trainables.config import Config
+from trainables.data.config import PHASES, SAMPLING_RATE_HZ
+
+THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
+"""Heights that are tried on dev: 0.05, 0.10 ... 0.95."""
+
+Arrivals = Mapping[str, np.ndarray]
+"""True arrivals of one window by phase, as sample positions inside it."""
+
+FIELDS = ("tp", "fp", "fn", "residual_s", "abs_residual_s", "squared_residual_s2", "duration_s")
+
+
+class PickConfig(Config):
+    """How picks are found and matched."""
+
+    distance_samples: int = Field(100, ge=1)
+    """Least distance of two picks of a phase, in samples at 100 Hz."""
+
+    tolerance_s: float = Field(0.5, gt=0, le=10)
+    """A pick this close to an unmatched arrival, in seconds, is a true one."""
+
+
+@dataclass(frozen=True)
+class WindowPicks:
+    """Picks of one phase in one window above the lowest threshold, the most probable first."""
+
+    samples_N: np.ndarray
+    probabilities_N: np.ndarray
+    residuals_s_N: np.ndarray
+    """Pick minus arrival in seconds; NaN where no arrival is left within the tolerance."""
+
+
+@dataclass(frozen=True)
+class PickCounts:
+    """Sums over windows that all scores follow from; counts of several workers add up."""
+
+    tensor: Tensor
+    """float64, (phase P S, threshold, field), fields as in `FIELDS`; the duration is in each row."""
+
+    @classmethod
+    def zeros(cls) -> PickCounts:
+        return cls(torch.zeros(len(PHASES), len(THRESHOLDS), len(FIELDS), dtype=torch.float64))
+
+    def __add__(self, other: PickCounts) -> PickCounts:
+        return PickCounts(self.tensor + other.tensor)
+
+    def field(self, phase: str, name: str) -> np.ndarray:
+        """One field of a phase at every threshold."""
+        return self.tensor[PHASES.index(phase), :, FIELDS.index(name)].numpy()
+
+    def f1(self, phase: str) -> np.ndarray:
+        """F1 of a phase at every threshold; 0 where there is neither pick nor arrival."""
+        tp_H, fp_H, fn_H = (self.field(phase, name) for name in ("tp", "fp", "fn"))
+        return 2 * tp_H / np.maximum(2 * tp_H + fp_H + fn_H, 1)
+
+
+def match_picks(probability_T: np.ndarray, arrivals: np.ndarray, config: PickConfig) -> WindowPicks:
+    """Peaks of one phase's probability, each with the nearest arrival that no more probable pick has taken."""
+    if probability_T.max(initial=0.0) < THRESHOLDS[0]:
+        return WindowPicks(*(np.empty(0),) * 3)
+    peaks_N, found = find_peaks(probability_T, height=THRESHOLDS[0], distance=config.distance_samples)
+    order_N = np.argsort(-found["peak_heights"], kind="stable")
+    samples_N, heights_N = peaks_N[order_N], found["peak_heights"][order_N]
+
+    residuals_s_N = np.full(len(samples_N), np.nan)
+    unmatched = [float(arrival) for arrival in arrivals]
+    for pick, sample in enumerate(samples_N):
+        if not unmatched:
+            break
+        nearest = min(unmatched, key=lambda arrival: abs(sample - arrival))
+        residual_s = (sample - nearest) / SAMPLING_RATE_HZ
+        if abs(residual_s) <= config.tolerance_s:
+            residuals_s_N[pick] = residual_s
+            unmatched.remove(nearest)
+    return WindowPicks(samples_N, heights_N, residuals_s_N)
+
+
+def count_picks(
+    probabilities_BCT: Tensor | np.ndarray, arrivals: Sequence[Arrivals], config: PickConfig
+) -> PickCounts:
+    """Counts of a batch at every threshold. `arrivals` has one entry for each window."""
+    probabilities_BCT = _as_numpy(probabilities_BCT)
+    assert len(probabilities_BCT) == len(arrivals), "one entry of arrivals for each window"
+    counts = np.zeros((len(PHASES), len(THRESHOLDS), len(FIELDS)))
+    for row, phase in enumerate(PHASES):
+        picks = [
+            match_picks(window_CT[row], window_arrivals[phase], config)
+            for window_CT, window_arrivals in zip(probabilities_BCT, arrivals, strict=True)
+        ]
+        num_arrivals = sum(len(window_arrivals[phase]) for window_arrivals in arrivals)
+        counts[row] = _sums_by_threshold(picks, num_arrivals)
+    counts[..., FIELDS.index("duration_s")] = (
+        len(probabilities_BCT) * probabilities_BCT.shape[-1] / SAMPLING_RATE_HZ
+    )
+    return PickCounts(torch.from_numpy(counts))
+
+
+def residuals_s(
+    probabilities_BCT: Tensor | np.ndarray,
+    arrivals: Sequence[Arrivals],
+    thresholds: Mapping[str, float],
+    config: PickConfig,
+) -> dict[str, np.ndarray]:
+    """Residuals (pick minus arrival, seconds) of the true picks of each phase, for histograms."""
+    residuals: dict[str, np.ndarray] = {}
+    probabilities_BCT = _as_numpy(probabilities_BCT)
+    for row, phase in enumerate(PHASES):
+        of_phase = [np.empty(0)]
+        for window_CT, window_arrivals in zip(probabilities_BCT, arrivals, strict=True):
+            picks = match_picks(window_CT[row], window_arrivals[phase], config)
+            true_N = (picks.probabilities_N >= thresholds[phase]) & np.isfinite(picks.residuals_s_N)
+            of_phase.append(picks.residuals_s_N[true_N])
+        residuals[phase] = np.concatenate(of_phase)
+    return residuals
+
+
+def best_thresholds(counts: PickCounts) -> dict[str, float]:
+    """The threshold with the best F1 of each phase; of several equally good ones the middle one."""
+    best = {}
+    for phase in PHASES:
+        f1_H = counts.f1(phase)
+        equally_good = np.flatnonzero(f1_H >= f1_H.max() - 1e-12)
+        best[phase] = THRESHOLDS[equally_good[len(equally_good) // 2]]
+    return best
+
+
+def scores(
+    counts: PickCounts, thresholds: Mapping[str, float] | None = None, split: str = "dev"
+) -> dict[str, float]:
+    """Metrics by name: `dev/f1`, `dev/p_precision`, `dev/s_residual_mae_s` ..., `dev/false_picks_per_hour`.
+
+    Without `thresholds` each phase gets its best one. Residuals are left out where nothing was picked right:
+    they do not exist. Raises ValueError for a threshold that was not counted.
+    """
+    thresholds = thresholds or best_thresholds(counts)
+    result: dict[str, float] = {}
+    false_picks = 0.0
+    for phase in PHASES:
+        column = _column(thresholds[phase])
+        sums = {name: float(counts.field(phase, name)[column]) for name in FIELDS}
+        of_phase = _phase_scores(sums) | {"threshold": THRESHOLDS[column]}
+        result |= {metrics.picking(split, phase, name): value for name, value in of_phase.items()}
+        false_picks += sums["fp"]
+    result[metrics.picking(split, None, "f1")] = sum(
+        result[metrics.picking(split, phase, "f1")] for phase in PHASES
+    ) / len(PHASES)
+    hours = sums["duration_s"] / 3600
+    result[metrics.picking(split, None, "false_picks_per_hour")] = false_picks / hours if hours else 0.0
+    return result
+
+
+def _sums_by_threshold(picks: Sequence[WindowPicks], num_arrivals: int) -> np.ndarray:
+    """Fields (threshold, field) of one phase; the duration is left 0."""
+    heights_N = np.concatenate([window.probabilities_N for window in picks] or [np.empty(0)])
+    residuals_N = np.concatenate([window.residuals_s_N for window in picks] or [np.empty(0)])
+    true_N = np.isfinite(residuals_N)
+    residuals_N = np.where(true_N, residuals_N, 0.0)
+    reaches_HN = heights_N >= np.array(THRESHOLDS)[:, None]
+
+    sums = np.zeros((len(THRESHOLDS), len(FIELDS)))
+    sums[:, 0] = reaches_HN @ true_N.astype(float)
+    sums[:, 1] = reaches_HN @ (~true_N).astype(float)
+    sums[:, 2] = num_arrivals - sums[:, 0]
+    sums[:, 3] = reaches_HN @ residuals_N
+    sums[:, 4] = reaches_HN @ np.abs(residuals_N)
+    sums[:, 5] = reaches_HN @ residuals_N**2
+    return sums
+
+
+def _phase_scores(sums: Mapping[str, float]) -> dict[str, float]:
+    tp, fp, fn = sums["tp"], sums["fp"], sums["fn"]
+    result = {
+        "f1": 2 * tp / max(2 * tp + fp + fn, 1),
+        "precision": tp / max(tp + fp, 1),
+        "recall": tp / max(tp + fn, 1),
+    }
+    if tp:
+        mean_s = sums["residual_s"] / tp
+        result["residual_mean_s"] = mean_s
+        result["residual_mae_s"] = sums["abs_residual_s"] / tp
+        result["residual_std_s"] = max(sums["squared_residual_s2"] / tp - mean_s**2, 0.0) ** 0.5
+    return result
+
+
+def _column(threshold: float) -> int:
+    for column, counted in enumerate(THRESHOLDS):
+        if abs(counted - threshold) < 1e-6:
+            return column
+    raise ValueError(f"threshold {threshold:g}: counted are 0.05 to 0.95 in steps of 0.05")
+
+
+def _as_numpy(probabilities_BCT: Tensor | np.ndarray) -> np.ndarray:
+    if isinstance(probabilities_BCT, Tensor):
+        return probabilities_BCT.detach().float().cpu().numpy()
+    return probabilities_BCT
