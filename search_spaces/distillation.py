@@ -1,0 +1,62 @@
+"""What may vary when a student learns from a teacher, and the named sweeps over it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from search_spaces.sweep import Sweep
+from trainables import metrics
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def space(trial: optuna.Trial) -> None:
+    """Loss, student and optimizer. Names are the dotted keys of `DistillationConfig`."""
+    alpha = trial.suggest_float("loss.alpha", 0.0, 1.0)
+    if alpha > 0:  # without a teacher's share there is nothing to soften
+        trial.suggest_float("loss.temperature", 1.0, 5.0)
+    trial.suggest_categorical("student.base_channels", [4, 8, 12, 16, 24, 32])
+    trial.suggest_categorical("student.pooling", [2, 4])
+    trial.suggest_float("student.dropout", 0.0, 0.3)
+    trial.suggest_float("training.learning_rate", 1e-4, 3e-3, log=True)
+    trial.suggest_categorical("training.batch_size", [32, 64, 128])
+    trial.suggest_int("training.patience", 5, 10)
+
+
+def fewshot_space(trial: optuna.Trial) -> None:
+    """How much labelled data is needed: nested shares of the training events."""
+    trial.suggest_categorical("data.few_shot_fraction", [0.05, 0.1, 0.2, 0.5, 1.0])
+
+
+def distillation() -> Sweep:
+    return Sweep(
+        name="distillation",
+        trainable="distillation",
+        space="search_spaces.distillation:space",
+        objectives={metrics.DEV_F1: "max"},
+        samples=20,
+        description="PhaseNet into XiaoNet: the best dev F1 over loss, size and training",
+    )
+
+
+def pareto() -> Sweep:
+    """Accuracy against size and speed. Size and speed depend on the architecture and are in every report."""
+    return distillation().changed(
+        name="distillation-pareto",
+        objectives={metrics.DEV_F1: "max", metrics.INT8_BYTES: "min", metrics.INT8_LATENCY_MS: "min"},
+        samples=40,
+        description="dev F1 against bytes and latency of the INT8 file: the Pareto front",
+    )
+
+
+def fewshot() -> Sweep:
+    return distillation().changed(
+        name="distillation-fewshot",
+        space="search_spaces.distillation:fewshot_space",
+        samples=None,
+        sampler="grid",
+        scheduler="none",
+        seeds=[0, 1, 2],
+        description="dev F1 with 5, 10, 20, 50 and 100 % of the training events, three seeds each",
+    )

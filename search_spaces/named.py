@@ -1,0 +1,53 @@
+"""Named sweeps: what `seisweep run NAME` knows, and how a user's own sweep is found."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from search_spaces import distillation, picking
+from search_spaces.sweep import Sweep
+
+NAMED: dict[str, Callable[[], Sweep]] = {
+    "distillation": distillation.distillation,
+    "distillation-pareto": distillation.pareto,
+    "distillation-fewshot": distillation.fewshot,
+    "picking": picking.picking,
+}
+
+
+def named_sweep(name: str) -> Sweep:
+    """The sweep of this name, or what a user's `module:attribute` returns. Raises ValueError."""
+    if name in NAMED:
+        return NAMED[name]()
+    if ":" in name:
+        sweep = load_attribute(name, "sweep")()
+        if not isinstance(sweep, Sweep):
+            raise ValueError(f"{name} returns {type(sweep).__name__}, not a search_spaces.sweep.Sweep")
+        return sweep
+    near = difflib.get_close_matches(name, NAMED, n=1)
+    hint = (
+        f"did you mean {near[0]}?"
+        if near
+        else f"there are {', '.join(NAMED)}, and module:function for your own"
+    )
+    raise ValueError(f"no sweep named {name}: {hint}")
+
+
+def descriptions() -> dict[str, str]:
+    """One line for each named sweep."""
+    return {name: build().description for name, build in NAMED.items()}
+
+
+def load_attribute(path: str, what: str) -> Any:
+    """The object behind `module:attribute`; `what` names its role in the error. Raises ValueError."""
+    module_name, _, attribute = path.partition(":")
+    try:
+        found: Any = importlib.import_module(module_name)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{what} {path} cannot be loaded: {error}") from error
+    return found

@@ -1,0 +1,150 @@
+"""`Sweep`: everything that a sweep is, as plain data. A named sweep is a function that returns one."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from trainables.config import Config
+
+
+class Choice(Config):
+    """A list given for a key: `student.base_channels=4,8`."""
+
+    values: list[Any] = Field(min_length=1)
+    """What may be taken, in this order."""
+
+
+class Range(Config):
+    """A range given for a key, ends included: `loss.alpha=0.2..0.6`."""
+
+    low: int | float
+    """Smallest value."""
+
+    high: int | float
+    """Largest value."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Range:
+        if not self.low < self.high:
+            raise ValueError(
+                f"a range goes from a smaller to a larger number, this one from {self.low} to {self.high}"
+            )
+        return self
+
+
+Narrowing = Choice | Range
+"""What a user may put in the place of a dimension of a space."""
+
+Direction = Literal["max", "min"]
+
+
+class Sweep(Config):
+    """What is trained, what varies, what counts, how long. Survives a round trip through JSON.
+
+    A variant is a copy with a few fields changed: `sweep.changed(samples=8)`.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the kind of sweep; in MLflow the experiment that its launches share."""
+
+    trainable: str
+    """A trainable of this package (distillation, picking) or a user's own as `module:attribute`."""
+
+    base: dict[str, Any] = Field({})
+    """Settings of every trial, dotted keys over the trainable's defaults. A key that the space would
+    suggest is fixed by it."""
+
+    space: str | None = None
+    """The define-by-run function as `module:attribute`; None: nothing varies but `vary`."""
+
+    vary: dict[str, Narrowing] = Field({})
+    """Lists and ranges that replace the space's own; a key that it does not name becomes a dimension."""
+
+    objectives: dict[str, Direction] = Field({"dev/f1": "max"}, min_length=1)
+    """What counts, the most important first: early stopping looks at the first alone."""
+
+    samples: int | None = Field(20, ge=1)
+    """Number of trials. A grid ignores it: it has as many as points times seeds."""
+
+    time_budget_s: float | None = Field(None, gt=0)
+    """Seconds after which running trials are stopped, over all sessions of the sweep."""
+
+    sampler: Literal["tpe", "random", "nsgaii", "grid"] = "tpe"
+    """Who proposes; `grid` runs every combination once and wants lists, no ranges."""
+
+    scheduler: Literal["asha", "none"] = "asha"
+    """Who stops trials early."""
+
+    grace_epochs: int | None = Field(None, ge=1)
+    """Epochs that every trial gets before it may be stopped early; default an eighth of `epochs_key`."""
+
+    reduction_factor: float = Field(3.0, gt=1)
+    """Of so many trials that reach a rung, one goes on."""
+
+    epochs_key: str = "training.epochs"
+    """Where the trainable's config keeps the upper bound of epochs."""
+
+    seeds: list[int] = Field([0], min_length=1)
+    """Seeds of the trials (the config's `seed`). The first also seeds the sampler; several want a grid."""
+
+    defaults_first: bool = True
+    """The first trial has the trainable's documented defaults, as far as narrowing allows: the baseline."""
+
+    workers: int | None = Field(None, ge=1)
+    """Processes that train one trial together; default the profile's."""
+
+    cpus_per_worker: float | None = Field(None, gt=0)
+    """Processor cores of each worker; default the profile's."""
+
+    gpus_per_worker: float | None = Field(None, ge=0)
+    """Graphics cards of each worker, fractions allowed; default the profile's."""
+
+    description: str = ""
+    """One line for lists."""
+
+    @field_validator("vary", mode="before")
+    @classmethod
+    def _lists_are_choices(cls, vary: Any) -> Any:
+        if isinstance(vary, dict):
+            return {
+                key: {"values": value} if isinstance(value, list) else value for key, value in vary.items()
+            }
+        return vary
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Sweep:
+        both = sorted(self.base.keys() & self.vary.keys())
+        if both:
+            raise ValueError(f"{both[0]} is both fixed and varied")
+        if len(self.seeds) > 1 and self.sampler != "grid":
+            raise ValueError(f"{len(self.seeds)} seeds want sampler grid, this sweep has {self.sampler}")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"a seed is there twice: {self.seeds}")
+        if self.sampler != "grid" and self.samples is None and self.time_budget_s is None:
+            raise ValueError("neither samples nor time_budget_s: the sweep would never end")
+        return self
+
+    def changed(self, **fields: Any) -> Sweep:
+        """A copy with other values in these fields, checked like any sweep."""
+        return Sweep.model_validate(self.model_dump() | fields)
+
+    @property
+    def first_objective(self) -> tuple[str, Direction]:
+        """Metric and direction that early stopping and the ranking of trials follow."""
+        return next(iter(self.objectives.items()))
+
+
+def single_run(trainable: str, base: dict[str, Any]) -> Sweep:
+    """A sweep of one trial: training is the smallest sweep, so that there is one path for everything."""
+    name = trainable.rpartition(":")[2].replace(".", "-")
+    return Sweep(
+        name=name,
+        trainable=trainable,
+        base=base,
+        samples=1,
+        sampler="random",
+        scheduler="none",
+        description="one run",
+    )

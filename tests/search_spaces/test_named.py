@@ -1,0 +1,71 @@
+"""The named sweeps exist, hold what the documents prescribe, and name only keys that their trainable has."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import optuna
+import pytest
+
+from search_spaces.named import NAMED, descriptions, named_sweep
+from search_spaces.narrowing import enumerate_space, searched_keys
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_named_sweep_is_called_what_it_is(name):
+    sweep = named_sweep(name)
+    assert sweep.name == name
+    assert descriptions()[name] == sweep.description != ""
+    assert searched_keys(sweep)
+
+
+def test_distillation_space():
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    trial = study.ask()
+    from search_spaces.distillation import space
+
+    space(trial)
+    searched = trial.distributions
+    assert (searched["loss.alpha"].low, searched["loss.alpha"].high) == (0, 1)
+    assert (searched["loss.temperature"].low, searched["loss.temperature"].high) == (1, 5)
+    assert list(searched["student.base_channels"].choices) == [4, 8, 12, 16, 24, 32]
+    assert searched["training.learning_rate"].log
+
+
+def test_no_temperature_without_a_teachers_share():
+    from search_spaces.distillation import space
+
+    fixed = {"student.base_channels": 8, "student.pooling": 2, "student.dropout": 0.0}
+    fixed |= {"training.learning_rate": 1e-3, "training.batch_size": 64, "training.patience": 7}
+    trial = optuna.trial.FixedTrial({"loss.alpha": 0.0, **fixed})
+    space(trial)
+    assert "loss.temperature" not in trial.params
+
+
+def test_few_shot_is_a_grid_over_fractions_and_seeds():
+    sweep = named_sweep("distillation-fewshot")
+    assert [point["data.few_shot_fraction"] for point in enumerate_space(sweep)] == [0.05, 0.1, 0.2, 0.5, 1.0]
+    assert len(sweep.seeds) == 3
+
+
+def test_pareto_puts_accuracy_first():
+    assert named_sweep("distillation-pareto").objectives == {
+        "dev/f1": "max",
+        "int8/bytes": "min",
+        "int8/latency_ms": "min",
+    }
+    assert named_sweep("distillation-pareto").first_objective == ("dev/f1", "max")
+
+
+def test_an_unknown_name_gets_the_nearest():
+    with pytest.raises(ValueError, match=r"no sweep named distilation: did you mean distillation\?"):
+        named_sweep("distilation")
+
+
+def test_names_are_listed_without_heavy_imports():
+    code = (
+        "import sys; from search_spaces.named import descriptions; descriptions(); "
+        "assert not {'optuna', 'torch', 'ray', 'mlflow'} & set(sys.modules), 'heavy'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
