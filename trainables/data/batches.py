@@ -1,0 +1,214 @@
+"""Batched augmentation: windows, normalisation and soft labels of a whole batch at once.
+
+For the same choice of windows a batch equals what SeisBench gives sample by sample with WindowAroundSample,
+RandomWindow(pad), Normalize (demean, detrend, peak), ChangeDtype(float32) and ProbabilisticLabeller.
+"""
+
+# B batch, C class (P, S, noise), X component (E, N, Z), T time sample, K pick, G sample of a Gaussian, U random stream
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainables.data.config import PHASES, SAMPLING_RATE_HZ, WINDOW_SAMPLES, DataConfig
+from trainables.data.draws import Windows, choose_windows, uniform, visit_order
+from trainables.data.windows import WindowStore
+
+_PEAK_EPS = 1e-10
+_REACH_SIGMAS = 5.5
+"""A Gaussian is written this far from its pick; beyond, it is below 3e-7."""
+
+Arrivals = list[dict[str, np.ndarray]]
+"""For each window the true positions of its phases, `{"P": samples, "S": samples}`, only those inside."""
+
+
+class Batch(NamedTuple):
+    """Windows of one training or evaluation step, float32."""
+
+    raw_BXT: Tensor
+    """Counts, padded with zeros where a trace ends."""
+    normalised_BXT: Tensor
+    """Demeaned, detrended and divided by its peak, per component."""
+    labels_BCT: Tensor
+    """Soft labels P, S, noise; they sum to 1."""
+
+
+def normalise(raw: Tensor) -> Tensor:
+    """Demean, detrend and divide by the peak along the last axis, for each component of (..., T).
+
+    Equals SeisBench's Normalize(demean_axis=-1, detrend_axis=-1, amp_norm_axis=-1, amp_norm_type="peak").
+    """
+    num_samples = raw.shape[-1]
+    ramp_T = torch.arange(num_samples, dtype=raw.dtype, device=raw.device) - (num_samples - 1) / 2
+    ramp_T = ramp_T * (12 / (num_samples * max(1, num_samples**2 - 1))) ** 0.5  # of length 1
+    y = raw - raw.mean(dim=-1, keepdim=True)
+    y = y - (y * ramp_T).sum(dim=-1, keepdim=True) * ramp_T
+    y = y - y.mean(dim=-1, keepdim=True)  # what rounding left of a large offset
+    return y / (y.abs().amax(dim=-1, keepdim=True) + _PEAK_EPS)
+
+
+def training_batches(
+    store: WindowStore,
+    config: DataConfig,
+    *,
+    seed: int,
+    epoch: int,
+    num_steps: int,
+    batch_size: int,
+    device: torch.device | str,
+    rank: int = 0,
+    world_size: int = 1,
+) -> Iterator[Batch]:
+    """One epoch of random windows; each rank gets its contiguous part of every joint batch.
+
+    Every choice is a function of seed, epoch and the sample's position in the epoch, so the joint batch does
+    not depend on `world_size`. Traces come in seeded permutations, one pass after the other.
+    """
+    first, last = batch_size * rank // world_size, batch_size * (rank + 1) // world_size
+    for step in range(num_steps):
+        position_B = step * batch_size + np.arange(first, last)
+        uniform_BU = uniform(seed, epoch, position_B)
+        windows = choose_windows(store, visit_order(seed, epoch, position_B, len(store)), uniform_BU)
+        windows = _shifted(windows, store, config, uniform_BU[:, 2])
+        raw_BXT = _scaled(cut(store, windows), config, uniform_BU[:, 3:6])
+        yield make_batch(store, windows, raw_BXT, config.sigma_samples, device)
+
+
+class DevWindows:
+    """Fixed windows of a store, the same for every trial and epoch: `windows_per_trace` of each trace.
+
+    They are drawn again at each pass: that costs a hundredth of a student's forward pass, and no memory.
+    """
+
+    def __init__(
+        self, store: WindowStore, config: DataConfig, device: torch.device | str = "cpu", *, seed: int = 0
+    ) -> None:
+        self.store, self.config, self.device = store, config, device
+        self.windows_per_trace = config.dev_windows_per_trace or default_dev_windows_per_trace(len(store))
+        trace_B = np.repeat(np.arange(len(store)), self.windows_per_trace)
+        self.windows = choose_windows(store, trace_B, uniform(seed, 0, np.arange(len(trace_B))))
+
+    def __len__(self) -> int:
+        return len(self.windows.trace_B)
+
+    def batches(
+        self, batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> Iterator[tuple[Batch, Arrivals]]:
+        """Every window exactly once over all ranks, in order; the last batch of a rank may be smaller."""
+        first, last = len(self) * rank // world_size, len(self) * (rank + 1) // world_size
+        for start in range(first, last, batch_size):
+            windows = Windows(*(column[start : min(start + batch_size, last)] for column in self.windows))
+            batch = make_batch(
+                self.store, windows, cut(self.store, windows), self.config.sigma_samples, self.device
+            )
+            yield batch, arrivals_inside(self.store, windows)
+
+
+def default_dev_windows_per_trace(num_traces: int) -> int:
+    """20 up to 100 traces, then fewer, for about 2000 windows in total; at least 1."""
+    return int(np.clip(2000 // max(1, num_traces), 1, 20))
+
+
+def cut(store: WindowStore, windows: Windows) -> np.ndarray:
+    """Counts of the windows, (B, X, T) float32, zero outside each window's low and high."""
+    raw_BXT = np.empty((len(windows.trace_B), 3, WINDOW_SAMPLES), dtype=np.float32)
+    compressed = store.samples.dtype != np.float32
+    for b, (trace, start, low, high) in enumerate(zip(*(column.tolist() for column in windows), strict=True)):
+        begin, end = max(start, low), min(start + WINDOW_SAMPLES, high)
+        if end - begin < WINDOW_SAMPLES:
+            raw_BXT[b] = 0
+        if end <= begin:
+            continue
+        inside_XT = raw_BXT[b, :, begin - start : end - start]
+        inside_XT[...] = store.trace(trace)[:, begin:end]
+        if compressed:
+            inside_XT *= store.gain_NX[trace, :, None]
+            inside_XT += store.mean_NX[trace, :, None]
+    return raw_BXT
+
+
+def make_batch(
+    store: WindowStore,
+    windows: Windows,
+    raw_BXT: np.ndarray,
+    sigma_samples: float,
+    device: torch.device | str,
+) -> Batch:
+    """Normalise and label on the device what was cut on the host."""
+    raw = torch.from_numpy(raw_BXT).to(device)
+    return Batch(raw, normalise(raw), soft_labels(store, windows, sigma_samples, device))
+
+
+def soft_labels(
+    store: WindowStore, windows: Windows, sigma_samples: float, device: torch.device | str
+) -> Tensor:
+    """Labels (B, C, T): the larger Gaussian of a phase's picks; P and S scaled to a sum of at most 1; noise the rest.
+
+    As SeisBench's ProbabilisticLabeller(sigma) with classes in the order P, S, noise.
+    """
+    reach = int(np.ceil(_REACH_SIGMAS * sigma_samples))
+    window_K, phase_K, onset_K = _picks_near(store, windows, reach)
+    whole_K = np.floor(onset_K).astype(np.int64)
+    row_K1 = torch.from_numpy((window_K * 3 + phase_K) * WINDOW_SAMPLES).to(device).unsqueeze(1)
+    whole_K1 = torch.from_numpy(whole_K).to(device).unsqueeze(1)
+    fraction_K1 = torch.from_numpy((onset_K - whole_K).astype(np.float32)).to(device).unsqueeze(1)
+
+    offset_G = torch.arange(-reach, reach + 2, device=device)
+    value_KG = torch.exp((offset_G - fraction_K1).square() * (-0.5 / sigma_samples**2))
+    sample_KG = whole_K1 + offset_G
+    inside_KG = (sample_KG >= 0) & (sample_KG < WINDOW_SAMPLES)
+    place_KG = row_K1 + sample_KG.clamp(0, WINDOW_SAMPLES - 1)  # what lies outside adds a zero at the edge
+
+    labels = torch.zeros(len(windows.trace_B) * 3 * WINDOW_SAMPLES, device=device)
+    labels.scatter_reduce_(0, place_KG.flatten(), (value_KG * inside_KG).flatten(), "amax")
+    labels_BCT = labels.view(-1, 3, WINDOW_SAMPLES)
+    phases_BCT, noise_B1T = labels_BCT[:, :2], labels_BCT[:, 2:]
+    phases_BCT /= phases_BCT.sum(dim=1, keepdim=True).clamp_(min=1)
+    torch.sub(1, phases_BCT.sum(dim=1, keepdim=True), out=noise_B1T)
+    return labels_BCT
+
+
+def arrivals_inside(store: WindowStore, windows: Windows) -> Arrivals:
+    """True picks of each window, in samples of the window (fractional where resampled), sorted."""
+    window_K, phase_K, onset_K = _picks_near(store, windows, reach=0)
+    arrivals: Arrivals = [{phase: np.empty(0) for phase in PHASES} for _ in windows.trace_B]
+    for code, phase in enumerate(PHASES):
+        is_phase_K = phase_K == code
+        for b in np.unique(window_K[is_phase_K]):
+            arrivals[b][phase] = np.sort(onset_K[is_phase_K & (window_K == b)])
+    return arrivals
+
+
+def _picks_near(
+    store: WindowStore, windows: Windows, reach: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Window, phase and position of every pick inside its window or at most `reach` samples outside."""
+    first_B = store.first_pick_N[windows.trace_B]
+    count_B = store.first_pick_N[windows.trace_B + 1] - first_B
+    window_K = np.repeat(np.arange(len(first_B)), count_B)
+    rank_K = np.arange(len(window_K)) - np.repeat(np.cumsum(count_B) - count_B, count_B)
+    pick_K = first_B[window_K] + rank_K
+    onset_K = store.pick_K[pick_K] - windows.start_B[window_K]
+    near_K = (onset_K >= -reach) & (onset_K <= WINDOW_SAMPLES - 1 + reach)
+    return window_K[near_K], store.pick_phase_K[pick_K[near_K]], onset_K[near_K]
+
+
+def _shifted(windows: Windows, store: WindowStore, config: DataConfig, uniform_B: np.ndarray) -> Windows:
+    if config.max_time_shift_s == 0:
+        return windows
+    shift_B = np.rint((2 * uniform_B - 1) * config.max_time_shift_s * SAMPLING_RATE_HZ).astype(np.int64)
+    # A shifted window may reach beyond its span, into whatever else the store has of the trace.
+    length_B = store.length_N[windows.trace_B]
+    return Windows(windows.trace_B, windows.start_B + shift_B, np.zeros_like(length_B), length_B)
+
+
+def _scaled(raw_BXT: np.ndarray, config: DataConfig, uniform_BX: np.ndarray) -> np.ndarray:
+    if config.max_amplitude_scale > 1:
+        scale_BX = config.max_amplitude_scale ** (2 * uniform_BX - 1)
+        raw_BXT *= scale_BX[:, :, None].astype(np.float32)
+    return raw_BXT

@@ -1,0 +1,193 @@
+"""Which data sets there are, and whether one can be used: loading, checks, fingerprint."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import seisbench
+import seisbench.data as sbd
+
+from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ
+
+_P_NAMES = ("p", "P", "P1", "Pg", "Pn", "Pb", "PmP", "pP", "pwP", "pwPm")
+_S_NAMES = ("s", "S", "S1", "Sg", "Sn", "Sb", "SmS")
+PICK_COLUMNS = {f"trace_{name}_arrival_sample": "P" for name in _P_NAMES} | {
+    f"trace_{name}_arrival_sample": "S" for name in _S_NAMES
+}
+"""All columns of SeisBench's data sets that hold a P or an S pick, in samples of the trace."""
+
+SPLITS = ("train", "dev", "test")
+
+# Horizontal components of unknown azimuth stand in for north and east, as everywhere in SeisBench's own models.
+_STAND_INS = str.maketrans("123", "NEZ")
+_SAMPLED_BLOCKS, _BLOCK_BYTES = 16, 1 << 16
+
+
+def dataset_names() -> dict[str, type[sbd.WaveformDataset]]:
+    """SeisBench's data sets by name, those that are one folder of traces."""
+    found = {name: getattr(sbd, name) for name in sbd.__all__ if hasattr(sbd, name)}
+    return {
+        name: cls
+        for name, cls in sorted(found.items())
+        if isinstance(cls, type)
+        and issubclass(cls, sbd.WaveformBenchmarkDataset)
+        and cls not in (sbd.WaveformBenchmarkDataset, sbd.BenchmarkDataset)
+    }
+
+
+def dataset_folder(dataset: str) -> Path:
+    """Folder of a data set named by SeisBench name (any case) or by path, there or not yet.
+
+    Raises ValueError where it is neither.
+    """
+    path = Path(dataset).expanduser()
+    if path.is_dir():
+        return path.absolute()
+    name = _find_name(dataset)
+    if name is not None:
+        return seisbench.cache_data_root / name.lower()
+    if "/" in dataset or path.exists():
+        raise ValueError(f"data.dataset={dataset}: no such folder")
+    near = difflib.get_close_matches(
+        dataset.lower(), [name.lower() for name in dataset_names()], n=3, cutoff=0.5
+    )
+    hint = (
+        "did you mean " + ", ".join(map(str, map(_find_name, near))) if near else "see `seisweep data list`"
+    )
+    raise ValueError(f"data.dataset={dataset}: neither a folder nor a data set of SeisBench ({hint})")
+
+
+def load_dataset(dataset: str) -> sbd.WaveformDataset:
+    """A data set by SeisBench name (any case; downloaded where it is not there yet) or folder.
+
+    Gives waveforms at 100 Hz in order E, N, Z; components 1 and 2 stand in for N and E, missing ones are
+    zeros. Raises ValueError in one line where there is none or its format is not SeisBench's.
+    """
+    folder = dataset_folder(dataset)
+    has_files = bool(list(folder.glob("metadata*.csv"))) and bool(list(folder.glob("waveforms*.hdf5")))
+    options = {"component_order": COMPONENT_ORDER, "sampling_rate": SAMPLING_RATE_HZ}
+    with quiet_seisbench():
+        if not has_files and Path(dataset).expanduser().is_dir():
+            raise ValueError(
+                f"data.dataset={dataset}: not a SeisBench data set; its folder holds metadata.csv and waveforms.hdf5"
+            )
+        if not has_files:
+            loaded = _download(str(_find_name(dataset)), folder, options)
+        else:
+            loaded = _open(dataset, folder, options)
+    return _with_stand_ins(loaded)
+
+
+def check_dataset(
+    dataset: sbd.WaveformDataset, name: str | None = None, splits: tuple[str, ...] = ("train", "dev")
+) -> None:
+    """Whether pickers can be trained and measured on `dataset`; ValueError in one line where not."""
+    name = f"data.dataset={name or dataset.path}"
+    metadata = dataset.metadata
+    rates_hz = pd.to_numeric(metadata["trace_sampling_rate_hz"], errors="coerce")
+    if not (rates_hz > 0).all():
+        raise ValueError(
+            f"{name}: {int((~(rates_hz > 0)).sum())} of {len(metadata)} traces have no sampling rate "
+            "(column trace_sampling_rate_hz, in Hz)"
+        )
+    for order in metadata["trace_component_order"].unique():
+        if not set(order) & set(COMPONENT_ORDER):
+            raise ValueError(f"{name}: components {order}: none of them is E, N, Z (or 1, 2)")
+    if "split" not in metadata:
+        raise ValueError(f"{name}: no column split (train, dev, test) in its metadata")
+    columns = [column for column in PICK_COLUMNS if column in metadata]
+    for split in splits:
+        traces = metadata[metadata["split"] == split]
+        if traces.empty:
+            raise ValueError(f"{name}: no trace in split {split}; column split must name {', '.join(splits)}")
+        for phase in PHASES:
+            of_phase = [column for column in columns if PICK_COLUMNS[column] == phase]
+            if not traces[of_phase].notna().any(axis=None):
+                raise ValueError(
+                    f"{name}: no {phase} pick in split {split}; picks are columns such as trace_{phase}_arrival_sample"
+                )
+
+
+def fingerprint(dataset: str) -> str:
+    """Twelve hexadecimal digits that change when metadata or waveforms change; no waveform is decoded.
+
+    Metadata count in full, of the waveforms their size and some blocks; times of change and the folder's
+    place do not count, so that copies of a data set share what was made from it.
+    """
+    folder = dataset_folder(dataset)
+    files = [*sorted(folder.glob("metadata*.csv")), *sorted(folder.glob("waveforms*.hdf5"))]
+    if not files:
+        load_dataset(dataset)  # downloads, or says what is missing
+        files = [*sorted(folder.glob("metadata*.csv")), *sorted(folder.glob("waveforms*.hdf5"))]
+    digest = hashlib.blake2b(digest_size=6)
+    for file in files:
+        digest.update(f"{file.name} {file.stat().st_size} ".encode())
+        with file.open("rb") as stream:
+            if file.suffix == ".csv":
+                while block := stream.read(1 << 22):
+                    digest.update(block)
+            else:
+                for start in np.linspace(0, max(0, file.stat().st_size - _BLOCK_BYTES), _SAMPLED_BLOCKS):
+                    stream.seek(int(start))
+                    digest.update(stream.read(_BLOCK_BYTES))
+    return digest.hexdigest()
+
+
+@contextmanager
+def quiet_seisbench() -> Iterator[None]:
+    """SeisBench logs what it guesses; whatever a user can act on, we raise."""
+    logger = logging.getLogger("seisbench")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _find_name(dataset: str) -> str | None:
+    return next((name for name in dataset_names() if name.lower() == dataset.lower()), None)
+
+
+def _open(dataset: str, folder: Path, options: dict) -> sbd.WaveformDataset:
+    try:
+        return sbd.WaveformDataset(folder, name=folder.name, **options)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if isinstance(error, KeyError):
+            reason = f"its metadata lack {reason}"
+        raise ValueError(
+            f"data.dataset={dataset}: cannot be read as a SeisBench data set ({reason})"
+        ) from error
+
+
+def _download(name: str, folder: Path, options: dict) -> sbd.WaveformDataset:
+    existed = folder.exists()
+    try:
+        return dataset_names()[name](**options)
+    except Exception as error:
+        if not existed and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        raise ValueError(
+            f"data.dataset={name}: not on this machine and cannot be downloaded ({type(error).__name__}); "
+            f"put its metadata.csv and waveforms.hdf5 into {folder}"
+        ) from error
+
+
+def _with_stand_ins(dataset: sbd.WaveformDataset) -> sbd.WaveformDataset:
+    orders = dataset.metadata["trace_component_order"].astype(str)
+    stand_ins = {
+        order: order.translate(_STAND_INS)
+        for order in orders.unique()
+        if len(set(order.translate(_STAND_INS))) == len(order)
+    }
+    dataset.metadata["trace_component_order"] = orders.replace(stand_ins)
+    dataset.component_order = COMPONENT_ORDER  # works out the mapping of components again
+    return dataset
