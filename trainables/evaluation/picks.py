@@ -1,8 +1,8 @@
 """Picks against arrivals: peaks of the probabilities, matched, counted at every threshold at once.
 
-Lowering the threshold only adds picks at the end of an order by probability: `find_peaks` keeps the higher of two
-close peaks, and the higher pick chooses its arrival first. So peaks are found and matched once, at the lowest
-threshold, and what a higher threshold would give is the part of them that reaches it.
+Of two close peaks `find_peaks` keeps the higher, and the higher pick chooses its arrival first. A lower
+threshold therefore only adds picks at the end of that order, and changes nothing before. So peaks are found
+and matched once, at the lowest threshold; what a higher one would give is the part of them that reaches it.
 """
 
 # B batch, C class (P, S, noise), T time sample, H height threshold, N picks of a window
@@ -45,9 +45,9 @@ class PickConfig(Config):
 class WindowPicks:
     """Picks of one phase in one window above the lowest threshold, the most probable first."""
 
-    samples_N: np.ndarray
-    probabilities_N: np.ndarray
-    residuals_s_N: np.ndarray
+    samples: np.ndarray
+    probabilities: np.ndarray
+    residuals_s: np.ndarray
     """Pick minus arrival in seconds; NaN where no arrival is left within the tolerance."""
 
 
@@ -76,7 +76,7 @@ class PickCounts:
 
 
 def match_picks(probability_T: np.ndarray, arrivals: np.ndarray, config: PickConfig) -> WindowPicks:
-    """Peaks of one phase's probability, each with the nearest arrival that no more probable pick has taken."""
+    """Peaks of one phase's probability, each with the nearest arrival that no higher peak has taken."""
     if probability_T.max(initial=0.0) < THRESHOLDS[0]:
         return WindowPicks(*(np.empty(0),) * 3)
     peaks_N, found = find_peaks(probability_T, height=THRESHOLDS[0], distance=config.distance_samples)
@@ -129,8 +129,8 @@ def residuals_s(
         of_phase = [np.empty(0)]
         for window_CT, window_arrivals in zip(probabilities_BCT, arrivals, strict=True):
             picks = match_picks(window_CT[row], window_arrivals[phase], config)
-            true_N = (picks.probabilities_N >= thresholds[phase]) & np.isfinite(picks.residuals_s_N)
-            of_phase.append(picks.residuals_s_N[true_N])
+            true_N = (picks.probabilities >= thresholds[phase]) & np.isfinite(picks.residuals_s)
+            of_phase.append(picks.residuals_s[true_N])
         residuals[phase] = np.concatenate(of_phase)
     return residuals
 
@@ -172,8 +172,8 @@ def scores(
 
 def _sums_by_threshold(picks: Sequence[WindowPicks], num_arrivals: int) -> np.ndarray:
     """Fields (threshold, field) of one phase; the duration is left 0."""
-    heights_N = np.concatenate([window.probabilities_N for window in picks] or [np.empty(0)])
-    residuals_N = np.concatenate([window.residuals_s_N for window in picks] or [np.empty(0)])
+    heights_N = np.concatenate([window.probabilities for window in picks] or [np.empty(0)])
+    residuals_N = np.concatenate([window.residuals_s for window in picks] or [np.empty(0)])
     true_N = np.isfinite(residuals_N)
     residuals_N = np.where(true_N, residuals_N, 0.0)
     reaches_HN = heights_N >= np.array(THRESHOLDS)[:, None]

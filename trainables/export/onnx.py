@@ -1,0 +1,164 @@
+"""FP32 ONNX files of a picker, and running an ONNX picker without torch's model.
+
+The exported graph holds plain 2-D convolutions with constant weights, batch normalisation folded in: what
+stands in the file is what runs.
+"""
+
+# B batch, C class (P, S, noise), X component (E, N, Z), T time sample
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, WINDOW_SAMPLES
+from trainables.models.fast_conv import FastConv1d
+from trainables.models.xiaonet import CLASSES, XiaoNet
+
+INPUT, OUTPUT = "waveforms", "probabilities"
+OPSET = 18
+
+INTERFACE = {
+    "sampling_rate_hz": f"{SAMPLING_RATE_HZ:g}",
+    "component_order": COMPONENT_ORDER,
+    "window_samples": str(WINDOW_SAMPLES),
+    "classes": CLASSES,
+    "normalisation": "per component: subtract mean, subtract linear trend, divide by largest absolute value",
+}
+"""What a caller must know, kept in the file itself (ONNX metadata_props)."""
+
+
+class OnnxPicker:
+    """An ONNX picker: normalised windows (B, 3, 3001) to probabilities (B, 3, 3001)."""
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
+
+    def __call__(self, normalised_BXT: np.ndarray) -> np.ndarray:
+        return self.session.run([OUTPUT], {INPUT: np.ascontiguousarray(normalised_BXT, dtype=np.float32)})[0]
+
+
+def export_onnx(model: XiaoNet, path: Path, thresholds: Mapping[str, float] | None = None) -> None:
+    """Write `model` as FP32 ONNX: normalised input "waveforms" (B, 3, 3001), softmax output "probabilities".
+
+    `thresholds` of P and S go into the file's metadata beside sampling rate, component order, classes and
+    normalisation. The model itself is left as it is.
+    """
+    plain = _plain_copy(model)
+    example_BXT = torch.zeros(2, len(COMPONENT_ORDER), WINDOW_SAMPLES)
+    with _quiet(), torch.no_grad(), torch.autocast("cpu", enabled=False):
+        program = torch.onnx.export(
+            plain,
+            (example_BXT,),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    metadata = INTERFACE | {f"{phase}_threshold": f"{value:g}" for phase, value in (thresholds or {}).items()}
+    save(strip(program.model_proto), path, metadata)
+
+
+def strip(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Remove, in place, what inference does not need: the exporter's notes, shapes, repeated constants."""
+    graph = model.graph
+    model.doc_string = graph.doc_string = ""
+    del model.functions[:], graph.value_info[:], graph.metadata_props[:], graph.quantization_annotation[:]
+    for value in (*graph.input, *graph.output):
+        value.doc_string = ""
+        del value.metadata_props[:]
+    first_of: dict[tuple[int, tuple[int, ...], bytes], onnx.TensorProto] = {}
+    replaced = {}
+    for tensor in graph.initializer:
+        content = (tensor.data_type, tuple(tensor.dims), onnx.numpy_helper.to_array(tensor).tobytes())
+        replaced[tensor.name] = first_of.setdefault(content, tensor).name
+    used = set()
+    for node in graph.node:
+        node.doc_string = node.name = ""
+        del node.metadata_props[:]
+        node.input[:] = [replaced.get(name, name) for name in node.input]
+        used.update(node.input)
+    kept = [copy.deepcopy(tensor) for tensor in first_of.values() if tensor.name in used]
+    del graph.initializer[:]
+    for tensor in kept:
+        tensor.doc_string = ""
+        del tensor.metadata_props[:]
+    graph.initializer.extend(kept)
+    return model
+
+
+def save(model: onnx.ModelProto, path: Path, metadata: Mapping[str, str]) -> None:
+    """Write the file under a temporary name and rename it."""
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, dict(metadata))
+    model.producer_name, model.producer_version = "seisweep", ""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arriving = path.with_name(f".{path.name}.arriving")
+    arriving.write_bytes(model.SerializeToString())
+    arriving.replace(path)
+
+
+def _plain_copy(model: nn.Module) -> nn.Module:
+    """A copy on the CPU in eval mode: `Conv2d` for `FastConv1d`, batch normalisation folded into it."""
+    plain = copy.deepcopy(model).cpu().float().eval()
+    for parent in list(plain.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, FastConv1d):
+                setattr(parent, name, _as_conv2d(child))
+    for sequence in [module for module in plain.modules() if isinstance(module, nn.Sequential)]:
+        for position in range(len(sequence)):
+            layer, before = sequence[position], sequence[position - 1]
+            if isinstance(layer, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
+                sequence[position - 1] = fuse_conv_bn_eval(before, layer)
+                sequence[position] = nn.Identity()
+    return plain
+
+
+def _as_conv2d(conv: FastConv1d) -> nn.Conv2d:
+    twin = nn.Conv2d(
+        conv.in_channels,
+        conv.out_channels,
+        (1, conv.kernel_size[0]),
+        stride=(1, conv.stride[0]),
+        padding=(0, int(conv.padding[0])),
+        dilation=(1, conv.dilation[0]),
+        groups=conv.groups,
+        bias=conv.bias is not None,
+    )
+    twin.weight = nn.Parameter(conv.weight.detach().unsqueeze(2))
+    twin.bias = None if conv.bias is None else nn.Parameter(conv.bias.detach())
+    return twin.eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's notes about packages that the graph does not need."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
