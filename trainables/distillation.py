@@ -16,8 +16,8 @@ from torch import Tensor
 from trainables import metrics
 from trainables.config import Config
 from trainables.data.batches import Batch
-from trainables.data.catalog import check_dataset
 from trainables.data.config import WINDOW_SAMPLES
+from trainables.data.windows import cache_folder
 from trainables.export.cost import architecture_cost
 from trainables.models.teacher import Teacher, TeacherConfig, load_teacher
 from trainables.models.weights import weights_digest
@@ -26,7 +26,7 @@ from trainables.run import Run
 from trainables.training.config import PickerTrainingConfig
 from trainables.training.hints import hints
 from trainables.training.losses import soft_cross_entropy, softened_divergence
-from trainables.training.picker import Losses, PickerData, finish, fit, start, student_logits
+from trainables.training.picker import Losses, PickerData, check_data, finish, fit, start, student_logits
 from trainables.training.state import TrainingState
 
 
@@ -56,7 +56,7 @@ class DistillationConfig(PickerTrainingConfig):
 def preflight(config: DistillationConfig) -> dict[str, str]:
     """Check data and teacher before any work starts; returns facts for the record. Raises ValueError."""
     teacher = load_teacher(config.teacher)
-    return check_dataset(config.data) | {
+    return check_data(config.data) | {
         "teacher": config.teacher.weights,
         "teacher_digest": weights_digest(teacher.phasenet),
     }
@@ -64,7 +64,7 @@ def preflight(config: DistillationConfig) -> dict[str, str]:
 
 def train(config: DistillationConfig, run: Run) -> None:
     """Distil until early stopping, then export the best weights with their FP32 and INT8 scores."""
-    cost = architecture_cost(config.student, config.data.cache_folder)
+    cost = architecture_cost(config.student, cache_folder(config.data))
     data = PickerData.open(config, run.device)
     teacher = load_teacher(config.teacher).to(run.device)
     state = start(lambda: build_student(config.student), config, run)
@@ -97,7 +97,9 @@ def check_roles(state: TrainingState, teacher: Teacher, device: torch.device) ->
     """The teacher is frozen, in eval mode and not in the optimizer; both answer in the same shape."""
     trained = {id(parameter) for group in state.optimizer.param_groups for parameter in group["params"]}
     assert not any(parameter.requires_grad for parameter in teacher.parameters()), "the teacher is not frozen"
-    assert not any(id(parameter) in trained for parameter in teacher.parameters()), "the teacher would be trained"
+    assert not any(id(parameter) in trained for parameter in teacher.parameters()), (
+        "the teacher would be trained"
+    )
     assert not any(module.training for module in teacher.modules()), "the teacher is in training mode"
     assert trained, "the student has nothing to train"
     probe_BXT = torch.zeros(2, 3, WINDOW_SAMPLES, device=device)
@@ -113,5 +115,3 @@ def _describe(config: DistillationConfig) -> str:
         f"{config.teacher.weights} on {config.data.dataset}: alpha {config.loss.alpha:g}, "
         f"temperature {config.loss.temperature:g}, seed {config.seed}"
     )
-
-

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from trainables import metrics
 from trainables.config import Config
 from trainables.data.batches import Batch
-from trainables.data.catalog import check_dataset
 from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ
+from trainables.data.windows import cache_folder
 from trainables.export.cost import architecture_cost
 from trainables.models.teacher import PhaseNetAdapter, load_phasenet
 from trainables.models.weights import load_weights
@@ -26,7 +26,7 @@ from trainables.run import Run
 from trainables.training.config import PickerTrainingConfig
 from trainables.training.hints import hints
 from trainables.training.losses import soft_cross_entropy
-from trainables.training.picker import Losses, PickerData, finish, fit, start, student_logits
+from trainables.training.picker import Losses, PickerData, check_data, finish, fit, start, student_logits
 
 
 class PickerModelConfig(Config):
@@ -53,7 +53,7 @@ class PickingConfig(PickerTrainingConfig):
 def preflight(config: PickingConfig) -> dict[str, str]:
     """Check data and weights before any work starts; returns facts for the record. Raises ValueError."""
     build_picker(config)
-    return check_dataset(config.data)
+    return check_data(config.data)
 
 
 def train(config: PickingConfig, run: Run) -> None:
@@ -61,7 +61,7 @@ def train(config: PickingConfig, run: Run) -> None:
     data = PickerData.open(config, run.device)
     state = start(lambda: build_picker(config), config, run)
     is_xiaonet = config.model.architecture == "xiaonet"
-    cost = architecture_cost(config.student, config.data.cache_folder) if is_xiaonet else {}
+    cost = architecture_cost(config.student, cache_folder(config.data)) if is_xiaonet else {}
     logits = student_logits if is_xiaonet else phasenet_logits
     fit(state, logits, label_losses, data, config, run, cost, hints)
     finish(state, data, config, run, docstring=_describe(config))
@@ -71,7 +71,11 @@ def build_picker(config: PickingConfig) -> nn.Module:
     """The network that `config.model` names. Raises ValueError where its weights cannot be used."""
     pretrained = config.model.pretrained
     if config.model.architecture == "xiaonet":
-        return load_weights(XiaoNet, pretrained, "model.pretrained") if pretrained else build_student(config.student)
+        return (
+            load_weights(XiaoNet, pretrained, "model.pretrained")
+            if pretrained
+            else build_student(config.student)
+        )
     if pretrained:
         return PhaseNetAdapter(load_phasenet(pretrained, field="model.pretrained"))
     return PhaseNetAdapter(
@@ -97,5 +101,7 @@ def phasenet_logits(phasenet: nn.Module, batch: Batch) -> Tensor:
 
 
 def _describe(config: PickingConfig) -> str:
-    origin = f"transferred from {config.model.pretrained}" if config.model.pretrained else "trained from scratch"
+    origin = (
+        f"transferred from {config.model.pretrained}" if config.model.pretrained else "trained from scratch"
+    )
     return f"{config.model.architecture} {origin} on {config.data.dataset}, seed {config.seed}"

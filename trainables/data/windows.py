@@ -81,7 +81,7 @@ def open_store(config: DataConfig, split: Literal["train", "dev", "test"]) -> Wi
     Raises ValueError in one line where the data set cannot be used or the disk has no room for it.
     """
     key = _store_key(config, split)
-    cache_dir = (config.cache_dir or seisbench.cache_root / "window_stores").expanduser().absolute()
+    cache_dir = cache_folder(config)
     folder = cache_dir / key
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
@@ -101,6 +101,11 @@ def open_store(config: DataConfig, split: Literal["train", "dev", "test"]) -> Wi
     )
     # As a plain array its slices cost half as much; the file stays mapped as long as the array lives.
     return WindowStore(fingerprint=key, split=split, samples=samples.view(np.ndarray), **columns)
+
+
+def cache_folder(config: DataConfig) -> Path:
+    """Where stores, and other things that are measured once, are kept."""
+    return (config.cache_dir or seisbench.cache_root / "window_stores").expanduser().absolute()
 
 
 def _store_key(config: DataConfig, split: str) -> str:

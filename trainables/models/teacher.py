@@ -76,8 +76,10 @@ def load_phasenet(weights: str, field: str) -> PhaseNet:
             phasenet.component_order or []
         )
         != sorted(COMPONENT_ORDER),
-        f"{phasenet.sampling_rate:g} Hz, not {SAMPLING_RATE_HZ:g} Hz": phasenet.sampling_rate != SAMPLING_RATE_HZ,
-        f"windows of {phasenet.in_samples} samples, not {WINDOW_SAMPLES}": phasenet.in_samples != WINDOW_SAMPLES,
+        f"{phasenet.sampling_rate:g} Hz, not {SAMPLING_RATE_HZ:g} Hz": phasenet.sampling_rate
+        != SAMPLING_RATE_HZ,
+        f"windows of {phasenet.in_samples} samples, not {WINDOW_SAMPLES}": phasenet.in_samples
+        != WINDOW_SAMPLES,
     }
     for problem, found in problems.items():
         if found:

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from trainables import metrics
 from trainables.data.batches import Batch, DevWindows, training_batches
-from trainables.data.config import PHASES
+from trainables.data.catalog import check_dataset, fingerprint, load_dataset
+from trainables.data.config import PHASES, DataConfig
 from trainables.data.windows import WindowStore, open_store
 from trainables.evaluation.picks import PickCounts, best_thresholds, count_picks, scores
 from trainables.export.artifacts import export_picker
@@ -55,6 +56,18 @@ class PickerData:
     def open(cls, config: PickerTrainingConfig, device: torch.device) -> PickerData:
         dev = DevWindows(open_store(config.data, "dev"), config.data, device)
         return cls(train=open_store(config.data, "train"), dev=dev)
+
+
+def check_data(config: DataConfig) -> dict[str, str]:
+    """Whether pickers can be trained on the data set; facts of it for the record. Raises ValueError."""
+    dataset = load_dataset(config.dataset)
+    check_dataset(dataset, config.dataset)
+    traces = dataset.metadata["split"].value_counts()
+    return {
+        "dataset": config.dataset,
+        "data_fingerprint": fingerprint(config.dataset),
+        "traces": ", ".join(f"{split} {traces.get(split, 0)}" for split in ("train", "dev", "test")),
+    }
 
 
 def student_logits(student: nn.Module, batch: Batch) -> Tensor:
@@ -123,7 +136,9 @@ def train_epoch(
 ) -> dict[str, float]:
     """One epoch of optimizer steps; the mean losses over all workers and the learning rate."""
     training = config.training
-    num_steps = training.steps_per_epoch or max(MIN_STEPS_PER_EPOCH, math.ceil(len(store) / training.batch_size))
+    num_steps = training.steps_per_epoch or max(
+        MIN_STEPS_PER_EPOCH, math.ceil(len(store) / training.batch_size)
+    )
     batches = training_batches(
         store,
         config.data,
@@ -191,7 +206,11 @@ def finish(
     """Restore the best weights, export them, and send the final report: their dev scores and INT8 metrics."""
     best = state.restore_best()
     final = {name: value for name, value in best.items() if not name.startswith(("train/", "time/"))}
-    final |= {metrics.EPOCH: state.epochs_done, metrics.FINAL: 1, metrics.BEST_EPOCH: state.stopping.best_epoch}
+    final |= {
+        metrics.EPOCH: state.epochs_done,
+        metrics.FINAL: 1,
+        metrics.BEST_EPOCH: state.stopping.best_epoch,
+    }
     folder = run.workdir / "training"
     if run.rank == 0 and config.export.enabled:
         shutil.rmtree(folder / ARTIFACTS, ignore_errors=True)
