@@ -1,0 +1,148 @@
+"""What an architecture costs: parameters, multiply-accumulates, bytes and latency in FP32 and INT8.
+
+All of it depends on the architecture alone, so fresh weights are measured, once, before the first epoch. Latency
+beside a busy neighbour means little: both files take turns, and the ratio of neighbours in time is what counts.
+"""
+
+# B batch, X component (E, N, Z), T time sample, N calibration window
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import statistics
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from torch import Tensor, nn
+
+from trainables import metrics
+from trainables.data.config import COMPONENT_ORDER, WINDOW_SAMPLES
+from trainables.export.onnx import OnnxPicker, export_onnx
+from trainables.export.quantize import int8_conv_share, quantize_int8
+from trainables.models.xiaonet import StudentConfig, XiaoNet, build_student
+
+FORMAT = 1
+"""Raised when what is measured, or how, changes: older measurements are then not read again."""
+
+WARM_UPS, MIN_PAIRS, MAX_PAIRS, TIME_LIMIT_S = 5, 10, 60, 1.0
+CALIBRATION_WINDOWS = 8
+
+
+def architecture_cost(config: StudentConfig, cache_dir: Path) -> dict[str, float]:
+    """Metrics of `config`'s architecture; measured once on each kind of machine and then read from the cache.
+
+    Several processes may ask at once: one measures, the others wait for it.
+    """
+    file = cache_dir / "architectures" / f"{_key(config)}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_suffix(".lock")):
+        if file.exists():
+            return json.loads(file.read_text())["cost"]
+        cost = measure(config)
+        arriving = file.with_suffix(".arriving")
+        arriving.write_text(json.dumps({"architecture": _facts(config), "cost": cost}, indent=2))
+        arriving.replace(file)
+        return cost
+
+
+def measure(config: StudentConfig) -> dict[str, float]:
+    """Build, export and time a picker with fresh weights. Torch's random state stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = build_student(config).eval()
+    windows_NXT = np.random.default_rng(0).uniform(
+        -1, 1, (CALIBRATION_WINDOWS, len(COMPONENT_ORDER), WINDOW_SAMPLES)
+    )
+    with tempfile.TemporaryDirectory(prefix="seisweep-cost-") as scratch:
+        fp32, int8 = Path(scratch, "fp32.onnx"), Path(scratch, "int8.onnx")
+        export_onnx(model, fp32, thresholds={"P": 0.5, "S": 0.5})
+        quantize_int8(fp32, int8, windows_NXT)
+        fp32_ms, int8_ms, ratio = latencies_ms(fp32, int8)
+        return {
+            metrics.PARAMETERS: sum(parameter.numel() for parameter in model.parameters()),
+            metrics.MACS: count_macs(model),
+            metrics.FP32_BYTES: fp32.stat().st_size,
+            metrics.INT8_BYTES: int8.stat().st_size,
+            metrics.INT8_SIZE_RATIO: fp32.stat().st_size / int8.stat().st_size,
+            metrics.FP32_LATENCY_MS: fp32_ms,
+            metrics.INT8_LATENCY_MS: int8_ms,
+            metrics.INT8_LATENCY_RATIO: ratio,
+            metrics.INT8_CONV_SHARE: int8_conv_share(int8),
+        }
+
+
+def latencies_ms(fp32: Path, int8: Path) -> tuple[float, float, float]:
+    """Least time of each file for one window on one thread, and the median ratio INT8 to FP32 of the pairs."""
+    pickers = OnnxPicker(fp32), OnnxPicker(int8)
+    window_BXT = np.random.default_rng(0).uniform(-1, 1, (1, len(COMPONENT_ORDER), WINDOW_SAMPLES))
+    window_BXT = window_BXT.astype(np.float32)
+    pairs: list[tuple[float, float]] = []
+    started_s = time.perf_counter()
+    while len(pairs) < WARM_UPS + MAX_PAIRS:
+        pairs.append((_time_ms(pickers[0], window_BXT), _time_ms(pickers[1], window_BXT)))
+        enough = len(pairs) >= WARM_UPS + MIN_PAIRS
+        if enough and time.perf_counter() - started_s > TIME_LIMIT_S:
+            break
+    fp32_ms, int8_ms = zip(*pairs[WARM_UPS:], strict=True)
+    ratio = statistics.median(int8 / fp32 for fp32, int8 in pairs[WARM_UPS:])
+    return min(fp32_ms), min(int8_ms), ratio
+
+
+def count_macs(model: XiaoNet) -> int:
+    """Multiply-accumulates of the convolutions for one window."""
+    total = 0
+
+    def count(conv: nn.Module, inputs: Any, output_BC1T: Tensor) -> None:
+        nonlocal total
+        assert isinstance(conv, nn.Conv1d)
+        total += output_BC1T.numel() * conv.in_channels // conv.groups * conv.kernel_size[0]
+
+    hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, nn.Conv1d)]
+    try:
+        with torch.no_grad():
+            model(torch.zeros(1, model.in_channels, model.window_len))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return total
+
+
+def _time_ms(picker: OnnxPicker, window_BXT: np.ndarray) -> float:
+    started_s = time.perf_counter()
+    picker(window_BXT)
+    return 1000 * (time.perf_counter() - started_s)
+
+
+def _facts(config: StudentConfig) -> dict[str, Any]:
+    """All that the cost depends on. Dropout is not in the exported graph."""
+    packages = ("torch", "onnx", "onnxscript", "onnxruntime")
+    return {
+        "student": config.model_dump(exclude={"dropout"}),
+        "versions": {package: version(package) for package in packages},
+        "processor": _processor(),
+        "format": FORMAT,
+    }
+
+
+def _key(config: StudentConfig) -> str:
+    facts = json.dumps(_facts(config), sort_keys=True)
+    return (
+        f"base{config.base_channels}-pool{config.pooling}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
+    )
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith(("model name", "Model", "Hardware")):
+                return line.split(":", 1)[-1].strip()
+    return platform.processor() or platform.machine()
