@@ -80,9 +80,7 @@ def train(config: DistillationConfig, run: Run) -> None:
     finish(state, data, config, run, docstring=_describe(config))
 
 
-def distillation_losses(
-    student_BCT: Tensor, batch: Batch, teacher: Teacher, config: DistillationLossConfig
-) -> Losses:
+def distillation_losses(student_BCT: Tensor, batch: Batch, teacher: Teacher, config: DistillationLossConfig) -> Losses:
     """Total, task and distillation loss of the student's logits. Without a teacher's share none is asked."""
     task = soft_cross_entropy(student_BCT, batch.labels_BCT)
     if config.alpha == 0:
@@ -97,9 +95,7 @@ def check_roles(state: TrainingState, teacher: Teacher, device: torch.device) ->
     """The teacher is frozen, in eval mode and not in the optimizer; both answer in the same shape."""
     trained = {id(parameter) for group in state.optimizer.param_groups for parameter in group["params"]}
     assert not any(parameter.requires_grad for parameter in teacher.parameters()), "the teacher is not frozen"
-    assert not any(id(parameter) in trained for parameter in teacher.parameters()), (
-        "the teacher would be trained"
-    )
+    assert not any(id(parameter) in trained for parameter in teacher.parameters()), "the teacher would be trained"
     assert not any(module.training for module in teacher.modules()), "the teacher is in training mode"
     assert trained, "the student has nothing to train"
     probe_BXT = torch.zeros(2, 3, WINDOW_SAMPLES, device=device)

@@ -71,11 +71,7 @@ def build_picker(config: PickingConfig) -> nn.Module:
     """The network that `config.model` names. Raises ValueError where its weights cannot be used."""
     pretrained = config.model.pretrained
     if config.model.architecture == "xiaonet":
-        return (
-            load_weights(XiaoNet, pretrained, "model.pretrained")
-            if pretrained
-            else build_student(config.student)
-        )
+        return load_weights(XiaoNet, pretrained, "model.pretrained") if pretrained else build_student(config.student)
     if pretrained:
         return PhaseNetAdapter(load_phasenet(pretrained, field="model.pretrained"))
     return PhaseNetAdapter(
@@ -101,7 +97,5 @@ def phasenet_logits(phasenet: nn.Module, batch: Batch) -> Tensor:
 
 
 def _describe(config: PickingConfig) -> str:
-    origin = (
-        f"transferred from {config.model.pretrained}" if config.model.pretrained else "trained from scratch"
-    )
+    origin = f"transferred from {config.model.pretrained}" if config.model.pretrained else "trained from scratch"
     return f"{config.model.architecture} {origin} on {config.data.dataset}, seed {config.seed}"

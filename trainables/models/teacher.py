@@ -72,14 +72,10 @@ def load_phasenet(weights: str, field: str) -> PhaseNet:
     problems = {
         f"labels {_spelled(phasenet.labels)}, not P, S and N in some order": sorted(phasenet.labels or [])
         != sorted(CLASSES),
-        f"components {phasenet.component_order}, not E, N and Z in some order": sorted(
-            phasenet.component_order or []
-        )
+        f"components {phasenet.component_order}, not E, N and Z in some order": sorted(phasenet.component_order or [])
         != sorted(COMPONENT_ORDER),
-        f"{phasenet.sampling_rate:g} Hz, not {SAMPLING_RATE_HZ:g} Hz": phasenet.sampling_rate
-        != SAMPLING_RATE_HZ,
-        f"windows of {phasenet.in_samples} samples, not {WINDOW_SAMPLES}": phasenet.in_samples
-        != WINDOW_SAMPLES,
+        f"{phasenet.sampling_rate:g} Hz, not {SAMPLING_RATE_HZ:g} Hz": phasenet.sampling_rate != SAMPLING_RATE_HZ,
+        f"windows of {phasenet.in_samples} samples, not {WINDOW_SAMPLES}": phasenet.in_samples != WINDOW_SAMPLES,
     }
     for problem, found in problems.items():
         if found:

@@ -1,7 +1,8 @@
 """XiaoNet: the small phase picker that learns from PhaseNet.
 
-A U-Net of three poolings, in time. With `pooling=2` it is the published architecture; `pooling=4` widens its context
-from about 1 s to about 6 s and costs a third of the arithmetic at the same number of parameters. Inside, time is the second of two dimensions (see `fast_conv`).
+A U-Net of three poolings in time. With `pooling=2` it is the published architecture; `pooling=4` widens its
+context from about 1 s to about 6 s and costs a third of the arithmetic at the same number of parameters.
+Inside, time is the second of two dimensions (see `fast_conv`).
 """
 
 # B batch, C channel or class (P, S, noise), X component (E, N, Z), 1 a height of one, T time sample
@@ -82,8 +83,7 @@ class XiaoNet(WaveformModel):
         )
         self.bottleneck = _block(widths[-2], widths[-1], dropout, norm)
         self.decoder = nn.ModuleList(
-            _block(widths[level + 1] + widths[level], widths[level], dropout, norm)
-            for level in reversed(range(LEVELS))
+            _block(widths[level + 1] + widths[level], widths[level], dropout, norm) for level in reversed(range(LEVELS))
         )
         self.head = FastConv1d(base_channels, num_phases, kernel_size=3, padding=1)
 

@@ -29,9 +29,7 @@ def hints(history: Sequence[dict[str, float]], alpha: float | None = None) -> li
         advice.append(f"task loss {task:.3f} far over train loss {train:.3f}: lower loss.alpha")
     if dev > FAR_OVER * task:
         remedy = "raise loss.alpha, dropout" if alpha is not None else "raise dropout"
-        advice.append(
-            f"dev loss {dev:.3f} far over task loss {task:.3f}: overfitting; {remedy} or use fewer channels"
-        )
+        advice.append(f"dev loss {dev:.3f} far over task loss {task:.3f}: overfitting; {remedy} or use fewer channels")
     if _flat(history, metrics.TRAIN_LOSS) and _flat(history, metrics.DEV_LOSS):
         advice.append("train and dev loss both flat: raise training.learning_rate or base_channels")
     return advice

@@ -136,9 +136,7 @@ def train_epoch(
 ) -> dict[str, float]:
     """One epoch of optimizer steps; the mean losses over all workers and the learning rate."""
     training = config.training
-    num_steps = training.steps_per_epoch or max(
-        MIN_STEPS_PER_EPOCH, math.ceil(len(store) / training.batch_size)
-    )
+    num_steps = training.steps_per_epoch or max(MIN_STEPS_PER_EPOCH, math.ceil(len(store) / training.batch_size))
     batches = training_batches(
         store,
         config.data,
@@ -200,9 +198,7 @@ def evaluate(
     return {f"{split}/loss": loss / size} | scores(counts, thresholds or best_thresholds(counts), split)
 
 
-def finish(
-    state: TrainingState, data: PickerData, config: PickerTrainingConfig, run: Run, docstring: str
-) -> None:
+def finish(state: TrainingState, data: PickerData, config: PickerTrainingConfig, run: Run, docstring: str) -> None:
     """Restore the best weights, export them, and send the final report: their dev scores and INT8 metrics."""
     best = state.restore_best()
     final = {name: value for name, value in best.items() if not name.startswith(("train/", "time/"))}

@@ -39,9 +39,7 @@ def test_a_missing_file_says_what_was_looked_for(tmp_path):
 
 def test_weights_of_another_model_are_named(saved):
     stem, _ = saved
-    with pytest.raises(
-        ValueError, match=r"^teacher\.weights=.*picker\.pt\.v1: not the weights of a PhaseNet"
-    ) as error:
+    with pytest.raises(ValueError, match=r"^teacher\.weights=.*picker\.pt\.v1: not the weights of a PhaseNet") as error:
         load_weights(PhaseNet, str(stem), field="teacher.weights")
     assert "\n" not in str(error.value)
 

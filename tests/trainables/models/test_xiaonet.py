@@ -51,10 +51,7 @@ def stream() -> obspy.Stream:
     rng = np.random.default_rng(0)
     header = {"network": "XX", "station": "A", "sampling_rate": 100.0}
     return obspy.Stream(
-        [
-            obspy.Trace(rng.normal(size=6000), header=header | {"channel": f"HH{component}"})
-            for component in "ZNE"
-        ]
+        [obspy.Trace(rng.normal(size=6000), header=header | {"channel": f"HH{component}"}) for component in "ZNE"]
     )
 
 

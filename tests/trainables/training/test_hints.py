@@ -5,9 +5,7 @@ import pytest
 from trainables.training.hints import hints
 
 
-def history(
-    task: float, dev: float, train: float, epochs: int = 10, falls: float = 0.1
-) -> list[dict[str, float]]:
+def history(task: float, dev: float, train: float, epochs: int = 10, falls: float = 0.1) -> list[dict[str, float]]:
     """Losses that end at the given values and fell by `falls` an epoch before."""
     return [
         {name: value + falls * (epochs - epoch) for name, value in losses.items()}

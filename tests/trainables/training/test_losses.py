@@ -51,9 +51,7 @@ def test_divergence_of_a_perfect_student_is_zero():
 
 def test_cross_entropy_is_torchs_with_soft_targets():
     logits_BCT, labels_BCT = torch.randn(2, 3, 50), torch.rand(2, 3, 50).softmax(1)
-    torch.testing.assert_close(
-        soft_cross_entropy(logits_BCT, labels_BCT), F.cross_entropy(logits_BCT, labels_BCT)
-    )
+    torch.testing.assert_close(soft_cross_entropy(logits_BCT, labels_BCT), F.cross_entropy(logits_BCT, labels_BCT))
 
 
 def test_cross_entropy_survives_certain_and_wrong_logits():
