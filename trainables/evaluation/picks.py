@@ -25,7 +25,7 @@ from trainables.data.config import PHASES, SAMPLING_RATE_HZ
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """Heights that are tried on dev: 0.05, 0.10 ... 0.95."""
 
-Arrivals = Mapping[str, np.ndarray]
+WindowArrivals = Mapping[str, np.ndarray]
 """True arrivals of one window by phase, as sample positions inside it."""
 
 FIELDS = ("tp", "fp", "fn", "residual_s", "abs_residual_s", "squared_residual_s2", "duration_s")
@@ -97,7 +97,7 @@ def match_picks(probability_T: np.ndarray, arrivals: np.ndarray, config: PickCon
 
 
 def count_picks(
-    probabilities_BCT: Tensor | np.ndarray, arrivals: Sequence[Arrivals], config: PickConfig
+    probabilities_BCT: Tensor | np.ndarray, arrivals: Sequence[WindowArrivals], config: PickConfig
 ) -> PickCounts:
     """Counts of a batch at every threshold. `arrivals` has one entry for each window."""
     probabilities_BCT = _as_numpy(probabilities_BCT)
@@ -110,15 +110,13 @@ def count_picks(
         ]
         num_arrivals = sum(len(window_arrivals[phase]) for window_arrivals in arrivals)
         counts[row] = _sums_by_threshold(picks, num_arrivals)
-    counts[..., FIELDS.index("duration_s")] = (
-        len(probabilities_BCT) * probabilities_BCT.shape[-1] / SAMPLING_RATE_HZ
-    )
+    counts[..., FIELDS.index("duration_s")] = len(probabilities_BCT) * probabilities_BCT.shape[-1] / SAMPLING_RATE_HZ
     return PickCounts(torch.from_numpy(counts))
 
 
 def residuals_s(
     probabilities_BCT: Tensor | np.ndarray,
-    arrivals: Sequence[Arrivals],
+    arrivals: Sequence[WindowArrivals],
     thresholds: Mapping[str, float],
     config: PickConfig,
 ) -> dict[str, np.ndarray]:
@@ -145,9 +143,7 @@ def best_thresholds(counts: PickCounts) -> dict[str, float]:
     return best
 
 
-def scores(
-    counts: PickCounts, thresholds: Mapping[str, float] | None = None, split: str = "dev"
-) -> dict[str, float]:
+def scores(counts: PickCounts, thresholds: Mapping[str, float] | None = None, split: str = "dev") -> dict[str, float]:
     """Metrics by name: `dev/f1`, `dev/p_precision`, `dev/s_residual_mae_s` ..., `dev/false_picks_per_hour`.
 
     Without `thresholds` each phase gets its best one. Residuals are left out where nothing was picked right:

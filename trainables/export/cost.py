@@ -58,9 +58,7 @@ def measure(config: StudentConfig) -> dict[str, float]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = build_student(config).eval()
-    windows_NXT = np.random.default_rng(0).uniform(
-        -1, 1, (CALIBRATION_WINDOWS, len(COMPONENT_ORDER), WINDOW_SAMPLES)
-    )
+    windows_NXT = np.random.default_rng(0).uniform(-1, 1, (CALIBRATION_WINDOWS, len(COMPONENT_ORDER), WINDOW_SAMPLES))
     with tempfile.TemporaryDirectory(prefix="seisweep-cost-") as scratch:
         fp32, int8 = Path(scratch, "fp32.onnx"), Path(scratch, "int8.onnx")
         export_onnx(model, fp32, thresholds={"P": 0.5, "S": 0.5})
@@ -134,9 +132,7 @@ def _facts(config: StudentConfig) -> dict[str, Any]:
 
 def _key(config: StudentConfig) -> str:
     facts = json.dumps(_facts(config), sort_keys=True)
-    return (
-        f"base{config.base_channels}-pool{config.pooling}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
-    )
+    return f"base{config.base_channels}-pool{config.pooling}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
 
 
 def _processor() -> str:

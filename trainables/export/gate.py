@@ -65,12 +65,8 @@ def judge(picker: QuantizedPicker, config: ExportConfig) -> Verdict:
     if picker.conv_share <= 0:
         refusals.append("No convolution runs in INT8.")
     if not picker.f1_loss <= config.max_f1_loss + 1e-9:
-        refusals.append(
-            f"INT8 loses {picker.f1_loss:.3f} of F1 ({scores}); at most {config.max_f1_loss:g} is allowed."
-        )
+        refusals.append(f"INT8 loses {picker.f1_loss:.3f} of F1 ({scores}); at most {config.max_f1_loss:g} is allowed.")
     if refusals:
         return Verdict(accepted=False, reasons=tuple(refusals))
-    found = (
-        f"{picker.size_ratio:.2f} times smaller, {picker.conv_share:.0%} of convolutions in INT8, {scores}."
-    )
+    found = f"{picker.size_ratio:.2f} times smaller, {picker.conv_share:.0%} of convolutions in INT8, {scores}."
     return Verdict(accepted=True, reasons=(found,))

@@ -1,0 +1,193 @@
+"""What a finished picker leaves behind: ONNX files with their scores, the SeisBench pair, figures."""
+
+# B batch, C class (P, S, noise), X component (E, N, Z), T time sample, N calibration window
+
+from __future__ import annotations
+
+import copy
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from trainables import metrics
+from trainables.data.batches import Arrivals, Batch, DevWindows
+from trainables.data.config import PHASES
+from trainables.evaluation.picks import PickConfig, PickCounts, count_picks, match_picks, residuals_s, scores
+from trainables.export.figures import Example, example_picks, residual_histograms, training_history
+from trainables.export.gate import ExportConfig, QuantizedPicker, judge
+from trainables.export.onnx import OnnxPicker, export_onnx
+from trainables.export.quantize import int8_conv_share, quantize_int8
+from trainables.models.teacher import PhaseNetAdapter
+from trainables.models.xiaonet import XiaoNet
+
+FP32_FILE, INT8_FILE = "model_fp32.onnx", "model_int8.onnx"
+SEISBENCH_VERSION = "1"
+EVALUATION_BATCH = 16
+"""Small: onnxruntime needs less time for a window where the activations of a batch stay in the cache."""
+
+GATE_TAG = "gate"
+
+Picker = Callable[[Batch], np.ndarray]
+"""Reads a batch and answers with probabilities (B, C, T)."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What export found, in numbers and in words."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+def export_picker(
+    model: nn.Module,
+    *,
+    calibration_NXT: np.ndarray,
+    dev: DevWindows,
+    thresholds: Mapping[str, float],
+    history: Sequence[Mapping[str, float]],
+    picks: PickConfig,
+    config: ExportConfig,
+    folder: Path,
+    docstring: str,
+    best_epoch: int | None = None,
+) -> Exported:
+    """Write everything into `folder`, which appears complete or not at all; `model` is left as it is.
+
+    A XiaoNet gets FP32 and INT8 ONNX files, both scored on the dev windows at `thresholds`, and the gate's
+    verdict. A PhaseNet behind its adapter stays a teacher: it gets the SeisBench pair and figures alone.
+    """
+    assert isinstance(model, XiaoNet | PhaseNetAdapter)
+    arriving = folder.with_name(f".{folder.name}.arriving")
+    shutil.rmtree(arriving, ignore_errors=True)
+    arriving.mkdir(parents=True)
+    save_seisbench(model, arriving, thresholds, docstring)
+    training_history(history, arriving / "training_history.png", best_epoch)
+
+    fp32, int8 = arriving / FP32_FILE, arriving / INT8_FILE
+    if isinstance(model, XiaoNet):
+        export_onnx(model, fp32, thresholds)
+        quantize_int8(fp32, int8, calibration_NXT)
+        evaluation = evaluate({"FP32": onnx_picker(fp32), "INT8": onnx_picker(int8)}, dev, thresholds, picks)
+        exported = _judged(fp32, int8, evaluation, thresholds, config)
+    else:
+        evaluation = evaluate({"FP32": torch_picker(model)}, dev, thresholds, picks)
+        exported = Exported()
+
+    residual_histograms(evaluation.residuals_s, arriving / "residuals.png", picks.tolerance_s)
+    if evaluation.example is not None:
+        example_picks(evaluation.example, arriving / "example_picks.png")
+    shutil.rmtree(folder, ignore_errors=True)
+    arriving.rename(folder)
+    return exported
+
+
+def save_seisbench(
+    model: XiaoNet | PhaseNetAdapter, folder: Path, thresholds: Mapping[str, float], docstring: str
+) -> Path:
+    """Write NAME.json.v1 and NAME.pt.v1, whose `classify` takes `thresholds` by default; returns folder/NAME."""
+    network = model.phasenet if isinstance(model, PhaseNetAdapter) else model
+    plain = copy.deepcopy(network).cpu().eval()
+    plain.default_args = dict(plain.default_args) | {f"{phase}_threshold": thresholds[phase] for phase in PHASES}
+    stem = folder / type(network).__name__.lower()
+    plain.save(stem, weights_docstring=docstring, version_str=SEISBENCH_VERSION)
+    return stem
+
+
+@dataclass
+class Evaluation:
+    """Pickers side by side on the same windows."""
+
+    counts: dict[str, PickCounts]
+    residuals_s: dict[str, dict[str, np.ndarray]]
+    """Residuals of true picks, by picker and phase."""
+    example: Example | None = None
+    """The first window that has both phases."""
+
+
+def evaluate(
+    pickers: Mapping[str, Picker], dev: DevWindows, thresholds: Mapping[str, float], picks: PickConfig
+) -> Evaluation:
+    """Counts, residuals and an example of several pickers, in one pass over the windows."""
+    result = Evaluation(
+        counts={name: PickCounts.zeros() for name in pickers},
+        residuals_s={name: {phase: np.empty(0) for phase in PHASES} for name in pickers},
+    )
+    for batch, arrivals in dev.batches(EVALUATION_BATCH):
+        probabilities = {name: picker(batch) for name, picker in pickers.items()}
+        for name, probabilities_BCT in probabilities.items():
+            result.counts[name] += count_picks(probabilities_BCT, arrivals, picks)
+            for phase, values in residuals_s(probabilities_BCT, arrivals, thresholds, picks).items():
+                result.residuals_s[name][phase] = np.append(result.residuals_s[name][phase], values)
+        both = [b for b, window in enumerate(arrivals) if all(len(window[phase]) for phase in PHASES)]
+        if both and result.example is None:
+            result.example = _example(batch, arrivals, probabilities, both[0], thresholds, picks)
+    return result
+
+
+def onnx_picker(path: Path) -> Picker:
+    """An ONNX file as a picker of batches."""
+    picker = OnnxPicker(path)
+    return lambda batch: picker(batch.normalised_BXT.cpu().numpy())
+
+
+def torch_picker(model: PhaseNetAdapter) -> Picker:
+    """A PhaseNet behind its adapter as a picker of batches."""
+
+    @torch.no_grad()
+    def pick(batch: Batch) -> np.ndarray:
+        return model.eval()(batch.raw_BXT).softmax(dim=1).float().cpu().numpy()
+
+    return pick
+
+
+def _judged(
+    fp32: Path, int8: Path, evaluation: Evaluation, thresholds: Mapping[str, float], config: ExportConfig
+) -> Exported:
+    found: dict[str, float] = {}
+    for name, counts in evaluation.counts.items():
+        found |= scores(counts, thresholds, split=name.lower())
+    quantized = QuantizedPicker(
+        fp32_bytes=fp32.stat().st_size,
+        int8_bytes=int8.stat().st_size,
+        conv_share=int8_conv_share(int8),
+        fp32_f1=found[metrics.FP32_F1],
+        int8_f1=found[metrics.INT8_F1],
+    )
+    verdict = judge(quantized, config)
+    found |= {
+        metrics.FP32_BYTES: quantized.fp32_bytes,
+        metrics.INT8_BYTES: quantized.int8_bytes,
+        metrics.INT8_SIZE_RATIO: quantized.size_ratio,
+        metrics.INT8_CONV_SHARE: quantized.conv_share,
+        metrics.INT8_F1_LOSS: quantized.f1_loss,
+        metrics.INT8_ACCEPTED: float(verdict.accepted),
+    }
+    return Exported(found, {GATE_TAG: str(verdict)})
+
+
+def _example(
+    batch: Batch,
+    arrivals: Arrivals,
+    probabilities: Mapping[str, np.ndarray],
+    window: int,
+    thresholds: Mapping[str, float],
+    picks: PickConfig,
+) -> Example:
+    last_CT = list(probabilities.values())[-1][window]
+    picked = {}
+    for row, phase in enumerate(PHASES):
+        found = match_picks(last_CT[row], arrivals[window][phase], picks)
+        picked[phase] = found.samples[found.probabilities >= thresholds[phase]]
+    return Example(
+        waveforms=batch.normalised_BXT[window].cpu().numpy(),
+        probabilities={name: values_BCT[window] for name, values_BCT in probabilities.items()},
+        arrivals=arrivals[window],
+        picks=picked,
+        thresholds=thresholds,
+    )
