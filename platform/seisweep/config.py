@@ -147,18 +147,12 @@ def _one_line(cls: type[BaseModel], error: ValidationError, given: Mapping[str, 
     first, *more = error.errors()
     key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
     key = next(
-        (
-            known
-            for known in sorted(known_keys(cls), key=len, reverse=True)
-            if f"{key}.".startswith(f"{known}.")
-        ),
+        (known for known in sorted(known_keys(cls), key=len, reverse=True) if f"{key}.".startswith(f"{known}.")),
         key,
     )
     also = f" (and {len(more)} more)" if more else ""
     if first["type"] == "missing":
-        key = next(
-            (known for known, field in walk(cls) if known.startswith(f"{key}.") and field.is_required()), key
-        )
+        key = next((known for known, field in walk(cls) if known.startswith(f"{key}.") and field.is_required()), key)
         return f"{key} is missing: give {key}=... ({allowed(cls, key)}){also}"
     if first["type"] == "value_error":
         return f"{f'{key}: ' if key else ''}{first['ctx']['error']}{also}"
@@ -203,9 +197,7 @@ def load_profile(name_or_path: str = "local", folder: Path | None = None) -> Pro
     known = {file.stem: file for where in (PROFILES, own) for file in sorted(where.glob("*.toml"))}
     path = Path(name_or_path) if name_or_path.endswith(".toml") else known.get(name_or_path)
     if path is None:
-        raise ValueError(
-            f"no profile named {name_or_path}{nearest(name_or_path, known)}; or give a .toml file"
-        )
+        raise ValueError(f"no profile named {name_or_path}{nearest(name_or_path, known)}; or give a .toml file")
     try:
         settings = tomllib.loads(path.read_text())
     except OSError as error:

@@ -39,9 +39,7 @@ def allowed(cls: type[BaseModel], key: str) -> str:
     """What a setting takes: "a number, at least 0, at most 1"."""
     field = dict(walk(cls)).get(key)
     if field is None:
-        return (
-            f"a group of settings: {', '.join(known for known in known_keys(cls) if known.startswith(key))}"
-        )
+        return f"a group of settings: {', '.join(known for known in known_keys(cls) if known.startswith(key))}"
     bounds = [
         f"{words} {getattr(rule, name)}"
         for rule in field.metadata
@@ -63,9 +61,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def _type_in_words(annotation: Any) -> str:
     if _is_union(annotation):
-        return " or ".join(
-            "null" if part is type(None) else _type_in_words(part) for part in get_args(annotation)
-        )
+        return " or ".join("null" if part is type(None) else _type_in_words(part) for part in get_args(annotation))
     if get_origin(annotation) is Literal:
         return f"one of {', '.join(str(choice) for choice in get_args(annotation))}"
     return _TYPES.get(annotation, getattr(annotation, "__name__", str(annotation)))

@@ -75,15 +75,13 @@ class Home:
         while not existing.exists():
             existing = existing.parent
         if not existing.is_dir():
-            raise ValueError(
-                f"home {self.root}: {existing} is a file; choose another folder in SEISWEEP_HOME"
-            )
+            raise ValueError(f"home {self.root}: {existing} is a file; choose another folder in SEISWEEP_HOME")
         if not os.access(existing, os.W_OK | os.X_OK):
             raise ValueError(f"home {self.root} cannot be written; choose another folder in SEISWEEP_HOME")
         free = shutil.disk_usage(existing).free
         if free < MIN_FREE_BYTES:
             raise ValueError(
-                f"home {self.root} is full: {free / 2**20:.0f} MB free, at least {MIN_FREE_BYTES / 2**20:.0f} MB "
+                f"home {self.root} is full: {free / 2**20:.0f} MB free, {MIN_FREE_BYTES / 2**20:.0f} MB "
                 "are needed; free some, or choose another disk in SEISWEEP_HOME"
             )
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
     from search_spaces.sweep import Sweep
 
@@ -69,6 +69,7 @@ class Progress:
         self.objectives: dict[str, str] = {}
         self.num_trials: int | None = None
         self.over_before = 0
+        self.any_ran = False
 
     def begin(self, objectives: Mapping[str, str], num_trials: int | None) -> None:
         self.objectives, self.num_trials = dict(objectives), num_trials
@@ -78,10 +79,10 @@ class Progress:
         """Take a row; True when the trial's state changed."""
         before = self.rows.get(row.trial_id)
         self.rows[row.trial_id] = row
-        if before is None and row.state in OVER:
-            self.over_before += (
-                1  # a resumed sweep shows what was done before; it says nothing about the rate
-            )
+        self.any_ran = self.any_ran or row.state == "running"
+        if before is None and row.state in OVER and not self.any_ran:
+            # A resumed sweep first shows what was done before, which says nothing about its rate.
+            self.over_before += 1
         return before is None or before.state != row.state
 
     @property
@@ -194,17 +195,16 @@ class LiveTable:
         self.title = f"{outcome.name} {outcome.state}"
         self.live.stop()
 
-    def table(self) -> Table:
+    def table(self) -> Group:
         """The table as of now. Where the terminal is too small, running trials stay, then the latest."""
+        from rich.console import Group
         from rich.table import Table
 
         rows = sorted(self.progress.rows.values(), key=lambda row: row.number)
         room = self.max_rows or max(3, self.console.size.height - 8)
         kept = sorted(rows, key=lambda row: (row.state != "running", -row.number))[:room]
         varied = list(dict.fromkeys(key for row in rows for key in row.params))
-        table = Table(
-            title=self.title, caption=self.progress.summary(), title_justify="left", caption_justify="left"
-        )
+        table = Table(title=self.title, title_justify="left")
         for heading in ("trial", "state", "epoch", *self.progress.objectives, *short_names(varied).values()):
             table.add_column(heading, no_wrap=heading in ("trial", "state", "epoch"))
         for row in (row for row in rows if row in kept):
@@ -217,7 +217,7 @@ class LiveTable:
                 *[show_value(row.params.get(key, "")) for key in varied],
                 style={"failed": "red", "running": "bold", "stopped": "dim"}.get(row.state),
             )
-        return table
+        return Group(table, self.progress.summary())
 
 
 def watch_for_terminal() -> Watch:
@@ -236,11 +236,7 @@ def show_value(value: Any) -> str:
 
 def show_params(params: Mapping[str, Any]) -> str:
     short = short_names(params)
-    return (
-        ": " + " ".join(f"{short[key]}={show_value(value)}" for key, value in params.items())
-        if params
-        else ""
-    )
+    return ": " + " ".join(f"{short[key]}={show_value(value)}" for key, value in params.items()) if params else ""
 
 
 def show_seconds(seconds: float) -> str:

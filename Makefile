@@ -1,0 +1,31 @@
+# Each target makes .venv on first use. PYTHON chooses the interpreter: make test PYTHON=python3.12
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint bench clean
+
+demo: $(READY)  ## the main job end to end, offline: data, teacher, sweep, quantized pickers
+	$(BIN)/seisweep demo
+
+test: $(READY)  ## the test suite, without network
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## style, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## throughput of the data plane and of a training step, against SeisBench's own way
+	$(BIN)/python benchmarks/data_plane.py
+	$(BIN)/python benchmarks/training_step.py
+
+clean:
+	rm -rf $(VENV)
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $(READY)

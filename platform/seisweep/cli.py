@@ -1,0 +1,79 @@
+"""The command line. Results go to standard output, everything else to standard error.
+
+Exit codes: 0 done, 1 failed, 2 wrong use. Heavy imports stand inside the commands, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from seisweep.commands import data, evaluate, launch, results, system
+from seisweep.watch import Outcome
+
+app = typer.Typer(
+    name="seisweep",
+    help="Hyperparameter sweeps for small seismic models: distil, quantize, compare.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog="A first look: seisweep demo. What varies in a sweep: seisweep sweeps.",
+)
+app.command()(system.demo)
+app.command()(launch.run)
+app.command()(launch.train)
+app.command()(launch.resume)
+app.command()(evaluate.evaluate)
+app.command()(results.results)
+app.command()(results.sweeps)
+app.add_typer(data.app, name="data")
+app.command()(system.ui)
+app.command()(system.doctor)
+
+
+@app.callback()
+def _settings() -> None:
+    """Hyperparameter sweeps for small seismic models: distil, quantize, compare."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the `seisweep` program."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; an error is one line on standard error."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        result = app(list(arguments) or ["--help"], prog_name="seisweep", standalone_mode=False)
+        sys.stdout.flush()
+        if isinstance(result, Outcome):
+            return 0 if result.state == "finished" else 1
+        return result if isinstance(result, int) else 0
+    except BrokenPipeError:  # the reader of our output has seen enough (`seisweep results ... | head`)
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+        return 0
+    except KeyboardInterrupt:
+        return _fail("interrupted", 1)
+    except ValueError as error:
+        return _fail(str(error), 2)
+    except Exception as error:
+        if usage := getattr(error, "format_message", None):  # typer's own complaints
+            return _fail(f"{usage()} (seisweep {'--help' if not arguments else f'{arguments[0]} --help'})", 2)
+        return _fail(f"{type(error).__name__}: {error}", 1)
+
+
+def _fail(message: str, code: int) -> int:
+    if os.environ.get("SEISWEEP_DEBUG"):
+        traceback.print_exc()
+    lines = " ".join(message.split())
+    print(f"seisweep: {lines}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""`seisweep run`, `train` and `resume`: what starts work."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from search_spaces.sweep import Sweep, single_run
+from seisweep.config import Overrides, load_profile, parse_overrides
+from seisweep.home import Home
+from seisweep.prepare import narrow, next_name, parse_duration, parse_seeds
+from seisweep.watch import Outcome, watch_for_terminal
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="Settings: loss.alpha=0.3 fixes a key, loss.alpha=0.2,0.5 or loss.alpha=0.2..0.5 narrows its search.",
+        show_default=False,
+    ),
+]
+ProfileName = Annotated[str, typer.Option("--profile", help="Where it runs: local, cluster, or a TOML file.")]
+Name = Annotated[str | None, typer.Option("--name", help="Name of this launch; default the sweep's with a number.")]
+Note = Annotated[str, typer.Option("--note", help="A line for the record: why this sweep.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Ray Train workers of a trial; default the profile's.")]
+
+
+def run(
+    sweep: Annotated[str, typer.Argument(help="A named sweep (see `seisweep sweeps`) or module:function.")],
+    settings: Settings = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="Number of trials.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials at a time.")] = None,
+    profile: ProfileName = "local",
+    name: Name = None,
+    note: Note = "",
+    seed: Annotated[str | None, typer.Option(help="Seed, or several for a grid: 0,1,2.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="Who proposes: tpe, random, nsgaii, grid.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Who stops trials early: asha, none.")] = None,
+    time_budget: Annotated[str | None, typer.Option(help="Stop after 90s, 30m, 2h.")] = None,
+    workers: Workers = None,
+) -> Outcome:
+    """Search: run a sweep of trials."""
+    from search_spaces.named import named_sweep
+
+    changes = {
+        "samples": samples,
+        "seeds": parse_seeds(seed) if seed else None,
+        "sampler": sampler,
+        "scheduler": scheduler,
+        "time_budget_s": parse_duration(time_budget) if time_budget else None,
+        "workers": workers,
+    }
+    chosen = narrow(named_sweep(sweep), parse_overrides(settings or []), changes)
+    return finish(start(chosen, profile, name=name, note=note, concurrency=concurrency))
+
+
+def train(
+    trainable: Annotated[str, typer.Argument(help="distillation, picking, or your own module:function.")],
+    settings: Settings = None,
+    profile: ProfileName = "local",
+    name: Name = None,
+    note: Note = "",
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the run.")] = None,
+    workers: Workers = None,
+) -> Outcome:
+    """Train once, without a search."""
+    base, vary = parse_overrides(settings or [])
+    if vary:
+        key = next(iter(vary))
+        raise ValueError(f"{key} has several values; train takes one, `seisweep run` searches")
+    changes = {"seeds": None if seed is None else [seed], "workers": workers}
+    chosen = narrow(single_run(trainable, {}), Overrides(base, vary), changes)
+    return finish(start(chosen, profile, name=name, note=note))
+
+
+def resume(
+    name: Annotated[str, typer.Argument(help="A sweep that was interrupted (see `seisweep sweeps`).")],
+    profile: ProfileName = "local",
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials at a time.")] = None,
+) -> Outcome:
+    """Go on with a sweep that was interrupted: same search, same checkpoints, same record."""
+    home = Home.find()
+    from seisweep import engine
+
+    where = load_profile(profile, home.profiles_dir)
+    return finish(engine.resume(name, where, home, watch=watch_for_terminal(), concurrency=concurrency))
+
+
+def start(
+    sweep: Sweep, profile: str, *, name: str | None = None, note: str = "", concurrency: int | None = None
+) -> Outcome:
+    """Launch a sweep on a profile by name, watched in this terminal."""
+    home = Home.find()
+    where = load_profile(profile, home.profiles_dir)
+    from seisweep import engine
+
+    chosen: dict[str, Any] = {"name": name or next_name(home, sweep.name), "note": note}
+    return engine.launch(sweep, where, home, **chosen, concurrency=concurrency, watch=watch_for_terminal())
+
+
+def finish(outcome: Outcome) -> Outcome:
+    """Print how it ended; the command line makes an exit code of it."""
+    from seisweep.outcome import show
+
+    show(outcome)
+    return outcome

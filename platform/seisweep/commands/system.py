@@ -1,0 +1,45 @@
+"""`seisweep demo`, `ui` and `doctor`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from seisweep.commands.launch import ProfileName
+from seisweep.config import load_profile
+from seisweep.home import Home
+
+
+def demo(
+    tiny: Annotated[bool, typer.Option("--tiny", help="The same in about a minute, on very little data.")] = False,
+) -> None:
+    """The main job, end to end and offline: data, teacher, sweep, quantized pickers. Shows each command."""
+    from seisweep.demo import play
+
+    play(Home.find(), tiny=tiny)
+
+
+def ui(
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default the first free from 5000.")] = None,
+    profile: ProfileName = "local",
+) -> None:
+    """Open the record: MLflow's pages on what was run here, until Ctrl-C."""
+    from seisweep.ui import serve
+
+    home = Home.find()
+    if code := serve(home, load_profile(profile, home.profiles_dir), port):
+        raise typer.Exit(1 if code else 0)
+
+
+def doctor(profile: ProfileName = "local") -> None:
+    """What is installed, what can be reached, and what would fail; exit code 1 if anything would."""
+    from seisweep.doctor import examine
+
+    home = Home.find()
+    failed = False
+    for check in examine(home, load_profile(profile, home.profiles_dir)):
+        print(f"{check.state:5}  {check.what:13}  {check.detail}", flush=True)
+        failed = failed or check.state == "fails"
+    if failed:
+        raise typer.Exit(1)

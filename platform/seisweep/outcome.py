@@ -1,0 +1,79 @@
+"""What is said at the end of a sweep: the best trials, where the record lies, what to do next."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from seisweep import ui
+from seisweep.tables import as_table
+from seisweep.watch import Outcome, TrialRow, short_names
+from trainables import metrics
+
+TOP = 10
+WORTH_SHOWING = (metrics.INT8_F1, metrics.INT8_F1_LOSS, metrics.INT8_BYTES, metrics.PARAMETERS)
+"""Metrics beside the objectives, where trials have them."""
+
+
+def show(outcome: Outcome) -> None:
+    """The best trials on standard output, links and next commands on standard error."""
+    rows = ranked(outcome.rows, outcome.objectives)
+    if rows:
+        print(as_table(trial_rows(rows[:TOP], list(outcome.objectives))))
+    sys.stdout.flush()
+    for line in closing_lines(outcome):
+        print(line, file=sys.stderr)
+
+
+def closing_lines(outcome: Outcome) -> list[str]:
+    """How it ended, and the commands and links that come next."""
+    lines = [""]
+    failed = [row for row in outcome.rows if row.state == "failed"]
+    lines += [f"trial {row.number} failed: {row.reason}" for row in failed[:3]]
+    if outcome.state == "interrupted":
+        lines.append(f"interrupted; go on with: seisweep resume {outcome.name}")
+    if len(outcome.rows) > TOP:
+        lines.append(f"all {len(outcome.rows)} trials: seisweep results {outcome.name}")
+    return lines + _links(outcome)
+
+
+def _links(outcome: Outcome) -> list[str]:
+    """Addresses of the sweep's pages in MLflow; on a server of one's own they work while `seisweep ui` runs."""
+    if not outcome.parent_run_id:
+        return []
+    from seisweep.links import links
+
+    remote = outcome.tracking_uri.startswith("http")
+    base = outcome.tracking_uri.rstrip("/") if remote else ui.base_url()
+    try:
+        paths = links(outcome)
+    except Exception as error:  # the sweep is done, and its table printed: a server that is gone takes nothing away
+        return [f"no links: MLflow does not answer ({' '.join(str(error).split())[:120]})"]
+    heading = "in MLflow:" if remote else "in MLflow, while `seisweep ui` runs:"
+    return [heading, *(f"  {what:8} {base}{path}" for what, path in paths.items())]
+
+
+def ranked(rows: Sequence[TrialRow], objectives: dict[str, str]) -> list[TrialRow]:
+    """Best first by the first objective; those without a value at the end."""
+    metric, direction = next(iter(objectives.items()))
+    sign = -1 if direction == "max" else 1
+
+    def key(row: TrialRow) -> tuple[bool, float, int]:
+        value = row.metrics.get(metric)
+        missing = value is None or value != value
+        return row.state == "failed" or missing, 0.0 if missing or value is None else sign * value, row.number
+
+    return sorted(rows, key=key)
+
+
+def trial_rows(rows: Sequence[TrialRow], objectives: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of a table: trial, state, epochs, metrics, then what varies."""
+    others = [name for name in WORTH_SHOWING if name not in objectives and any(name in row.metrics for row in rows)]
+    short = short_names(list(dict.fromkeys(key for row in rows for key in row.params)))
+    return [
+        {"trial": row.number, "state": row.state, "epoch": row.epoch}
+        | {name: row.metrics.get(name) for name in (*objectives, *others)}
+        | {heading: row.params.get(key) for key, heading in short.items()}
+        for row in rows
+    ]

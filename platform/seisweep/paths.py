@@ -1,0 +1,32 @@
+"""Paths in settings: made absolute by the driver, because Ray's workers change their directory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+NAME_OR_PATH = ("data.dataset", "teacher.weights", "model.pretrained")
+"""Settings that take a name from somewhere, or a path."""
+
+_SUFFIXES = ("", ".json", ".pt", ".json.v1", ".pt.v1")
+
+
+def absolute(key: str, value: Any) -> Any:
+    """The value with its path made absolute, where it is one.
+
+    A path is what begins like one (`/`, `./`, `../`, `~`); for the settings in NAME_OR_PATH also what has a
+    slash or exists in the current folder: `stead` is a name unless `stead` or `stead.pt.v1` lies here.
+    """
+    if isinstance(value, list):
+        return [absolute(key, item) for item in value]
+    if not isinstance(value, str) or ":/" in value:  # runs:/..., s3://...
+        return value
+    looks = value.startswith(("/", "./", "../", "~/")) or value in (".", "..", "~")
+    named = key in NAME_OR_PATH and ("/" in value or any(Path(value + suffix).exists() for suffix in _SUFFIXES))
+    return str(Path(value).expanduser().resolve()) if looks or named else value
+
+
+def with_absolute_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting, paths made absolute."""
+    return {key: absolute(key, value) for key, value in settings.items()}

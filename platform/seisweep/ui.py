@@ -1,0 +1,66 @@
+"""MLflow's own pages on the store of a profile."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+
+from seisweep.config import Profile
+from seisweep.home import Home
+
+DEFAULT_PORT = 5000
+HOST = "127.0.0.1"
+
+
+def serve(home: Home, profile: Profile, port: int | None = None) -> int:
+    """Run MLflow's server on the home's store until Ctrl-C; returns the exit code.
+
+    A profile with a tracking server needs none: its address is printed.
+    """
+    if profile.tracking_uri and profile.tracking_uri.startswith("http"):
+        print(profile.tracking_uri)
+        return 0
+    if not profile.tracking_uri and not home.database.exists():
+        raise ValueError(f"nothing is recorded in {home.root} yet; start with `seisweep demo`")
+    chosen = free_port(port)
+    print(base_url(chosen), flush=True)
+    print("MLflow is starting; Ctrl-C ends it", file=sys.stderr)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", home.tracking_uri(profile)]
+    command += ["--default-artifact-root", home.artifacts_dir.as_uri(), "--host", HOST, "--port", str(chosen)]
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    server = subprocess.Popen([*command, "--workers", "1"], env={**os.environ, **quiet})
+    try:
+        return server.wait()
+    except KeyboardInterrupt:
+        server.terminate()
+        server.wait()
+        return 0
+
+
+def free_port(wanted: int | None) -> int:
+    """The wanted port, or the first free one from the default on. Raises ValueError where it is taken."""
+    if wanted is not None:
+        if not _is_free(wanted):
+            raise ValueError(f"port {wanted} is in use; choose another one with --port")
+        return wanted
+    candidates = range(DEFAULT_PORT, DEFAULT_PORT + 50)
+    port = next((port for port in candidates if _is_free(port)), None)
+    if port is None:
+        raise ValueError(f"ports {candidates[0]} to {candidates[-1]} are in use; choose one with --port")
+    return port
+
+
+def base_url(port: int = DEFAULT_PORT) -> str:
+    return f"http://{HOST}:{port}"
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True

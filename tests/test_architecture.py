@@ -1,0 +1,72 @@
+"""The three rooms stay apart, and the science runs where the engine is not installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+HEAVY = (
+    "torch",
+    "ray",
+    "mlflow",
+    "optuna",
+    "seisbench",
+    "obspy",
+    "pandas",
+    "numpy",
+    "matplotlib",
+    "onnxruntime",
+)
+
+
+def run_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_platform_is_no_package():
+    assert not (REPOSITORY / "platform" / "__init__.py").exists(), "it would hide Python's own module 'platform'"
+
+
+def test_imports_point_one_way():
+    found = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports")],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.parametrize("module", ["trainables.distillation", "trainables.picking", "trainables.data.synthetic"])
+def test_the_science_imports_without_the_engine(module):
+    found = run_python(f"""
+        import sys
+        for name in ("ray", "optuna", "mlflow", "seisweep", "search_spaces"):
+            sys.modules[name] = None  # an import of it fails
+        import {module}
+    """)
+    assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["sweeps", "--help"], ["data", "--help"]])
+def test_help_imports_nothing_heavy(arguments):
+    found = run_python(f"""
+        import sys
+        from seisweep.cli import run
+        assert run({arguments!r}) == 0
+        print("heavy:", [name for name in {HEAVY!r} if name in sys.modules])
+    """)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.endswith("heavy: []\n")
