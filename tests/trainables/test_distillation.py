@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from trainables import metrics
+from trainables.data.batches import Batch
+from trainables.distillation import (
+    DistillationConfig,
+    DistillationLossConfig,
+    check_roles,
+    distillation_losses,
+    preflight,
+    train,
+)
+from trainables.models.teacher import TeacherConfig, load_teacher
+from trainables.models.xiaonet import XiaoNet
+from trainables.run import LocalRun, read_tags
+from trainables.training.config import TrainingConfig
+from trainables.training.state import fresh_state
+
+LOSSES = [metrics.TRAIN_LOSS, metrics.TASK_LOSS, metrics.DISTILL_LOSS, metrics.DEV_LOSS, metrics.DEV_F1]
+
+
+class Interrupted(Exception):
+    """Stands for a killed process."""
+
+
+class InterruptedRun(LocalRun):
+    """Dies after the report of epoch 2 has been kept."""
+
+    def report(self, values, checkpoint=None):
+        super().report(values, checkpoint)
+        if values[metrics.EPOCH] == 2:
+            raise Interrupted
+
+
+@pytest.fixture
+def teacher(teacher_file):
+    return load_teacher(TeacherConfig(weights=str(teacher_file)))
+
+
+@pytest.fixture
+def batch() -> Batch:
+    raw_BXT = torch.randn(2, 3, 3001) * 100
+    return Batch(raw_BXT, raw_BXT / 300, torch.rand(2, 3, 3001).softmax(1))
+
+
+def test_alpha_is_the_teachers_share(teacher, batch):
+    student_BCT = torch.randn(2, 3, 3001)
+    given = distillation_losses(student_BCT, batch, teacher, DistillationLossConfig(alpha=0.25))
+    expected = 0.25 * given[metrics.DISTILL_LOSS] + 0.75 * given[metrics.TASK_LOSS]
+    torch.testing.assert_close(given[metrics.TRAIN_LOSS], expected)
+
+
+def test_without_a_share_the_teacher_is_not_asked(batch):
+    given = distillation_losses(torch.randn(2, 3, 3001), batch, None, DistillationLossConfig(alpha=0))
+    assert given[metrics.TRAIN_LOSS] is given[metrics.TASK_LOSS]
+    assert metrics.DISTILL_LOSS not in given
+
+
+def test_a_student_that_answers_as_the_teacher_has_no_distillation_loss(teacher, batch):
+    given = distillation_losses(teacher(batch.raw_BXT), batch, teacher, DistillationLossConfig(alpha=1))
+    assert given[metrics.TRAIN_LOSS].item() == pytest.approx(0, abs=1e-5)
+
+
+def test_roles_are_checked(teacher):
+    state = fresh_state(XiaoNet(base_channels=4), TrainingConfig())
+    check_roles(state, teacher, torch.device("cpu"))
+    state.optimizer.add_param_group({"params": list(teacher.parameters())})
+    with pytest.raises(AssertionError, match="would be trained"):
+        check_roles(state, teacher, torch.device("cpu"))
+    teacher.requires_grad_(True)
+    with pytest.raises(AssertionError, match="not frozen"):
+        check_roles(state, teacher, torch.device("cpu"))
+
+
+def test_reports_every_epoch_and_ends_with_the_best_weights(tiny, tmp_path):
+    run = LocalRun(tmp_path)
+    train(DistillationConfig.model_validate(tiny), run)
+    *epochs, final = run.reports
+    assert [report[metrics.EPOCH] for report in epochs] == [1, 2, 3]
+    assert all(set(LOSSES) <= set(report) for report in epochs)
+    assert [report[metrics.FINAL] for report in run.reports] == [0, 0, 0, 1]
+    best = max(epochs, key=lambda report: report[metrics.DEV_F1])
+    assert final[metrics.DEV_F1] == best[metrics.DEV_F1]
+    assert final[metrics.EPOCH] == 3
+    assert metrics.INT8_BYTES in epochs[0]
+
+
+def test_interrupted_and_resumed_equals_uninterrupted_loss_by_loss(tiny, tmp_path):
+    config = DistillationConfig.model_validate(tiny | {"student": {"base_channels": 4, "pooling": 4, "dropout": 0.2}})
+    whole = LocalRun(tmp_path / "whole")
+    train(config, whole)
+
+    first = InterruptedRun(tmp_path / "halves")
+    with pytest.raises(Interrupted):
+        train(config, first)
+    torch.manual_seed(12345)  # nothing may hang on what this process drew before
+    second = LocalRun(tmp_path / "halves")
+    train(config, second)
+
+    resumed = first.reports + second.reports
+    assert [report[metrics.EPOCH] for report in second.reports] == [3, 3]
+    for one, other in zip(whole.reports, resumed, strict=True):
+        assert {name: one[name] for name in LOSSES if name in one} == {
+            name: other[name] for name in LOSSES if name in other
+        }
+
+
+def test_a_diverging_loss_is_an_error_that_names_the_rate(tiny, tmp_path):
+    config = DistillationConfig.model_validate(
+        tiny | {"training": tiny["training"] | {"learning_rate": 1.0, "gradient_clip": 1e30, "epochs": 30}}
+    )
+    model = XiaoNet(base_channels=4, pooling=4)
+    with torch.no_grad():
+        model.head.weight.fill_(float("nan"))
+    state = fresh_state(model, config.training)
+    LocalRun(tmp_path).report({}, state.save(tmp_path / "broken"))
+    with pytest.raises(FloatingPointError, match=r"loss is nan in epoch 1: lower training\.learning_rate"):
+        train(config, LocalRun(tmp_path))
+
+
+def test_preflight_gives_facts_of_data_and_teacher(tiny):
+    facts = preflight(DistillationConfig.model_validate(tiny))
+    assert set(facts) == {"dataset", "data_fingerprint", "traces", "teacher", "teacher_digest"}
+
+
+def test_preflight_refuses_a_missing_teacher(tiny, tmp_path):
+    config = DistillationConfig.model_validate(tiny | {"teacher": {"weights": str(tmp_path / "none")}})
+    with pytest.raises(ValueError, match=r"^teacher\.weights=.*no such weights"):
+        preflight(config)
+
+
+def test_finished_run_leaves_files_for_people(tiny, tmp_path):
+    run = LocalRun(tmp_path)
+    train(DistillationConfig.model_validate(tiny | {"export": {"calibration_windows": 8}}), run)
+    files = {file.name for file in (run.checkpoint / "artifacts").iterdir()}
+    assert {"model_fp32.onnx", "model_int8.onnx", "xiaonet.json.v1", "xiaonet.pt.v1", "training_history.png"} <= files
+    final = run.reports[-1]
+    assert final[metrics.INT8_BYTES] < final[metrics.FP32_BYTES]
+    assert final[metrics.INT8_F1_LOSS] == pytest.approx(final[metrics.FP32_F1] - final[metrics.INT8_F1])
+    assert read_tags(run.checkpoint)
