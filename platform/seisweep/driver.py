@@ -1,0 +1,229 @@
+"""The driver of a sweep: what Tune tells it goes to the ledger first, then to Optuna, MLflow and the watch."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from search_spaces.sweep import Sweep
+from seisweep.config import flatten
+from seisweep.ledger import EndState, Ledger, TrialRecord
+from seisweep.runners import FAILURE
+from seisweep.schedulers import METRICS, Halving
+from seisweep.searcher import Study
+from seisweep.tracking import Tracker
+from seisweep.trainables import CACHE_KEY, SEED_KEY, Trainable
+from seisweep.watch import State, TrialRow, Watch
+from trainables import metrics as names
+
+KEPT_CHECKPOINTS = 2
+
+logger = logging.getLogger(__name__)
+
+
+class Driver(tune.Callback):
+    """Host of the searcher and Tune's callback. Every trial has one number: in Optuna, ledger, MLflow, watch."""
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        trainable: Trainable,
+        study: Study,
+        scheduler: Any,
+        ledger: Ledger,
+        tracker: Tracker,
+        watch: Watch,
+        cache_dir: Path,
+    ) -> None:
+        self.sweep, self.trainable, self.study, self.scheduler = sweep, trainable, study, scheduler
+        self.ledger, self.tracker, self.watch, self.cache_dir = ledger, tracker, watch, cache_dir
+        self._numbers: dict[str, int] = {}  # by Tune's trial id
+        self._epochs: dict[int, int | None] = {}
+        self._reasons: dict[str, str] = {}
+        self._cut: set[str] = set()  # Tune's ids of trials that the scheduler stopped
+        self._seen_epochs: dict[str, int] = {}
+
+    # What the searcher asks
+
+    def propose(self, trial_id: str) -> dict[str, Any]:
+        """The next trial's Tune config: number, parameters, whole configuration, checkpoint to go on from."""
+        trial = self.study.ask()
+        number, seed = trial.number, self.study.seed_of(trial)
+        self._numbers[trial_id] = number
+        record = self.ledger.begin_trial(number, dict(trial.params), seed)
+        config, error = self.configure(record)
+        self._epochs[number] = dict(flatten(config)).get(self.sweep.epochs_key) if config else None
+        past = list(self.ledger.reports({number})) if record.epoch else []
+        if past and isinstance(self.scheduler, Halving):
+            self.scheduler.replay(trial_id, past)
+        self.tracker.trial_begins(record, config, past)
+        return {
+            "trial": number,
+            "params": record.params,
+            "config": config,
+            "error": error,
+            "resume_from": record.checkpoint[1] if record.checkpoint else None,
+        }
+
+    def trial_over(self, trial_id: str, failed: bool) -> None:
+        """Tune is done with a trial: write down how it ended, then tell Optuna."""
+        record = self.ledger.trials[self._numbers[trial_id]]
+        if record.running:
+            self.ledger.end_trial(record.number, *self._verdict(record, trial_id, failed))
+        self.study.tell(record)
+
+    def _verdict(self, record: TrialRecord, trial_id: str, failed: bool) -> tuple[EndState, str]:
+        if trial_id in self._reasons:
+            return "failed", self._reasons[trial_id]
+        if failed:
+            return "failed", "its process died twice; see the log of the sweep"
+        missing = [metric for metric in self.sweep.objectives if metric not in record.metrics]
+        if missing:
+            reported = ", ".join(sorted(record.metrics)) or "nothing"
+            return "failed", f"ended without reporting {missing[0]}; it reported {reported}"
+        if trial_id in self._cut and not record.final:
+            return "stopped", f"stopped by {self.sweep.scheduler} after epoch {record.epoch}"
+        return "done", ""
+
+    def configure(self, record: TrialRecord) -> tuple[dict[str, Any], str]:
+        """The whole configuration as plain data; or an empty one and why it is refused."""
+        settings = dict(self.sweep.base) | record.params
+        if self.trainable.has(SEED_KEY):
+            settings.setdefault(SEED_KEY, record.seed)
+        if self.trainable.config_class and self.trainable.has(CACHE_KEY):
+            settings.setdefault(CACHE_KEY, str(self.cache_dir))
+        try:
+            return self.trainable.dump(settings), ""
+        except ValueError as error:
+            return {}, str(error)
+
+    # What Tune calls
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._show(trial.trial_id, "running")
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if FAILURE in result:
+            self._reasons[trial.trial_id] = result[FAILURE]
+            return
+        metrics = result[METRICS]
+        self._seen_epochs[trial.trial_id] = int(metrics[names.EPOCH])
+        report = self.ledger.report(self._numbers[trial.trial_id], metrics)
+        if result.get("done"):  # Tune sets it on the report at which the scheduler stops a trial
+            self._cut.add(trial.trial_id)
+        if report:
+            self.tracker.report(report)
+            self._show(trial.trial_id, "running")
+
+    def on_checkpoint(
+        self, iteration: int, trials: list[Any], trial: Any, checkpoint: tune.Checkpoint, **info: Any
+    ) -> None:
+        record = self.ledger.trials[self._numbers[trial.trial_id]]
+        self.ledger.checkpoint(record.number, self._seen_epochs.get(trial.trial_id, 0), checkpoint_place(checkpoint))
+        for _, place in record.checkpoints[:-KEPT_CHECKPOINTS]:
+            remove_checkpoint(place)
+        del record.checkpoints[:-KEPT_CHECKPOINTS]
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        record = self.ledger.trials[self._numbers[trial.trial_id]]
+        if record.checkpoint:
+            trial.config["resume_from"] = record.checkpoint[1]
+        self.watch.log(f"trial {record.number}: its process died; it goes on from epoch {record.epoch}")
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._close(trial.trial_id)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._close(trial.trial_id)
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self.tracker.flush_stale()
+
+    def _close(self, trial_id: str) -> None:
+        record = self.ledger.trials[self._numbers[trial_id]]
+        self.close_trial(record)
+        self._show(trial_id, record.state)
+
+    def close_trial(self, record: TrialRecord) -> None:
+        """Hand the last checkpoint's files to MLflow; keep it of a trial that is done, drop the rest."""
+        checkpoint = record.checkpoint[1] if record.checkpoint else None
+        folder = Path(checkpoint) if checkpoint and "://" not in checkpoint else None
+        self.tracker.trial_ends(record, folder if folder and folder.is_dir() else None)
+        keep = 1 if record.state == "done" else 0
+        for _, place in record.checkpoints[: len(record.checkpoints) - keep]:
+            remove_checkpoint(place)
+        del record.checkpoints[: len(record.checkpoints) - keep]
+
+    # What the user sees
+
+    def row(self, record: TrialRecord, state: State | None = None) -> TrialRow:
+        return TrialRow(
+            number=record.number,
+            trial_id=f"{record.number:05d}",
+            state=state or record.state,
+            epoch=record.epoch,
+            epochs=self._epochs.get(record.number),
+            metrics=dict(record.metrics),
+            params=dict(record.params),
+            reason=record.reason,
+        )
+
+    def _show(self, trial_id: str, state: State) -> None:
+        self.watch.trial_update(self.row(self.ledger.trials[self._numbers[trial_id]], state))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tune.Callback, ()  # what Ray pickles into its own, unused snapshot
+
+
+class StopRequest(tune.Stopper):
+    """Ends a sweep between two events of Tune: on Ctrl-C, and when the time budget is used up."""
+
+    def __init__(self, seconds_left: float | None) -> None:
+        self._deadline_s = None if seconds_left is None else time.monotonic() + seconds_left
+        self._interrupted = threading.Event()
+
+    @property
+    def interrupted(self) -> bool:
+        return self._interrupted.is_set()
+
+    @property
+    def out_of_time(self) -> bool:
+        return self._deadline_s is not None and time.monotonic() >= self._deadline_s
+
+    def interrupt(self) -> None:
+        self._interrupted.set()
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self.interrupted or self.out_of_time
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tune.stopper.NoopStopper, ()
+
+
+def checkpoint_place(checkpoint: tune.Checkpoint) -> str:
+    """Where a checkpoint lies, as a path or URI that `tune.Checkpoint` takes back."""
+    scheme = checkpoint.filesystem.type_name
+    return checkpoint.path if scheme == "local" else f"{scheme}://{checkpoint.path}"
+
+
+def remove_checkpoint(place: str) -> None:
+    """Remove a checkpoint that nothing needs any more; a failure costs disk and nothing else."""
+    try:
+        if "://" not in place:
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            checkpoint = tune.Checkpoint(place)
+            checkpoint.filesystem.delete_dir(checkpoint.path)
+    except OSError as error:
+        logger.warning("checkpoint %s: %s", place, error)

@@ -1,0 +1,112 @@
+"""Launch a sweep, resume a sweep. From the checks before any work to the last run closed in MLflow.
+
+The state of a sweep is its folder `home/sweeps/NAME`: `sweep.json` (what it is), `ledger.jsonl` (everything that
+happened), `study.journal` (Optuna), `tune/` (checkpoints), `logs/`. Ray's own snapshots are not used: a resumed
+sweep is a new Tune session that is told the past, so it may have another concurrency, cluster or Ray version.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from search_spaces.narrowing import enumerate_space, searched_keys
+from search_spaces.sweep import Sweep
+from seisweep.config import Profile
+from seisweep.fields import nearest
+from seisweep.home import Home
+from seisweep.launch import LEDGER_FILE, SWEEP_FILE, Launch, driver_lock
+from seisweep.ledger import Ledger
+from seisweep.provenance import launch_tags
+from seisweep.quiet import quiet
+from seisweep.trainables import Trainable
+from seisweep.watch import Outcome, Watch
+
+
+def launch(
+    sweep: Sweep,
+    profile: Profile,
+    home: Home,
+    *,
+    name: str,
+    note: str = "",
+    concurrency: int | None = None,
+    watch: Watch | None = None,
+) -> Outcome:
+    """Check everything, then run the sweep to its end or to Ctrl-C. Raises ValueError before any work."""
+    quiet()
+    trainable = Trainable.find(sweep.trainable)
+    trainable.check(sweep)
+    searched_keys(sweep)
+    if sweep.sampler == "grid":
+        enumerate_space(sweep)
+    folder = home.sweep_dir(name)
+    if (folder / SWEEP_FILE).exists():
+        state = sweep_state(home, name)
+        raise ValueError(f"a sweep named {name} exists ({state}): `seisweep resume {name}`, or choose --name")
+    facts = trainable.preflight(trainable.configure(sweep.base)) if trainable.preflight else {}
+    uri = profile.tracking_uri or home.prepare().prepare_store()
+
+    from seisweep.session import run_session
+    from seisweep.tracking import name_taken
+
+    if name_taken(uri, name):
+        raise ValueError(f"the tracking store {uri} has a sweep named {name} from another home: choose --name")
+    begun = Launch(
+        folder=folder,
+        id=uuid.uuid4().hex,
+        name=name,
+        sweep=sweep,
+        profile=profile,
+        note=note,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        tags=launch_tags() | {"profile": profile.name} | facts,
+    )
+    home.prepare()
+    return run_session(begun, home, trainable, uri, profile, concurrency, watch or Silent(), fresh=True)
+
+
+def resume(
+    name: str,
+    profile: Profile | None,
+    home: Home,
+    *,
+    concurrency: int | None = None,
+    watch: Watch | None = None,
+) -> Outcome:
+    """Go on with a sweep where its ledger ends. `profile` None: the one that it was launched with."""
+    quiet()
+    folder = home.sweep_dir(name)
+    if not (folder / SWEEP_FILE).exists():
+        known = sorted(file.parent.name for file in home.sweeps_dir.glob(f"*/{SWEEP_FILE}"))
+        raise ValueError(f"no sweep named {name} in {home.root}{nearest(name, known)}")
+    begun = Launch.read(folder)
+    profile = profile or begun.profile
+    trainable = Trainable.find(begun.sweep.trainable)
+    uri = profile.tracking_uri or home.prepare().prepare_store()
+
+    from seisweep.session import run_session
+
+    return run_session(begun, home, trainable, uri, profile, concurrency, watch or Silent(), fresh=False)
+
+
+def sweep_state(home: Home, name: str) -> str:
+    """running, finished or interrupted: by the lock of its driver and by its ledger."""
+    folder = home.sweep_dir(name)
+    try:
+        with driver_lock(folder):
+            ledger = Ledger(folder / LEDGER_FILE)
+            ledger.close()
+            return ledger.outcome or "interrupted"
+    except ValueError:
+        return "running"
+
+
+class Silent:
+    """A watch that shows nothing."""
+
+    def started(self, sweep: Sweep, name: str, num_trials: int | None) -> None: ...
+    def trial_update(self, row: Any) -> None: ...
+    def log(self, line: str) -> None: ...
+    def finished(self, outcome: Outcome) -> None: ...

@@ -1,0 +1,187 @@
+"""The ledger of a sweep: one append-only file from which everything else can be told again.
+
+Every event is a line of JSON, written before anything else learns of it: before Optuna is told a result and
+before MLflow gets a metric. After a crash the study and the runs are brought up to the ledger, with the
+ledger's timestamps, so that nothing is lost and nothing is there twice. A report's identity is its trial and
+epoch (the final report repeats the last epoch): a second one, from an epoch that ran again after a crash, is
+ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from trainables import metrics as names
+
+EndState = Literal["done", "stopped", "failed"]
+
+
+class Report(NamedTuple):
+    """One report of a trial."""
+
+    trial: int
+    epoch: int
+    final: bool
+    metrics: dict[str, float]
+    time_ms: int
+
+    @property
+    def step(self) -> int:
+        """Its step in MLflow: the epoch; the final report, which repeats the last epoch, comes one later."""
+        return self.epoch + self.final
+
+
+@dataclass
+class TrialRecord:
+    """A trial as the ledger knows it."""
+
+    number: int
+    params: dict[str, Any]
+    seed: int
+    started_ms: int
+    state: Literal["running", "done", "stopped", "failed"] = "running"
+    reason: str = ""
+    ended_ms: int | None = None
+    epoch: int = 0
+    """Epoch of the last report."""
+    final: bool = False
+    """The final report has come: the trial did all it wanted."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    """Those of the last report, over earlier ones that it does not repeat."""
+    checkpoints: list[tuple[int, str]] = field(default_factory=list)
+    """Epoch and place of the checkpoints that may still exist, the newest last."""
+
+    @property
+    def running(self) -> bool:
+        return self.state == "running"
+
+    @property
+    def checkpoint(self) -> tuple[int, str] | None:
+        return self.checkpoints[-1] if self.checkpoints else None
+
+
+class Ledger:
+    """Reads what there is, then appends. One process writes at a time (the driver's lock sees to it)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.trials: dict[int, TrialRecord] = {}
+        self._sessions: list[list[int]] = []  # start and last event of each, ms
+        self.outcome = ""
+        """finished or failed, once the sweep is over."""
+        cut_torn_line(path)
+        for event in self._events():
+            self._apply(event)
+        self._file = path.open("a", encoding="utf-8")
+
+    def close(self) -> None:
+        self._file.close()
+
+    @property
+    def num_sessions(self) -> int:
+        return len(self._sessions)
+
+    @property
+    def seconds_used(self) -> float:
+        """Seconds of all sessions; of one that was killed, until its last event."""
+        return sum(last - start for start, last in self._sessions) / 1000
+
+    def begin_session(self) -> None:
+        self._append({"event": "session"})
+
+    def begin_trial(self, number: int, params: dict[str, Any], seed: int) -> TrialRecord:
+        """A trial begins, or begins again in this session."""
+        self._append({"event": "trial", "trial": number, "params": params, "seed": seed})
+        return self.trials[number]
+
+    def report(self, number: int, metrics: dict[str, float]) -> Report | None:
+        """Write down a report; None where this epoch was reported before."""
+        epoch, final = int(metrics[names.EPOCH]), bool(metrics.get(names.FINAL))
+        record = self.trials[number]
+        if not record.running or (epoch, final) <= (record.epoch, record.final):
+            return None
+        event = self._append({"event": "report", "trial": number, "metrics": metrics})
+        return _report(event)
+
+    def checkpoint(self, number: int, epoch: int, place: str) -> None:
+        """The checkpoint of this epoch is complete at `place`."""
+        self._append({"event": "checkpoint", "trial": number, "epoch": epoch, "place": place})
+
+    def end_trial(self, number: int, state: EndState, reason: str = "") -> None:
+        self._append({"event": "end", "trial": number, "state": state, "reason": reason})
+
+    def end_sweep(self, state: str) -> None:
+        self._append({"event": "sweep_end", "state": state})
+
+    def reports(self, numbers: set[int] | None = None) -> Iterator[Report]:
+        """All reports in the order in which they came, read from the file; of these trials only."""
+        for event in self._events():
+            if event["event"] == "report" and (numbers is None or event["trial"] in numbers):
+                yield _report(event)
+
+    def _append(self, event: dict[str, Any]) -> dict[str, Any]:
+        event["time_ms"] = time.time_ns() // 1_000_000
+        self._file.write(json.dumps(event) + "\n")
+        self._file.flush()  # what the system has survives this process; a line is one write
+        self._apply(event)
+        return event
+
+    def _events(self) -> Iterator[dict[str, Any]]:
+        if self.path.exists():
+            with self.path.open(encoding="utf-8") as lines:
+                yield from map(json.loads, lines)
+
+    def _apply(self, event: dict[str, Any]) -> None:
+        kind, time_ms = event["event"], event["time_ms"]
+        if kind == "session" or not self._sessions:
+            self._sessions.append([time_ms, time_ms])
+        self._sessions[-1][1] = time_ms
+        if kind in ("session", "sweep_end"):
+            self.outcome = event.get("state", "")
+            return
+        if kind == "trial":
+            fresh = TrialRecord(event["trial"], event["params"], event["seed"], time_ms)
+            self.trials.setdefault(event["trial"], fresh)
+            return
+        record = self.trials[event["trial"]]
+        if kind == "report":
+            report = _report(event)
+            record.epoch, record.final = report.epoch, report.final
+            record.metrics |= report.metrics
+        elif kind == "checkpoint":
+            record.checkpoints.append((event["epoch"], event["place"]))
+        elif kind == "end":
+            record.state, record.reason, record.ended_ms = event["state"], event["reason"], time_ms
+
+
+def finite(metrics: dict[str, float]) -> dict[str, float]:
+    """The metrics that are numbers; a residual without a single pick is none."""
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+
+def cut_torn_line(path: Path) -> None:
+    """Drop what follows the last newline: a writer that was killed in the middle of a line leaves that."""
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with path.open("r+b") as file:
+            file.truncate(whole)
+
+
+def _report(event: dict[str, Any]) -> Report:
+    metrics = event["metrics"]
+    return Report(
+        trial=event["trial"],
+        epoch=int(metrics[names.EPOCH]),
+        final=bool(metrics.get(names.FINAL)),
+        metrics=metrics,
+        time_ms=event["time_ms"],
+    )

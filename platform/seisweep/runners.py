@@ -1,0 +1,183 @@
+"""What runs on the other side: the Tune function of a trial, and the in-process runner.
+
+The function gets plain data, builds the configuration and hands the trainable its `Run`. What a trainable raises
+does not reach Tune: it is reported as the trial's failure, so that an actor is used again, a deterministic error
+is not retried, and only a process that dies is.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+from torch import nn
+
+from seisweep.quiet import ignore_library_warnings
+from seisweep.schedulers import METRICS
+from seisweep.trainables import Trainable
+from trainables import metrics as names
+
+FAILURE = "failure"
+"""Key of a Tune result: why the trial failed, in one line."""
+
+EPOCH_FILE = ".seisweep-epoch"
+"""File of a checkpoint: the epoch that it was reported at."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all trials of a sweep share, as plain data."""
+
+    trainable: str
+    objectives: tuple[str, ...]
+    logs: str
+    """Folder of the trials' log files."""
+    storage: str
+    """Folder or URI that every node reaches."""
+    workers: int
+    cpus_per_worker: float
+    gpus_per_worker: float
+    run_name: str
+
+
+class DivergedError(ArithmeticError):
+    """A loss or an objective is no longer a number."""
+
+
+def in_process_trial(job: Job) -> Callable[[dict[str, Any]], None]:
+    """The Tune function whose actor trains by itself: one worker, used again by the next trial."""
+
+    def trial(given: dict[str, Any]) -> None:
+        with failures_reported(job, given):
+            prepare_process(job.cpus_per_worker)
+            trainable, config = load(job, given)
+            with scratch_folder() as workdir:
+                trainable.train(config, TuneRun(workdir, job, given["resume_from"]))
+
+    return trial
+
+
+@dataclass
+class TuneRun:
+    """A `Run` inside a Tune actor: reports go to Tune, which keeps the checkpoints."""
+
+    workdir: Path
+    job: Job
+    given_checkpoint: str | None
+    """Where to go on from, of an earlier session."""
+    rank: int = 0
+    world_size: int = 1
+    epoch: int | None = None
+
+    def __post_init__(self) -> None:
+        has_gpu = self.job.gpus_per_worker > 0 and torch.cuda.is_available()
+        self.device = torch.device("cuda" if has_gpu else "cpu")
+
+    def prepare(self, model: nn.Module) -> nn.Module:
+        return model.to(self.device)
+
+    def resume_from(self) -> Path | None:
+        checkpoint = tune.get_checkpoint()
+        if checkpoint is None and self.given_checkpoint:
+            checkpoint = tune.Checkpoint(self.given_checkpoint)
+        return fetch(checkpoint, self.workdir) if checkpoint else None
+
+    def report(self, metrics: Mapping[str, float], checkpoint: Path | None = None) -> None:
+        if self.epoch is None:
+            self.epoch = epoch_of(self.workdir / "resumed")
+        checked = check_metrics(metrics, self.job.objectives, self.epoch)
+        self.epoch = int(checked[names.EPOCH])
+        if checkpoint is None:
+            tune.report({METRICS: checked})
+            return
+        (checkpoint / EPOCH_FILE).write_text(str(self.epoch))
+        tune.report({METRICS: checked}, checkpoint=tune.Checkpoint(str(checkpoint)))
+
+
+def check_metrics(metrics: Mapping[str, float], objectives: tuple[str, ...], last_epoch: int) -> dict[str, float]:
+    """Plain floats with an epoch (counted where the trainable names none). A diverged trial raises."""
+    checked = {name: float(value) for name, value in metrics.items()}
+    checked.setdefault(names.EPOCH, last_epoch + 1)
+    for name, value in checked.items():
+        counts = name in objectives or name == "loss" or name.endswith("/loss")
+        if counts and not math.isfinite(value):
+            raise DivergedError(f"{name} is {value} at epoch {checked[names.EPOCH]:.0f}: the training diverged")
+    return checked
+
+
+def load(job: Job, given: Mapping[str, Any]) -> tuple[Trainable, Any]:
+    """The trainable and its configuration, from plain data. What the driver could not configure fails here."""
+    if given["error"]:
+        raise ValueError(given["error"])
+    trainable = Trainable.find(job.trainable)
+    return trainable, trainable.load(given["config"])
+
+
+def prepare_process(cpus: float) -> None:
+    """One thread for each core that the trial has; numbers too small for normal arithmetic become 0."""
+    ignore_library_warnings()
+    torch.set_num_threads(max(1, int(cpus)))
+    torch.set_flush_denormal(True)
+
+
+def fetch(checkpoint: tune.Checkpoint, workdir: Path) -> Path:
+    """A copy of the checkpoint in the working folder, where nothing can remove it."""
+    resumed = workdir / "resumed"
+    shutil.rmtree(resumed, ignore_errors=True)
+    return Path(checkpoint.to_directory(str(resumed)))
+
+
+def epoch_of(checkpoint: Path) -> int:
+    """The epoch that a checkpoint was reported at; 0 where there is none."""
+    file = checkpoint / EPOCH_FILE
+    return int(file.read_text()) if file.exists() else 0
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="seisweep-trial-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def failures_reported(job: Job, given: Mapping[str, Any]) -> Iterator[None]:
+    """Log into the trial's file; an exception becomes a report of failure with its reason."""
+    log = logging.FileHandler(Path(job.logs) / f"trial-{given['trial']:05d}.log", delay=True)
+    log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(log)
+    level, root.level = root.level, logging.INFO
+    try:
+        yield
+    except Exception as error:
+        logging.getLogger("seisweep.trial").error("%s", traceback.format_exc())
+        tune.report({METRICS: {}, FAILURE: one_line(error)})
+    finally:
+        root.removeHandler(log)
+        root.setLevel(level)
+        log.close()
+
+
+def one_line(error: BaseException) -> str:
+    """The reason of a failure as a user can use it: kind, first line, and the remedy where it is known."""
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        return "out of GPU memory: take a smaller training.batch_size or student, or fewer trials on each GPU"
+    if isinstance(error, MemoryError):
+        return "out of memory: take a smaller training.batch_size, or fewer trials at a time (--concurrency)"
+    text = str(error).strip().partition("\n")[0]
+    if isinstance(error, DivergedError | ValueError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,250 @@
+"""One session of a sweep: from its folder and its past to a Tune run, and what that leaves behind."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, Literal
+
+from ray import tune
+
+from seisweep.cluster import Resources, connected, trials_at_a_time
+from seisweep.config import Profile
+from seisweep.driver import Driver, StopRequest
+from seisweep.home import Home
+from seisweep.launch import JOURNAL_FILE, LEDGER_FILE, Launch, driver_lock
+from seisweep.ledger import Ledger, TrialRecord
+from seisweep.quiet import LibraryLog
+from seisweep.runners import Job, in_process_trial
+from seisweep.schedulers import make_scheduler, replay_past
+from seisweep.searcher import Study, StudySearcher
+from seisweep.tracking import Tracker
+from seisweep.trainables import Trainable
+from seisweep.watch import Outcome, TrialRow, Watch
+
+
+class Session:
+    """The parts of a running sweep, put together from its folder."""
+
+    def __init__(
+        self, launch: Launch, home: Home, trainable: Trainable, uri: str, profile: Profile, watch: Watch
+    ) -> None:
+        self.launch, self.sweep, self.profile, self.watch, self.uri = launch, launch.sweep, profile, watch, uri
+        self.resources = Resources(self.sweep, profile)
+        self.defaults = trainable.defaults(self.sweep)
+        self.ledger = Ledger(launch.folder / LEDGER_FILE)
+        self.study = Study(self.sweep, launch.folder / JOURNAL_FILE, self.defaults)
+        self.scheduler = make_scheduler(self.sweep, self.defaults)
+        artifacts = None if profile.tracking_uri else home.artifacts_dir.as_uri()
+        self.tracker = Tracker(uri, artifacts, self.sweep, launch.name, launch.id, launch.tags)
+        self.driver = Driver(
+            self.sweep, trainable, self.study, self.scheduler, self.ledger, self.tracker, watch, home.cache_dir
+        )
+
+    @property
+    def num_trials(self) -> int | None:
+        """Trials of the whole sweep; None where only time bounds it."""
+        return self.study.num_known if self.sweep.sampler == "grid" else self.sweep.samples
+
+    @property
+    def num_left(self) -> int:
+        """Trials to run in this session; -1 where only time bounds it."""
+        return -1 if self.num_trials is None else max(0, self.num_trials - self.study.num_finished)
+
+    def recover(self) -> None:
+        """Bring the study and MLflow up to the ledger: what ended just before the last session died."""
+        for record in self.ledger.trials.values():
+            if record.running and record.final:
+                self.ledger.end_trial(record.number, "done")
+        self.study.reconcile(self.ledger)
+        over = [record for record in self.ledger.trials.values() if not record.running]
+        unwritten = [record for record in over if not self.tracker.has(record.number)]
+        for record in unwritten:
+            past = list(self.ledger.reports({record.number}))
+            self.tracker.trial_begins(record, self.driver.configure(record)[0], past)
+            self.driver.close_trial(record)
+        replay_past(self.scheduler, self.ledger)
+
+    def fit(self, concurrency: int | None, stop: StopRequest) -> None:
+        """Run what is left under Ray Tune."""
+        at_a_time = trials_at_a_time(
+            self.resources.workers,
+            self.resources.cpus,
+            self.resources.gpus,
+            concurrency or self.profile.max_concurrency,
+        )
+        if self.num_left > 0:
+            at_a_time = min(at_a_time, self.num_left)
+        function, reuse = self._trial_function()
+        tune.Tuner(
+            function,
+            tune_config=tune.TuneConfig(
+                search_alg=StudySearcher(self.driver, limit=stop.stop_all),
+                scheduler=self.scheduler,
+                num_samples=self.num_left,
+                max_concurrent_trials=at_a_time,
+                reuse_actors=reuse,
+                trial_name_creator=_trial_name,
+                trial_dirname_creator=_trial_name,
+            ),
+            run_config=tune.RunConfig(
+                name=f"session-{self.ledger.num_sessions:03d}",
+                storage_path=self._storage(),
+                callbacks=[self.driver],
+                stop=stop,
+                failure_config=tune.FailureConfig(max_failures=1),
+                verbose=0,
+            ),
+        ).fit()
+
+    def finish(self, stop: StopRequest) -> Outcome:
+        """Close what is open and say how it went."""
+        running = [record for record in self.ledger.trials.values() if record.running]
+        if stop.out_of_time and not stop.interrupted:
+            for record in running:
+                self.ledger.end_trial(record.number, "stopped", "the sweep's time budget is used up")
+                self.study.tell(record)
+                self.driver.close_trial(record)
+                self.watch.trial_update(self.driver.row(record))
+            running = []
+        state: Literal["finished", "interrupted", "failed"]
+        states = {record.state for record in self.ledger.trials.values()}
+        if running or stop.interrupted or (self.num_left > 0 and not stop.out_of_time):
+            state = "interrupted"
+        elif states == {"failed"}:
+            state = "failed"
+        else:
+            state = "finished"
+        if state != "interrupted":
+            self.ledger.end_sweep(state)
+        best = self.best()
+        self.tracker.end(state, best)
+        if self.tracker.behind:
+            self.watch.log(
+                f"MLflow at {self.uri} lacks {self.tracker.behind} trials ({self.tracker.trouble}); "
+                f"`seisweep resume {self.launch.name}` writes them once it answers"
+            )
+        rows = [self.row(record) for record in sorted(self.ledger.trials.values(), key=lambda r: r.number)]
+        return Outcome(
+            name=self.launch.name,
+            state=state,
+            rows=rows,
+            best=self.row(best) if best else None,
+            experiment_id=self.tracker.experiment_id,
+            parent_run_id=self.tracker.parent_run_id,
+            tracking_uri=self.uri,
+            objectives=dict(self.sweep.objectives),
+        )
+
+    def row(self, record: TrialRecord) -> TrialRow:
+        return self.driver.row(record, "pending" if record.running else None)
+
+    def best(self) -> TrialRecord | None:
+        """The best finished trial by the first objective."""
+        metric, direction = self.sweep.first_objective
+        done = [r for r in self.ledger.trials.values() if r.state == "done" and metric in r.metrics]
+        if not done:
+            return None
+        return (max if direction == "max" else min)(done, key=lambda record: record.metrics[metric])
+
+    def _trial_function(self) -> tuple[Any, bool]:
+        wanted = self.resources
+        job = Job(
+            trainable=self.sweep.trainable,
+            objectives=tuple(self.sweep.objectives),
+            logs=str(self.launch.folder / "logs"),
+            storage=self._storage(),
+            workers=wanted.workers,
+            cpus_per_worker=wanted.cpus,
+            gpus_per_worker=wanted.gpus,
+            run_name=self.launch.name,
+        )
+        if wanted.ray_train:
+            from seisweep.train_workers import ray_train_trial
+
+            return ray_train_trial(job), False
+        return tune.with_resources(in_process_trial(job), {"cpu": wanted.cpus, "gpu": wanted.gpus}), True
+
+    def _storage(self) -> str:
+        """Where checkpoints go: the sweep's folder, or the profile's storage under the sweep's id."""
+        if not self.profile.storage_path:
+            return str(self.launch.folder / "tune")
+        return f"{self.profile.storage_path.rstrip('/')}/{self.launch.name}-{self.launch.id[:8]}"
+
+
+def run_session(
+    launch: Launch,
+    home: Home,
+    trainable: Trainable,
+    uri: str,
+    profile: Profile,
+    concurrency: int | None,
+    watch: Watch,
+    fresh: bool,
+) -> Outcome:
+    """Run a new sweep, or go on with one, until it is finished or interrupted."""
+    wanted = Resources(launch.sweep, profile)
+    if fresh:
+        with connected(profile, dashboard=wanted.ray_train):
+            trials_at_a_time(wanted.workers, wanted.cpus, wanted.gpus, concurrency)  # or refuse, before any trace
+            launch.write()
+            with driver_lock(launch.folder):
+                return _run(launch, home, trainable, uri, profile, concurrency, watch)
+    with driver_lock(launch.folder):
+        return _run(launch, home, trainable, uri, profile, concurrency, watch)
+
+
+def _run(
+    launch: Launch,
+    home: Home,
+    trainable: Trainable,
+    uri: str,
+    profile: Profile,
+    concurrency: int | None,
+    watch: Watch,
+) -> Outcome:
+    with LibraryLog(launch.folder / "sweep.log"):
+        session = Session(launch, home, trainable, uri, profile, watch)
+        session.ledger.begin_session()
+        session.tracker.begin(launch.note, launch.as_dict())
+        watch.started(launch.sweep, launch.name, session.num_trials)
+        session.recover()
+        for record in session.ledger.trials.values():
+            watch.trial_update(session.row(record))
+        budget_s = launch.sweep.time_budget_s
+        stop = StopRequest(None if budget_s is None else budget_s - session.ledger.seconds_used)
+        if session.num_left and not stop.stop_all():
+            with connected(profile, dashboard=session.resources.ray_train), interruptible(stop, watch):
+                session.fit(concurrency, stop)
+        outcome = session.finish(stop)
+        session.ledger.close()
+    watch.finished(outcome)
+    return outcome
+
+
+@contextlib.contextmanager
+def interruptible(stop: StopRequest, watch: Watch) -> Iterator[None]:
+    """Ctrl-C (or SIGTERM) asks for an end between two events; a second one ends at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stop.interrupted:
+            raise KeyboardInterrupt
+        stop.interrupt()
+        watch.log("stopping: trials under way keep their last checkpoint (once more to stop at once)")
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _trial_name(trial: Any) -> str:
+    return f"trial-{trial.config['trial']:05d}"

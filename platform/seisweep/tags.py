@@ -1,0 +1,43 @@
+"""Names of everything that seisweep writes into an MLflow run beside metrics, in one place."""
+
+from __future__ import annotations
+
+ROLE = "role"
+"""`sweep` on a parent run, `trial` on its children."""
+SWEEP_ROLE = "sweep"
+TRIAL_ROLE = "trial"
+
+SWEEP = "sweep"
+"""The name of the launch, as `seisweep resume` takes it."""
+SWEEP_ID = "sweep_id"
+"""Which launch, beyond doubt: two homes may use one name. With TRIAL it is a run's identity."""
+TRIAL = "trial"
+"""Number of the trial, from 0, as in the Optuna study."""
+KIND = "kind"
+"""The named sweep, or the trainable of a single run."""
+TRAINABLE = "trainable"
+STATE = "state"
+"""Of a trial: running, done, stopped (early), failed, interrupted. Of a sweep: running, finished, interrupted,
+failed. MLflow's own status is FINISHED for done and stopped, FAILED, and KILLED for interrupted."""
+REASON = "reason"
+"""Why a trial was stopped or failed, in one line."""
+SEED = "seed"
+OBJECTIVES = "objectives"
+"""JSON: metric to `max` or `min`, the most important first."""
+PROFILE = "profile"
+HARDWARE = "hardware"
+GIT_COMMIT = "git_commit"
+GIT_DIRTY = "git_dirty"
+VERSIONS = "versions"
+"""Versions of the packages that decide the numbers: `torch 2.13.0, ...`."""
+
+PARENT = "mlflow.parentRunId"
+USER = "mlflow.user"
+SOURCE_NAME = "mlflow.source.name"
+SOURCE_TYPE = "mlflow.source.type"
+SOURCE_COMMIT = "mlflow.source.git.commit"
+NOTE = "mlflow.note.content"
+
+CONFIG_FILE = "config.json"
+"""Artifact of a trial: its whole configuration. Of a sweep: SWEEP_FILE."""
+SWEEP_FILE = "sweep.json"

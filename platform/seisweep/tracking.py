@@ -1,0 +1,275 @@
+"""Where a trial becomes an MLflow run: one parent run a sweep, one nested run a trial, one writer.
+
+The tracker writes what the ledger holds and nothing else. A run is found again by its tags (sweep id and trial
+number), and a report is logged with the ledger's timestamp, which MLflow stores once however often it is sent:
+so a resumed sweep goes on in the same runs, and a server that did not answer for a while is brought up to date.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from search_spaces.sweep import Sweep
+from seisweep import tags
+from seisweep.ledger import Report, TrialRecord, finite
+from trainables import metrics as names
+from trainables.run import ARTIFACTS, read_tags
+
+RETRY_AFTER_S = 15.0
+FLUSH_EVERY_S = 1.0
+METRICS_A_CALL = 1000
+TAG_LENGTH = 5000
+STATUS = {"done": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _Pending:
+    """What MLflow has not yet been told about a trial."""
+
+    record: TrialRecord
+    config: dict[str, Any]
+    reports: list[Report] = field(default_factory=list)
+    flushed_s: float = 0.0
+    ended: bool = False
+    checkpoint: Path | None = None
+
+
+class Tracker:
+    """The one writer of a sweep's runs. Nothing it does may end the sweep: what fails is tried again."""
+
+    def __init__(
+        self,
+        uri: str,
+        artifact_location: str | None,
+        sweep: Sweep,
+        name: str,
+        sweep_id: str,
+        common_tags: Mapping[str, str],
+    ) -> None:
+        self.client = MlflowClient(tracking_uri=uri)
+        self.uri, self.sweep, self.name, self.sweep_id = uri, sweep, name, sweep_id
+        self.common_tags = dict(common_tags) | {
+            tags.SWEEP: name,
+            tags.SWEEP_ID: sweep_id,
+            tags.KIND: sweep.name,
+            tags.TRAINABLE: sweep.trainable,
+        }
+        self.experiment_id = _experiment(self.client, sweep.name, artifact_location)
+        self.parent_run_id = ""
+        self._run_ids: dict[int, str] = {}
+        self._finished: set[int] = set()
+        self._pending: dict[int, _Pending] = {}
+        self._silent_until_s = 0.0
+        self.trouble: str = ""
+        """Why MLflow could not be written last; empty while all is well."""
+
+    def begin(self, note: str, description: Mapping[str, Any]) -> None:
+        """Create the parent run, or find it and the trials' runs of earlier sessions."""
+        runs = _find_runs(self.client, self.experiment_id, self.sweep_id)
+        for run in runs:
+            if run.data.tags.get(tags.ROLE) == tags.SWEEP_ROLE:
+                self.parent_run_id = run.info.run_id
+            else:
+                number = int(run.data.tags[tags.TRIAL])
+                self._run_ids[number] = run.info.run_id
+                if run.info.status in ("FINISHED", "FAILED"):
+                    self._finished.add(number)
+        if self.parent_run_id:
+            self.client.update_run(self.parent_run_id, status="RUNNING")
+            self.client.set_tag(self.parent_run_id, tags.STATE, "running")
+            return
+        parent_tags = {
+            tags.ROLE: tags.SWEEP_ROLE,
+            tags.STATE: "running",
+            tags.OBJECTIVES: json.dumps(self.sweep.objectives),
+        }
+        if note or self.sweep.description:
+            parent_tags[tags.NOTE] = note or self.sweep.description
+        run = self.client.create_run(
+            self.experiment_id, run_name=self.name, tags=_short(self.common_tags | parent_tags)
+        )
+        self.parent_run_id = run.info.run_id
+        self.client.log_dict(self.parent_run_id, dict(description), tags.SWEEP_FILE)
+
+    def trial_begins(self, record: TrialRecord, config: dict[str, Any], past: Iterable[Report] = ()) -> None:
+        """A trial begins or begins again. `past`: its reports of earlier sessions, some perhaps not logged."""
+        if record.number not in self._finished:
+            self._pending[record.number] = _Pending(record, config, list(past))
+            self._flush(record.number)
+
+    def report(self, report: Report) -> None:
+        """Log a report, now or with the next ones if the last flush was a moment ago."""
+        pending = self._pending[report.trial]
+        pending.reports.append(report)
+        if time.monotonic() - pending.flushed_s > FLUSH_EVERY_S:
+            self._flush(report.trial)
+
+    def trial_ends(self, record: TrialRecord, checkpoint: Path | None) -> None:
+        """Log the rest, upload `artifacts/` and tags of the last checkpoint, and close the run."""
+        pending = self._pending.get(record.number)
+        if pending is None:
+            return
+        pending.record, pending.ended, pending.checkpoint = record, True, checkpoint
+        self._flush(record.number)
+
+    def flush_stale(self) -> None:
+        """Write what has waited: called in every round of the driver's loop."""
+        now_s = time.monotonic()
+        for number, pending in list(self._pending.items()):
+            if (pending.reports or pending.ended) and now_s - pending.flushed_s > FLUSH_EVERY_S:
+                self._flush(number)
+
+    def end(self, state: str, best: TrialRecord | None) -> None:
+        """Close the sweep's runs: trials under way are interrupted, the parent gets the best trial's metrics."""
+        self._silent_until_s = 0.0
+        for number in list(self._pending):
+            self._flush(number)
+        self._attempt(lambda: self._close(state, best))
+
+    def has(self, number: int) -> bool:
+        """Whether the trial's run is closed: then it is complete."""
+        return number in self._finished
+
+    @property
+    def behind(self) -> int:
+        """Trials whose record in MLflow lacks something."""
+        return sum(bool(pending.reports or pending.ended) for pending in self._pending.values())
+
+    def _close(self, state: str, best: TrialRecord | None) -> None:
+        for number, pending in self._pending.items():
+            if not pending.ended and number in self._run_ids:
+                self.client.set_tag(self._run_ids[number], tags.STATE, "interrupted")
+                self.client.set_terminated(self._run_ids[number], STATUS["interrupted"])
+        if best is not None:
+            time_ms = best.ended_ms or best.started_ms
+            self.client.log_batch(
+                self.parent_run_id,
+                metrics=[Metric(name, value, time_ms, 0) for name, value in finite(best.metrics).items()],
+                tags=[RunTag("best_trial", str(best.number))],
+            )
+        self.client.set_tag(self.parent_run_id, tags.STATE, state)
+        status = {"finished": "FINISHED", "failed": "FAILED"}.get(state, "KILLED")
+        self.client.set_terminated(self.parent_run_id, status)
+
+    def _flush(self, number: int) -> None:
+        pending = self._pending[number]
+        if self._attempt(lambda: self._write(number, pending)) is not None and pending.ended:
+            del self._pending[number]
+            self._finished.add(number)
+
+    def _write(self, number: int, pending: _Pending) -> bool:
+        pending.flushed_s = time.monotonic()
+        run_id = self._run_ids.get(number) or self._create_run(pending)
+        points = [
+            Metric(name, value, report.time_ms, report.step)
+            for report in pending.reports
+            for name, value in finite(report.metrics).items()
+            if name != names.FINAL
+        ]
+        for start in range(0, len(points), METRICS_A_CALL):
+            self.client.log_batch(run_id, metrics=points[start : start + METRICS_A_CALL])
+        pending.reports.clear()
+        if pending.ended:
+            self._close_trial(run_id, pending)
+        return True
+
+    def _create_run(self, pending: _Pending) -> str:
+        record = pending.record
+        trial_tags = {
+            tags.ROLE: tags.TRIAL_ROLE,
+            tags.TRIAL: str(record.number),
+            tags.SEED: str(record.seed),
+            tags.STATE: "running",
+            tags.PARENT: self.parent_run_id,
+        }
+        run = self.client.create_run(
+            self.experiment_id,
+            start_time=record.started_ms,
+            run_name=f"{self.name}-{record.number:03d}",
+            tags=_short(self.common_tags | trial_tags),
+        )
+        run_id = self._run_ids[record.number] = run.info.run_id
+        params = dict(record.params)
+        if len(self.sweep.seeds) > 1:
+            params["seed"] = record.seed
+        if params:
+            self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
+        self.client.log_dict(run_id, pending.config, tags.CONFIG_FILE)
+        return run_id
+
+    def _close_trial(self, run_id: str, pending: _Pending) -> None:
+        record = pending.record
+        facts: dict[str, str] = {tags.STATE: record.state}
+        if record.reason:
+            facts[tags.REASON] = record.reason
+        if pending.checkpoint is not None:
+            facts |= read_tags(pending.checkpoint)
+            if (pending.checkpoint / ARTIFACTS).is_dir():
+                self.client.log_artifacts(run_id, str(pending.checkpoint / ARTIFACTS))
+        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in _short(facts).items()])
+        # The status comes last: a run that is closed is complete, one that is open is written again.
+        self.client.set_terminated(run_id, STATUS[record.state], record.ended_ms)
+
+    def _attempt(self, write: Callable[[], T]) -> T | None:
+        """Do it unless MLflow failed a moment ago. None where it failed: the ledger keeps what was to be said."""
+        if time.monotonic() < self._silent_until_s:
+            return None
+        try:
+            done = write()
+        except (MlflowException, OSError) as error:
+            self._silent_until_s = time.monotonic() + RETRY_AFTER_S
+            self.trouble = str(error).partition("\n")[0]
+            logger.warning("MLflow at %s: %s", self.uri, error)
+            return None
+        self.trouble = ""
+        return done if done is not None else True  # type: ignore[return-value]
+
+
+def name_taken(uri: str, name: str) -> bool:
+    """Whether the store knows a sweep of this name. Raises ValueError where the store does not answer."""
+    client = MlflowClient(tracking_uri=uri)
+    try:
+        experiments = [e.experiment_id for e in client.search_experiments()]
+        wanted = f"tags.{tags.SWEEP} = '{name}' and tags.{tags.ROLE} = '{tags.SWEEP_ROLE}'"
+        return bool(experiments) and bool(client.search_runs(experiments, wanted, max_results=1))
+    except (MlflowException, OSError) as error:
+        raise ValueError(f"the tracking store {uri} does not answer: {str(error).partition(chr(10))[0]}") from None
+
+
+def _experiment(client: MlflowClient, name: str, artifact_location: str | None) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        return client.create_experiment(name, artifact_location=artifact_location)
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return found.experiment_id
+
+
+def _find_runs(client: MlflowClient, experiment_id: str, sweep_id: str) -> list[Run]:
+    runs: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs(
+            [experiment_id], f"tags.{tags.SWEEP_ID} = '{sweep_id}'", max_results=1000, page_token=token
+        )
+        runs += page
+        token = page.token
+        if not token:
+            return runs
+
+
+def _short(facts: Mapping[str, str]) -> dict[str, str]:
+    return {key: str(value)[:TAG_LENGTH] for key, value in facts.items()}

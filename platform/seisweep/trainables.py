@@ -1,0 +1,95 @@
+"""From a trainable's name to its function, its configuration and its checks."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from search_spaces.named import load_attribute
+from search_spaces.sweep import Choice, Sweep
+from seisweep.config import build_config, check_narrowing, flatten, nest
+from seisweep.fields import nearest
+from trainables.run import Run
+
+OWN = ("distillation", "picking")
+"""Trainables of this package; the short name stands for `trainables.NAME:train`."""
+
+SEED_KEY = "seed"
+CACHE_KEY = "data.cache_dir"
+"""Where trainables on window stores keep them; the engine puts them into the home."""
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """A training function `train(config, run)` and what its module says about it."""
+
+    name: str
+    train: Callable[[Any, Run], None]
+    config_class: type[BaseModel] | None
+    """The model that its first parameter is annotated with; None: it takes a plain nested dict."""
+    preflight: Callable[[Any], dict[str, str]] | None
+    """`preflight(config)` beside the function: checks before any work, and facts for the record."""
+
+    @classmethod
+    def find(cls, name: str) -> Trainable:
+        """By short name, or `module:attribute`. Raises ValueError."""
+        if ":" not in name and name not in OWN:
+            raise ValueError(f"no trainable named {name}{nearest(name, OWN)}; your own is module:function")
+        path = name if ":" in name else f"trainables.{name}:train"
+        train = load_attribute(path, "trainable")
+        if not callable(train):
+            raise ValueError(f"trainable {path} is no function but {type(train).__name__}")
+        preflight = getattr(inspect.getmodule(train), "preflight", None)
+        return cls(name, train, _config_class(train), preflight)
+
+    def configure(self, settings: Mapping[str, Any]) -> Any:
+        """The config with these dotted keys over its defaults. Raises ValueError in one line."""
+        return build_config(self.config_class, settings) if self.config_class else nest(settings)
+
+    def dump(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The same as plain data, every default written out."""
+        config = self.configure(settings)
+        return config.model_dump(mode="json") if isinstance(config, BaseModel) else config
+
+    def load(self, dumped: Mapping[str, Any]) -> Any:
+        """From plain data what `train` takes: the inverse of `dump`."""
+        return self.config_class.model_validate(dumped) if self.config_class else dict(dumped)
+
+    def has(self, key: str) -> bool:
+        """Whether the configuration knows this dotted key (a plain dict knows every one)."""
+        if self.config_class is None:
+            return True
+        fields = self.config_class.model_fields
+        group, _, rest = key.partition(".")
+        if group not in fields:
+            return False
+        inner = fields[group].annotation
+        return not rest or (inspect.isclass(inner) and issubclass(inner, BaseModel) and rest in inner.model_fields)
+
+    def check(self, sweep: Sweep) -> None:
+        """Every setting and every end of every narrowing is allowed. Raises ValueError in one line."""
+        self.configure(sweep.base)
+        if self.config_class:
+            varied = {
+                key: narrowing.values if isinstance(narrowing, Choice) else narrowing.model_dump()
+                for key, narrowing in sweep.vary.items()
+            }
+            check_narrowing(self.config_class, sweep.base, varied)
+
+    def defaults(self, sweep: Sweep) -> dict[str, Any]:
+        """Dotted keys of the configuration that `base` gives, defaults written out."""
+        return dict(flatten(self.dump(sweep.base)))
+
+
+def _config_class(train: Callable[..., Any]) -> type[BaseModel] | None:
+    try:
+        first = next(iter(inspect.signature(train).parameters))
+        annotation = typing.get_type_hints(train).get(first)
+    except (NameError, StopIteration, TypeError, ValueError):
+        return None
+    return annotation if inspect.isclass(annotation) and issubclass(annotation, BaseModel) else None

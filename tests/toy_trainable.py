@@ -1,0 +1,95 @@
+"""A trainable without science: a few fast epochs towards a known optimum, with checkpoints and a final report."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import time
+from pathlib import Path
+
+from trainables.config import Config
+from trainables.run import ARTIFACTS, TAGS, Run
+
+
+class ToyTraining(Config):
+    epochs: int = 4
+    """Upper bound of epochs."""
+
+
+class ToyConfig(Config):
+    """`x` is best at 0.3. The other settings make a run slow, or make it go wrong."""
+
+    x: float = 0.5
+    size: int = 1
+    seed: int = 0
+    sleep_s: float = 0.0
+    training: ToyTraining = ToyTraining()
+    fail_at: int | None = None
+    """Epoch that raises."""
+    nan_at: int | None = None
+    """Epoch whose loss is no number."""
+    die_at: int | None = None
+    """Epoch at which the process kills itself, the first time only."""
+    marks: Path | None = None
+    """Folder where each epoch that is computed leaves a line."""
+    bad_x: float | None = None
+    """Preflight refuses this x."""
+
+
+def preflight(config: ToyConfig) -> dict[str, str]:
+    if config.bad_x is not None:
+        raise ValueError(f"bad_x = {config.bad_x}: the toy's data is not there")
+    return {"data_fingerprint": "toy"}
+
+
+def train(config: ToyConfig, run: Run) -> None:
+    """Score rises to 1 - (x - 0.3)^2 over the epochs."""
+    resumed = run.resume_from()
+    epoch = json.loads((resumed / "state.json").read_text())["epoch"] if resumed else 0
+    folder = run.workdir / "checkpoint"
+    folder.mkdir(parents=True, exist_ok=True)
+    while epoch < config.training.epochs:
+        epoch += 1
+        misbehave(config, epoch)
+        time.sleep(config.sleep_s)
+        (folder / "state.json").write_text(json.dumps({"epoch": epoch}))
+        run.report({"epoch": epoch, "final": 0, **scores(config, epoch)}, folder if run.rank == 0 else None)
+    artifacts = folder / ARTIFACTS
+    artifacts.mkdir(exist_ok=True)
+    (artifacts / "model.txt").write_text(f"x = {config.x}")
+    (folder / TAGS).write_text(json.dumps({"gate": "accepted"}))
+    run.report({"epoch": epoch, "final": 1, **scores(config, epoch)}, folder if run.rank == 0 else None)
+
+
+def scores(config: ToyConfig, epoch: int) -> dict[str, float]:
+    reached = 1 - math.exp(-epoch)
+    loss = math.nan if config.nan_at == epoch else 1 / epoch
+    return {
+        "train/loss": loss,
+        "dev/f1": reached * (1 - (config.x - 0.3) ** 2),
+        "int8/bytes": 1000.0 * config.size,
+        "dev/residual": math.nan,
+    }
+
+
+def misbehave(config: ToyConfig, epoch: int) -> None:
+    if config.marks:
+        with (config.marks / f"x={config.x}").open("a") as file:
+            file.write(f"{epoch}\n")
+    if config.fail_at == epoch:
+        raise RuntimeError("the toy was told to fail")
+    if config.die_at == epoch and config.marks and not (config.marks / "died").exists():
+        (config.marks / "died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def plain(config: dict, run: Run) -> None:
+    """A user's own loop: a plain dict, no epochs, no checkpoint, no final report."""
+    for step in range(3):
+        run.report({"score": config["x"] + step})
+
+
+def space(trial) -> None:
+    trial.suggest_float("x", 0.0, 1.0)
