@@ -158,7 +158,7 @@ class Tracker:
             self.client.log_batch(
                 self.parent_run_id,
                 metrics=[Metric(name, value, time_ms, 0) for name, value in finite(best.metrics).items()],
-                tags=[RunTag("best_trial", str(best.number))],
+                tags=[RunTag(tags.BEST_TRIAL, str(best.number))],
             )
         self.client.set_tag(self.parent_run_id, tags.STATE, state)
         status = {"finished": "FINISHED", "failed": "FAILED"}.get(state, "KILLED")
