@@ -85,7 +85,7 @@ def distillation_losses(student_BCT: Tensor, batch: Batch, teacher: Teacher, con
     task = soft_cross_entropy(student_BCT, batch.labels_BCT)
     if config.alpha == 0:
         return {metrics.TRAIN_LOSS: task, metrics.TASK_LOSS: task}
-    teacher_BCT = teacher(batch.raw_BXT)  # the teacher normalises as it was trained
+    teacher_BCT = teacher(batch.raw_BXT).float()  # the teacher normalises as it was trained
     distill = softened_divergence(student_BCT, teacher_BCT, config.temperature)
     total = config.alpha * distill + (1 - config.alpha) * task
     return {metrics.TRAIN_LOSS: total, metrics.TASK_LOSS: task, metrics.DISTILL_LOSS: distill}

@@ -22,7 +22,7 @@ from trainables.training.state import fresh_state
 LOSSES = [metrics.TRAIN_LOSS, metrics.TASK_LOSS, metrics.DISTILL_LOSS, metrics.DEV_LOSS, metrics.DEV_F1]
 
 
-class Interrupted(Exception):
+class KilledError(Exception):
     """Stands for a killed process."""
 
 
@@ -32,7 +32,7 @@ class InterruptedRun(LocalRun):
     def report(self, values, checkpoint=None):
         super().report(values, checkpoint)
         if values[metrics.EPOCH] == 2:
-            raise Interrupted
+            raise KilledError
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_interrupted_and_resumed_equals_uninterrupted_loss_by_loss(tiny, tmp_pat
     train(config, whole)
 
     first = InterruptedRun(tmp_path / "halves")
-    with pytest.raises(Interrupted):
+    with pytest.raises(KilledError):
         train(config, first)
     torch.manual_seed(12345)  # nothing may hang on what this process drew before
     second = LocalRun(tmp_path / "halves")

@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, WINDOW_SAMPLES
-from trainables.models.fast_conv import FastConv1d
+from trainables.models.fast_layers import FastConv1d
 from trainables.models.xiaonet import CLASSES, XiaoNet
 
 INPUT, OUTPUT = "waveforms", "probabilities"

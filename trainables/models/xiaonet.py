@@ -2,7 +2,7 @@
 
 A U-Net of three poolings in time. With `pooling=2` it is the published architecture; `pooling=4` widens its
 context from about 1 s to about 6 s and costs a third of the arithmetic at the same number of parameters.
-Inside, time is the second of two dimensions (see `fast_conv`).
+Inside, time is the second of two dimensions (see `fast_layers`).
 """
 
 # B batch, C channel or class (P, S, noise), X component (E, N, Z), 1 a height of one, T time sample
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from trainables.config import Config
 from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, WINDOW_SAMPLES
-from trainables.models.fast_conv import FastConv1d
+from trainables.models.fast_layers import FastConv1d, join_upsampled
 
 LEVELS = 3
 CLASSES = "PSN"
@@ -96,8 +96,7 @@ class XiaoNet(WaveformModel):
             y_BC1T = F.max_pool2d(y_BC1T, (1, self.pooling))
         y_BC1T = self.bottleneck(y_BC1T)
         for block in self.decoder:
-            y_BC1T = F.interpolate(y_BC1T, scale_factor=(1.0, float(self.pooling)), mode="nearest")
-            y_BC1T = block(torch.cat([skips.pop(), y_BC1T], dim=1))
+            y_BC1T = block(join_upsampled(skips.pop(), y_BC1T, self.pooling))
         logits_BCT = self._restore_length(self.head(y_BC1T).squeeze(2))
         return logits_BCT if logits else logits_BCT.softmax(dim=1)
 

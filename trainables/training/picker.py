@@ -152,8 +152,7 @@ def train_epoch(
     sums: dict[str, Tensor] = {}
     for batch in batches:
         with autocast(run.device, training.precision):
-            logits_BCT = logits(model, batch)
-        batch_losses = losses(logits_BCT.float(), batch)
+            batch_losses = losses(logits(model, batch).float(), batch)
         state.optimizer.zero_grad(set_to_none=True)
         batch_losses[metrics.TRAIN_LOSS].backward()
         nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)

@@ -10,6 +10,7 @@ import copy
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
@@ -80,7 +81,7 @@ class TrainingState:
 
 def fresh_state(model: nn.Module, config: TrainingConfig) -> TrainingState:
     """State before the first epoch: Adam on the trainable parameters, plateau decay, early stopping."""
-    mode = "min" if config.monitor.endswith("loss") else "max"
+    mode: Literal["max", "min"] = "min" if config.monitor.endswith("loss") else "max"
     optimizer = torch.optim.Adam(
         [parameter for parameter in model.parameters() if parameter.requires_grad], lr=config.learning_rate
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 
 @dataclass
@@ -10,7 +11,7 @@ class EarlyStopping:
     """Counts epochs without improvement of a metric that `mode` says is to be maximised or minimised."""
 
     patience: int
-    mode: str
+    mode: Literal["max", "min"]
     best: float | None = None
     best_epoch: int = 0
     epochs_without: int = 0

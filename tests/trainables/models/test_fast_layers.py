@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from trainables.models.fast_conv import FastConv1d
+from trainables.models.fast_layers import FastConv1d, join_upsampled
 
 
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (7, 4, 3), (1, 1, 0)])
@@ -23,3 +24,10 @@ def test_has_the_same_gradients():
     reference(x_BCT).square().sum().backward()
     fast(x_BCT.unsqueeze(2)).square().sum().backward()
     torch.testing.assert_close(fast.weight.grad, reference.weight.grad)
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_joins_a_skip_with_what_interpolate_makes(factor):
+    skip_BC1T, y_BC1T = torch.randn(2, 3, 1, 8 * factor), torch.randn(2, 5, 1, 8)
+    upsampled_BC1T = F.interpolate(y_BC1T, scale_factor=(1.0, float(factor)), mode="nearest")
+    assert torch.equal(join_upsampled(skip_BC1T, y_BC1T, factor), torch.cat([skip_BC1T, upsampled_BC1T], dim=1))
