@@ -7,9 +7,28 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
 
 from seisweep.watch import show_value
+
+
+class Format(StrEnum):
+    """How a table is written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+TableFormat = Annotated[Format, typer.Option("--format", help="How the table is written.")]
+
+
+def write(rows: Sequence[Mapping[str, Any]], format: Format) -> None:
+    """Print rows on standard output."""
+    print({Format.TABLE: as_table, Format.CSV: as_csv, Format.JSON: as_json}[format](rows))
 
 
 def as_table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from seisweep.tables import as_table
+from seisweep.watch import progress_bar
 
 app = typer.Typer(help="Data sets: list, info, synth.", no_args_is_help=True)
 
@@ -35,10 +36,10 @@ def info(
     from trainables.data.catalog import check_dataset, fingerprint, load_dataset
 
     name = absolute("data.dataset", dataset)
-    traces = load_dataset(name).metadata
-    print(as_table(_by_split(traces)))
+    opened = load_dataset(name)
+    print(as_table(_by_split(opened.metadata)))
     print(f"fingerprint {fingerprint(name)}")
-    check_dataset(name)
+    check_dataset(opened, name)
     print("seisweep can train on it", file=sys.stderr)
 
 
@@ -53,7 +54,8 @@ def synth(
 
     folder = folder.expanduser().absolute()
     try:
-        write_local_earthquakes(folder, num_events=events or NUM_EVENTS, seed=seed)
+        with progress_bar("traces") as progress:
+            write_local_earthquakes(folder, num_events=events or NUM_EVENTS, seed=seed, progress=progress)
     except OSError as error:
         raise ValueError(f"{folder} cannot be written: {error.strerror or error}") from None
     print(folder)

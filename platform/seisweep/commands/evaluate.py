@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,23 +11,13 @@ from seisweep.commands.launch import ProfileName, Settings
 from seisweep.config import build_config, load_profile, parse_overrides
 from seisweep.home import Home
 from seisweep.paths import with_absolute_paths
+from seisweep.tables import Format, TableFormat, write
 from trainables.config import Config
 
 if TYPE_CHECKING:
     from seisweep.models import Picker
     from trainables.data.batches import DevWindows
     from trainables.evaluation.picks import PickConfig
-
-
-class Format(StrEnum):
-    """How a table is written."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-
-
-TableFormat = Annotated[Format, typer.Option("--format", help="How the table is written.")]
 
 
 def evaluate(
@@ -71,9 +60,7 @@ def evaluate(
         file=sys.stderr,
     )
     rows = [row for picker in pickers for row in score(picker, dev, config.picks)]
-    from seisweep.tables import as_csv, as_json, as_table
-
-    print({"table": as_table, "csv": as_csv, "json": as_json}[format](rows))
+    write(rows, format)
 
 
 def score(picker: Picker, dev: DevWindows, config: PickConfig) -> list[dict[str, Any]]:

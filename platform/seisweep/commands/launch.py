@@ -76,14 +76,14 @@ def train(
 
 def resume(
     name: Annotated[str, typer.Argument(help="A sweep that was interrupted (see `seisweep sweeps`).")],
-    profile: ProfileName = "local",
+    profile: Annotated[str | None, typer.Option(help="Where it goes on; default where it was launched.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials at a time.")] = None,
 ) -> Outcome:
     """Go on with a sweep that was interrupted: same search, same checkpoints, same record."""
     home = Home.find()
+    where = load_profile(profile, home.profiles_dir) if profile else None
     from seisweep import engine
 
-    where = load_profile(profile, home.profiles_dir)
     return finish(engine.resume(name, where, home, watch=watch_for_terminal(), concurrency=concurrency))
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seisweep.commands.evaluate import Format, TableFormat
+from seisweep.commands.launch import ProfileName
+from seisweep.config import load_profile
+from seisweep.fields import nearest
+from seisweep.home import Home
+from seisweep.tables import Format, TableFormat, write
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from seisweep.results import SweepResults
 
 
 def results(
@@ -14,11 +23,67 @@ def results(
     top: Annotated[int | None, typer.Option(min=1, help="Only the best so many.")] = None,
     sort: Annotated[str | None, typer.Option(help="Metric or setting to sort by; default the objective.")] = None,
     format: TableFormat = Format.TABLE,
+    profile: ProfileName = "local",
 ) -> None:
-    """Trials of a sweep as a table."""
-    print(name, top, sort, format)
+    """Trials of a sweep, the best first. A table shows what counts; csv and json hold every metric."""
+    from seisweep import results as record
+
+    loaded = record.load(name, _store(profile))
+    trials = _ordered(loaded.trials, sort, loaded.objectives).head(top or len(loaded.runs)).reset_index()
+    if format is Format.TABLE:
+        trials = trials[_columns(trials, loaded, sort)]
+    write(rows_of(trials), format)
 
 
-def sweeps(format: TableFormat = Format.TABLE) -> None:
+def sweeps(format: TableFormat = Format.TABLE, profile: ProfileName = "local") -> None:
     """Named sweeps that can be run, and those launched with their state."""
-    print(format)
+    from search_spaces.named import descriptions
+
+    if format is Format.TABLE:
+        write([{"sweep": name, "what it is": words} for name, words in descriptions().items()], format)
+    uri = _store(profile)
+    if uri is None:
+        return
+    from seisweep import results as record
+
+    launched = record.sweeps(uri)
+    if format is Format.TABLE and not launched.empty:
+        print()
+        launched["started"] = launched["started"].dt.strftime("%Y-%m-%d %H:%M")
+    write(rows_of(launched), format)
+
+
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries, whole numbers as such."""
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _store(profile: str) -> str | None:
+    """The profile's tracking URI; None where its home has no store yet."""
+    home = Home.find()
+    where = load_profile(profile, home.profiles_dir)
+    if where.tracking_uri is None and not home.database.exists():
+        return None
+    return home.tracking_uri(where)
+
+
+def _ordered(trials: pd.DataFrame, sort: str | None, objectives: dict[str, str]) -> pd.DataFrame:
+    """Best first; a setting or a metric that is no objective from small to large; what lacks it at the end."""
+    by = sort or next(iter(objectives))
+    if by not in trials:
+        if sort:
+            raise ValueError(f"--sort {sort}: no trial has it{nearest(sort, map(str, trials.columns))}")
+        return trials
+    trials = trials.assign(_failed=trials["state"] == "failed")
+    ordered = trials.sort_values(["_failed", by], ascending=[True, objectives.get(by, "min") != "max"], kind="stable")
+    return ordered.drop(columns="_failed")
+
+
+def _columns(trials: pd.DataFrame, loaded: SweepResults, sort: str | None) -> list[str]:
+    """What a table shows: state, objectives, what says most about the files, what was searched."""
+    from seisweep.outcome import WORTH_SHOWING
+
+    wanted = ["trial", "state", "epoch", *loaded.objectives, *WORTH_SHOWING, *loaded.params]
+    wanted += [sort] if sort else []
+    wanted += ["reason"] if (trials["reason"] != "").any() else []
+    return [column for column in dict.fromkeys(wanted) if column in trials]
