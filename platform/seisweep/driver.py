@@ -43,6 +43,8 @@ class Driver(tune.Callback):
     ) -> None:
         self.sweep, self.trainable, self.study, self.scheduler = sweep, trainable, study, scheduler
         self.ledger, self.tracker, self.watch, self.cache_dir = ledger, tracker, watch, cache_dir
+        self.mailbox: Any = None
+        """The actor that frees the workers of Ray Train trials; None where trials train by themselves."""
         self._numbers: dict[str, int] = {}  # by Tune's trial id
         self._epochs: dict[int, int | None] = {}
         self._reasons: dict[str, str] = {}
@@ -133,6 +135,7 @@ class Driver(tune.Callback):
         del record.checkpoints[:-KEPT_CHECKPOINTS]
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._free(trial.trial_id)
         record = self.ledger.trials[self._numbers[trial.trial_id]]
         if record.checkpoint:
             trial.config["resume_from"] = record.checkpoint[1]
@@ -147,7 +150,12 @@ class Driver(tune.Callback):
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self.tracker.flush_stale()
 
+    def _free(self, trial_id: str) -> None:
+        if self.mailbox is not None:
+            self.mailbox.close.remote(trial_id)
+
     def _close(self, trial_id: str) -> None:
+        self._free(trial_id)
         record = self.ledger.trials[self._numbers[trial_id]]
         self.close_trial(record)
         self._show(trial_id, record.state)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ray.train
 import torch
 from ray import tune
 from torch import nn
@@ -47,7 +48,8 @@ class Job:
     workers: int
     cpus_per_worker: float
     gpus_per_worker: float
-    run_name: str
+    mailbox: str
+    """Name of the session's mailbox actor; only Ray Train trials use one."""
 
 
 class DivergedError(ArithmeticError):
@@ -130,7 +132,7 @@ def prepare_process(cpus: float) -> None:
     torch.set_flush_denormal(True)
 
 
-def fetch(checkpoint: tune.Checkpoint, workdir: Path) -> Path:
+def fetch(checkpoint: ray.train.Checkpoint, workdir: Path) -> Path:
     """A copy of the checkpoint in the working folder, where nothing can remove it."""
     resumed = workdir / "resumed"
     shutil.rmtree(resumed, ignore_errors=True)

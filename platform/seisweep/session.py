@@ -160,11 +160,13 @@ class Session:
             workers=wanted.workers,
             cpus_per_worker=wanted.cpus,
             gpus_per_worker=wanted.gpus,
-            run_name=self.launch.name,
+            mailbox=f"seisweep-{self.launch.id}-{self.ledger.num_sessions}",
         )
         if wanted.ray_train:
+            from seisweep.mailbox import open_mailbox
             from seisweep.train_workers import ray_train_trial
 
+            self.driver.mailbox = open_mailbox(job.mailbox)
             return ray_train_trial(job), False
         return tune.with_resources(in_process_trial(job), {"cpu": wanted.cpus, "gpu": wanted.gpus}), True
 

@@ -1,0 +1,86 @@
+"""The link between Ray Train and Ray Tune inside a trial, and the guarantee that a trial gives its CPUs back.
+
+Ray Train neither hands a worker's checkpoint to Tune nor frees its workers when Tune stops the trial: their
+placement group belongs to the whole job. One small actor a session, owned by the driver, does both. Reports go
+through it in order. When a trial is over, whatever ended it, its placement groups are removed, and the Train
+controller that comes back with the next report is told to give up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import Any
+
+import ray
+from ray.train import Checkpoint, UserCallback
+from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+
+class TrialOverError(RuntimeError):
+    """Raised in a Train controller whose trial is over, so that it ends instead of trying again."""
+
+
+class Mailbox:
+    """Letters by trial attempt, one waiting at a time; and the placement groups of each attempt."""
+
+    def __init__(self) -> None:
+        self._letters: dict[str, asyncio.Queue[Any]] = defaultdict(lambda: asyncio.Queue(maxsize=1))
+        self._groups: dict[str, list[PlacementGroup]] = defaultdict(list)
+        self._closed: set[str] = set()
+
+    async def put(self, attempt: str, letter: tuple[str, Any]) -> bool:
+        """Wait for room, then leave a letter. False where the attempt is over."""
+        while attempt not in self._closed:
+            try:
+                await asyncio.wait_for(self._letters[attempt].put(letter), timeout=0.5)
+                return True
+            except TimeoutError:
+                continue
+        return False
+
+    async def take(self, attempt: str) -> tuple[str, Any]:
+        """Wait for the next letter."""
+        return await self._letters[attempt].get()
+
+    async def register(self, attempt: str, group: PlacementGroup) -> bool:
+        """The workers of an attempt live in this placement group. False where the attempt is over."""
+        self._groups[attempt].append(group)
+        if attempt in self._closed:
+            self._release(attempt)
+        return attempt not in self._closed
+
+    async def is_open(self, attempt: str) -> bool:
+        return attempt not in self._closed
+
+    async def close(self, trial_id: str) -> None:
+        """Every attempt of this trial so far is over; its workers are removed."""
+        for attempt in [known for known in {*self._letters, *self._groups} if known.startswith(trial_id)]:
+            self._closed.add(attempt)
+            self._release(attempt)
+
+    def _release(self, attempt: str) -> None:
+        for group in self._groups.pop(attempt, []):
+            remove_placement_group(group)
+        self._letters.pop(attempt, None)
+
+
+def open_mailbox(name: str) -> Any:
+    """The session's mailbox, an actor that takes no CPU and lives as long as the driver."""
+    return ray.remote(num_cpus=0)(Mailbox).options(name=name).remote()
+
+
+class Forward(UserCallback):
+    """In the Train controller: every report of rank 0, with its checkpoint, goes into the mailbox."""
+
+    def __init__(self, mailbox: str, attempt: str) -> None:
+        self.mailbox, self.attempt = mailbox, attempt
+
+    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Checkpoint | None) -> None:
+        letter = ("report", (metrics[0], checkpoint))
+        if not ray.get(ray.get_actor(self.mailbox).put.remote(self.attempt, letter)):
+            raise TrialOverError("the trial is over")
+
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+        if not ray.get(ray.get_actor(self.mailbox).is_open.remote(self.attempt)):
+            raise TrialOverError("the trial is over")
