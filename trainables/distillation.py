@@ -55,8 +55,9 @@ class DistillationConfig(PickerTrainingConfig):
 
 def preflight(config: DistillationConfig) -> dict[str, str]:
     """Check data and teacher before any work starts; returns facts for the record. Raises ValueError."""
+    facts = check_data(config.data)
     teacher = load_teacher(config.teacher)
-    return check_data(config.data) | {
+    return facts | {
         "teacher": config.teacher.weights,
         "teacher_digest": weights_digest(teacher.phasenet),
     }

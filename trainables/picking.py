@@ -52,8 +52,9 @@ class PickingConfig(PickerTrainingConfig):
 
 def preflight(config: PickingConfig) -> dict[str, str]:
     """Check data and weights before any work starts; returns facts for the record. Raises ValueError."""
+    facts = check_data(config.data)
     build_picker(config)
-    return check_data(config.data)
+    return facts
 
 
 def train(config: PickingConfig, run: Run) -> None:
