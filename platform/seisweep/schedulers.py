@@ -32,7 +32,7 @@ class Halving(ASHAScheduler):
             mode=mode,
             grace_period=grace_epochs,
             # A rung at the last epoch would stop trials that have nothing left to do but their final report.
-            max_t=max(grace_epochs, epochs - 1),
+            max_t=epochs - 1,
             reduction_factor=reduction_factor,
             stop_last_trials=False,
         )
@@ -54,10 +54,10 @@ class Halving(ASHAScheduler):
 def make_scheduler(sweep: Sweep, defaults: dict[str, Any]) -> TrialScheduler:
     """The sweep's scheduler; `defaults` is the flat configuration, which knows the number of epochs."""
     epochs = int(defaults.get(sweep.epochs_key) or DEFAULT_EPOCHS)
-    if sweep.scheduler == "none" or epochs < 2:
+    grace_epochs = sweep.grace_epochs or max(1, epochs // 8)
+    if sweep.scheduler == "none" or grace_epochs >= epochs:
         return FIFOScheduler()
     metric, mode = sweep.first_objective
-    grace_epochs = min(sweep.grace_epochs or max(1, epochs // 8), epochs)
     return Halving(metric, mode, epochs, grace_epochs, sweep.reduction_factor)
 
 
