@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from search_spaces import distillation, picking
@@ -28,11 +30,7 @@ def named_sweep(name: str) -> Sweep:
             raise ValueError(f"{name} returns {type(sweep).__name__}, not a search_spaces.sweep.Sweep")
         return sweep
     near = difflib.get_close_matches(name, NAMED, n=1)
-    hint = (
-        f"did you mean {near[0]}?"
-        if near
-        else f"there are {', '.join(NAMED)}, and module:function for your own"
-    )
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(NAMED)}, and module:function for your own"
     raise ValueError(f"no sweep named {name}: {hint}")
 
 
@@ -44,6 +42,8 @@ def descriptions() -> dict[str, str]:
 def load_attribute(path: str, what: str) -> Any:
     """The object behind `module:attribute`; `what` names its role in the error. Raises ValueError."""
     module_name, _, attribute = path.partition(":")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)  # a user's own module lies where they work
     try:
         found: Any = importlib.import_module(module_name)
         for part in attribute.split("."):

@@ -58,9 +58,7 @@ class NarrowedTrial:
             return self._trial.suggest_categorical(name, narrowed.values)
         if isinstance(narrowed, Range):
             if narrowed.low != int(narrowed.low) or narrowed.high != int(narrowed.high):
-                raise ValueError(
-                    f"{name} is a whole number: {narrowed.low}..{narrowed.high} is no range of it"
-                )
+                raise ValueError(f"{name} is a whole number: {narrowed.low}..{narrowed.high} is no range of it")
             low, high = int(narrowed.low), int(narrowed.high)
             _check_log(name, low, log)
         return self._trial.suggest_int(name, low, high, step=step, log=log)
@@ -228,6 +226,4 @@ def _inside(name: str, narrowing: Range, choices: Any) -> list[Any]:
 
 def _check_log(name: str, low: float, log: bool) -> None:
     if log and low <= 0:
-        raise ValueError(
-            f"{name} is searched on a logarithmic scale: its range must start above 0, not at {low:g}"
-        )
+        raise ValueError(f"{name} is searched on a logarithmic scale: its range must start above 0, not at {low:g}")

@@ -28,9 +28,7 @@ class Range(Config):
     @model_validator(mode="after")
     def _in_order(self) -> Range:
         if not self.low < self.high:
-            raise ValueError(
-                f"a range goes from a smaller to a larger number, this one from {self.low} to {self.high}"
-            )
+            raise ValueError(f"a range goes from a smaller to a larger number, this one from {self.low} to {self.high}")
         return self
 
 
@@ -108,9 +106,7 @@ class Sweep(Config):
     @classmethod
     def _lists_are_choices(cls, vary: Any) -> Any:
         if isinstance(vary, dict):
-            return {
-                key: {"values": value} if isinstance(value, list) else value for key, value in vary.items()
-            }
+            return {key: {"values": value} if isinstance(value, list) else value for key, value in vary.items()}
         return vary
 
     @model_validator(mode="after")

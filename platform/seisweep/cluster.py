@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import ray
 
@@ -14,7 +17,7 @@ from seisweep.quiet import ENVIRONMENT
 
 
 @contextmanager
-def connected(profile: Profile, dashboard: bool) -> Iterator[None]:
+def connected(profile: Profile) -> Iterator[None]:
     """A Ray to run on. One that is there already is used and left as it is."""
     if ray.is_initialized():
         yield
@@ -24,7 +27,8 @@ def connected(profile: Profile, dashboard: bool) -> Iterator[None]:
         if profile.ray_address:
             ray.init(profile.ray_address, runtime_env={"env_vars": ENVIRONMENT}, **options)
         else:
-            ray.init("local", include_dashboard=dashboard, **options)
+            share_import_path()
+            ray.init("local", include_dashboard=False, **options)
     except ConnectionError as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"no Ray cluster answers at {profile.ray_address}: {reason}") from None
@@ -32,6 +36,14 @@ def connected(profile: Profile, dashboard: bool) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def share_import_path() -> None:
+    """Processes that this one starts find a user's modules where this one finds them."""
+    installed = (sys.prefix, sys.base_prefix)
+    own = [str(Path(entry).absolute()) for entry in sys.path if not entry.startswith(installed)]
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path for path in [*given, *own] if path))
 
 
 def trials_at_a_time(workers: int, cpus: float, gpus: float, wanted: int | None) -> int:

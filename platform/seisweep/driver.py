@@ -12,17 +12,14 @@ from typing import Any
 from ray import tune
 
 from search_spaces.sweep import Sweep
-from seisweep.config import flatten
 from seisweep.ledger import EndState, Ledger, TrialRecord
-from seisweep.runners import FAILURE
+from seisweep.runners import FAILURE, log_name
 from seisweep.schedulers import METRICS, Halving
 from seisweep.searcher import Study
 from seisweep.tracking import Tracker
 from seisweep.trainables import CACHE_KEY, SEED_KEY, Trainable
 from seisweep.watch import State, TrialRow, Watch
 from trainables import metrics as names
-
-KEPT_CHECKPOINTS = 2
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +37,16 @@ class Driver(tune.Callback):
         tracker: Tracker,
         watch: Watch,
         cache_dir: Path,
+        logs: Path,
+        epochs: int | None,
     ) -> None:
         self.sweep, self.trainable, self.study, self.scheduler = sweep, trainable, study, scheduler
         self.ledger, self.tracker, self.watch, self.cache_dir = ledger, tracker, watch, cache_dir
+        self.logs, self.epochs = logs, epochs
         self.mailbox: Any = None
         """The actor that frees the workers of Ray Train trials; None where trials train by themselves."""
         self._numbers: dict[str, int] = {}  # by Tune's trial id
-        self._epochs: dict[int, int | None] = {}
+        self._epochs: dict[int, int | None] = {}  # of trials whose own setting differs from the base's
         self._reasons: dict[str, str] = {}
         self._cut: set[str] = set()  # Tune's ids of trials that the scheduler stopped
         self._seen_epochs: dict[str, int] = {}
@@ -60,7 +60,8 @@ class Driver(tune.Callback):
         self._numbers[trial_id] = number
         record = self.ledger.begin_trial(number, dict(trial.params), seed)
         config, error = self.configure(record)
-        self._epochs[number] = dict(flatten(config)).get(self.sweep.epochs_key) if config else None
+        if self.sweep.epochs_key in record.params:
+            self._epochs[number] = record.params[self.sweep.epochs_key]
         past = list(self.ledger.reports({number})) if record.epoch else []
         if past and isinstance(self.scheduler, Halving):
             self.scheduler.replay(trial_id, past)
@@ -130,9 +131,7 @@ class Driver(tune.Callback):
     ) -> None:
         record = self.ledger.trials[self._numbers[trial.trial_id]]
         self.ledger.checkpoint(record.number, self._seen_epochs.get(trial.trial_id, 0), checkpoint_place(checkpoint))
-        for _, place in record.checkpoints[:-KEPT_CHECKPOINTS]:
-            remove_checkpoint(place)
-        del record.checkpoints[:-KEPT_CHECKPOINTS]
+        self._remove_superfluous(record)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._free(trial.trial_id)
@@ -159,16 +158,23 @@ class Driver(tune.Callback):
         record = self.ledger.trials[self._numbers[trial_id]]
         self.close_trial(record)
         self._show(trial_id, record.state)
+        log = self.logs / log_name(record.number)
+        if record.state == "failed" and log.exists():
+            self.watch.log(f"  its log: {log}")
 
     def close_trial(self, record: TrialRecord) -> None:
-        """Hand the last checkpoint's files to MLflow; keep it of a trial that is done, drop the rest."""
+        """Hand the last checkpoint's files to MLflow, then keep that checkpoint only of a trial that is done."""
         checkpoint = record.checkpoint[1] if record.checkpoint else None
         folder = Path(checkpoint) if checkpoint and "://" not in checkpoint else None
         self.tracker.trial_ends(record, folder if folder and folder.is_dir() else None)
-        keep = 1 if record.state == "done" else 0
-        for _, place in record.checkpoints[: len(record.checkpoints) - keep]:
-            remove_checkpoint(place)
-        del record.checkpoints[: len(record.checkpoints) - keep]
+        self._remove_superfluous(record)
+
+    def _remove_superfluous(self, record: TrialRecord) -> None:
+        kept = record.kept
+        for _, place in record.checkpoints:
+            if place not in kept:
+                remove_checkpoint(place)
+        record.checkpoints = [(epoch, place) for epoch, place in record.checkpoints if place in kept]
 
     # What the user sees
 
@@ -178,7 +184,7 @@ class Driver(tune.Callback):
             trial_id=f"{record.number:05d}",
             state=state or record.state,
             epoch=record.epoch,
-            epochs=self._epochs.get(record.number),
+            epochs=self._epochs.get(record.number, self.epochs),
             metrics=dict(record.metrics),
             params=dict(record.params),
             reason=record.reason,

@@ -19,6 +19,9 @@ from typing import Any, Literal, NamedTuple
 
 from trainables import metrics as names
 
+KEPT_CHECKPOINTS = 2
+"""Of a trial under way. The older one is there for a reader that has just begun to copy it."""
+
 EndState = Literal["done", "stopped", "failed"]
 
 
@@ -55,11 +58,17 @@ class TrialRecord:
     metrics: dict[str, float] = field(default_factory=dict)
     """Those of the last report, over earlier ones that it does not repeat."""
     checkpoints: list[tuple[int, str]] = field(default_factory=list)
-    """Epoch and place of the checkpoints that may still exist, the newest last."""
+    """Epoch and place of the checkpoints, the newest last; `kept` says which may still exist."""
 
     @property
     def running(self) -> bool:
         return self.state == "running"
+
+    @property
+    def kept(self) -> list[str]:
+        """Places of the checkpoints that something may still need: the last two, of a done trial the last."""
+        count = {"running": KEPT_CHECKPOINTS, "done": 1}.get(self.state, 0)
+        return [place for _, place in self.checkpoints][-count:] if count else []
 
     @property
     def checkpoint(self) -> tuple[int, str] | None:

@@ -156,21 +156,37 @@ def scratch_folder() -> Iterator[Path]:
 
 @contextmanager
 def failures_reported(job: Job, given: Mapping[str, Any]) -> Iterator[None]:
-    """Log into the trial's file; an exception becomes a report of failure with its reason."""
-    log = logging.FileHandler(Path(job.logs) / f"trial-{given['trial']:05d}.log", delay=True)
-    log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    """An exception becomes a report of failure with its reason; Tune does not hear of it otherwise."""
+    try:
+        with trial_log(job, given):
+            yield
+    except Exception as error:
+        tune.report({METRICS: {}, FAILURE: one_line(error)})
+
+
+@contextmanager
+def trial_log(job: Job, given: Mapping[str, Any]) -> Iterator[None]:
+    """While it is open, this process logs into the trial's file; a traceback that leaves it is written there."""
+    file = logging.FileHandler(Path(job.logs) / log_name(given["trial"]), delay=True)
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
-    root.addHandler(log)
-    level, root.level = root.level, logging.INFO
+    level = root.level
+    root.addHandler(file)
+    root.setLevel(logging.INFO)
     try:
         yield
-    except Exception as error:
+    except Exception:
         logging.getLogger("seisweep.trial").error("%s", traceback.format_exc())
-        tune.report({METRICS: {}, FAILURE: one_line(error)})
+        raise
     finally:
-        root.removeHandler(log)
+        root.removeHandler(file)
         root.setLevel(level)
-        log.close()
+        file.close()
+
+
+def log_name(number: int) -> str:
+    """File of a trial's log, in the sweep's `logs/`."""
+    return f"trial-{number:05d}.log"
 
 
 def one_line(error: BaseException) -> str:

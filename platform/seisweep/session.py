@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
@@ -41,7 +43,16 @@ class Session:
         artifacts = None if profile.tracking_uri else home.artifacts_dir.as_uri()
         self.tracker = Tracker(uri, artifacts, self.sweep, launch.name, launch.id, launch.tags)
         self.driver = Driver(
-            self.sweep, trainable, self.study, self.scheduler, self.ledger, self.tracker, watch, home.cache_dir
+            self.sweep,
+            trainable,
+            self.study,
+            self.scheduler,
+            self.ledger,
+            self.tracker,
+            watch,
+            cache_dir=home.cache_dir,
+            logs=launch.folder / "logs",
+            epochs=self.defaults.get(self.sweep.epochs_key),
         )
 
     @property
@@ -67,6 +78,7 @@ class Session:
             self.tracker.trial_begins(record, self.driver.configure(record)[0], past)
             self.driver.close_trial(record)
         replay_past(self.scheduler, self.ledger)
+        remove_leftovers(self._storage(), self.ledger)
 
     def fit(self, concurrency: int | None, stop: StopRequest) -> None:
         """Run what is left under Ray Tune."""
@@ -108,9 +120,10 @@ class Session:
                 self.ledger.end_trial(record.number, "stopped", "the sweep's time budget is used up")
                 self.study.tell(record)
                 self.driver.close_trial(record)
-                self.watch.trial_update(self.driver.row(record))
             running = []
         state: Literal["finished", "interrupted", "failed"]
+        for record in running:
+            self.watch.trial_update(self.row(record))
         states = {record.state for record in self.ledger.trials.values()}
         if running or stop.interrupted or (self.num_left > 0 and not stop.out_of_time):
             state = "interrupted"
@@ -127,6 +140,7 @@ class Session:
                 f"MLflow at {self.uri} lacks {self.tracker.behind} trials ({self.tracker.trouble}); "
                 f"`seisweep resume {self.launch.name}` writes them once it answers"
             )
+        remove_leftovers(self._storage(), self.ledger)
         rows = [self.row(record) for record in sorted(self.ledger.trials.values(), key=lambda r: r.number)]
         return Outcome(
             name=self.launch.name,
@@ -167,14 +181,16 @@ class Session:
             from seisweep.train_workers import ray_train_trial
 
             self.driver.mailbox = open_mailbox(job.mailbox)
-            return ray_train_trial(job), False
+            return ray_train_trial(job), True
         return tune.with_resources(in_process_trial(job), {"cpu": wanted.cpus, "gpu": wanted.gpus}), True
 
     def _storage(self) -> str:
         """Where checkpoints go: the sweep's folder, or the profile's storage under the sweep's id."""
         if not self.profile.storage_path:
             return str(self.launch.folder / "tune")
-        return f"{self.profile.storage_path.rstrip('/')}/{self.launch.name}-{self.launch.id[:8]}"
+        place = self.profile.storage_path.rstrip("/")
+        place = place if "://" in place else str(Path(place).expanduser().absolute())
+        return f"{place}/{self.launch.name}-{self.launch.id[:8]}"
 
 
 def run_session(
@@ -190,7 +206,7 @@ def run_session(
     """Run a new sweep, or go on with one, until it is finished or interrupted."""
     wanted = Resources(launch.sweep, profile)
     if fresh:
-        with connected(profile, dashboard=wanted.ray_train):
+        with connected(profile):
             trials_at_a_time(wanted.workers, wanted.cpus, wanted.gpus, concurrency)  # or refuse, before any trace
             launch.write()
             with driver_lock(launch.folder):
@@ -210,6 +226,7 @@ def _run(
 ) -> Outcome:
     with LibraryLog(launch.folder / "sweep.log"):
         session = Session(launch, home, trainable, uri, profile, watch)
+        over = session.ledger.outcome
         session.ledger.begin_session()
         session.tracker.begin(launch.note, launch.as_dict())
         watch.started(launch.sweep, launch.name, session.num_trials)
@@ -218,8 +235,10 @@ def _run(
             watch.trial_update(session.row(record))
         budget_s = launch.sweep.time_budget_s
         stop = StopRequest(None if budget_s is None else budget_s - session.ledger.seconds_used)
-        if session.num_left and not stop.stop_all():
-            with connected(profile, dashboard=session.resources.ray_train), interruptible(stop, watch):
+        if over or not session.num_left:
+            watch.log(f"{launch.name} is {over or 'finished'} already: there is nothing left to run")
+        elif not stop.stop_all():
+            with interruptible(stop, watch), connected(profile):
                 session.fit(concurrency, stop)
         outcome = session.finish(stop)
         session.ledger.close()
@@ -246,6 +265,17 @@ def interruptible(stop: StopRequest, watch: Watch) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def remove_leftovers(storage: str, ledger: Ledger) -> None:
+    """Checkpoints that no trial refers to: half copied when a session died, or Ray Train's own copies."""
+    if "://" in storage:
+        return
+    shutil.rmtree(Path(storage, "train"), ignore_errors=True)
+    kept = {place for record in ledger.trials.values() for place in record.kept}
+    for folder in Path(storage).glob("session-*/trial-*/checkpoint_*"):
+        if str(folder) not in kept:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _trial_name(trial: Any) -> str:

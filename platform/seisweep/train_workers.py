@@ -29,6 +29,7 @@ from seisweep.runners import (
     one_line,
     prepare_process,
     scratch_folder,
+    trial_log,
 )
 from seisweep.schedulers import METRICS
 from trainables import metrics as names
@@ -114,8 +115,8 @@ def _train_loop(context: dict[str, Any]) -> None:
         ray.get(mailbox.register.remote(attempt, ray.util.get_current_placement_group()))
     prepare_process(job.cpus_per_worker)
     try:
-        trainable, config = load(job, given)
-        with scratch_folder() as workdir:
+        with trial_log(job, given), scratch_folder() as workdir:
+            trainable, config = load(job, given)
             trainable.train(config, WorkerRun(workdir, job, context["earlier"]))
     except Exception as error:
         # The trial function hears the reason first; then this ends the group and with it the other workers.

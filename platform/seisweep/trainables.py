@@ -33,7 +33,7 @@ class Trainable:
     config_class: type[BaseModel] | None
     """The model that its first parameter is annotated with; None: it takes a plain nested dict."""
     preflight: Callable[[Any], dict[str, str]] | None
-    """`preflight(config)` beside the function: checks before any work, and facts for the record."""
+    """`preflight(config)` beside the function, for the same config: checks before any work, facts for the record."""
 
     @classmethod
     def find(cls, name: str) -> Trainable:
@@ -44,8 +44,10 @@ class Trainable:
         train = load_attribute(path, "trainable")
         if not callable(train):
             raise ValueError(f"trainable {path} is no function but {type(train).__name__}")
+        config_class = _config_class(train)
         preflight = getattr(inspect.getmodule(train), "preflight", None)
-        return cls(name, train, _config_class(train), preflight)
+        same = preflight is not None and _config_class(preflight) is config_class
+        return cls(name, train, config_class, preflight if same else None)
 
     def configure(self, settings: Mapping[str, Any]) -> Any:
         """The config with these dotted keys over its defaults. Raises ValueError in one line."""

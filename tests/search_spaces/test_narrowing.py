@@ -104,9 +104,7 @@ def test_a_range_over_choices_keeps_those_inside(sweep):
 
 
 def test_keys_that_the_space_does_not_name_become_dimensions(sweep):
-    narrowed = sweep(
-        vary={"sigma": {"low": 10, "high": 30}, "noise": {"low": 0.0, "high": 1.0}, "norm": ["a", "b"]}
-    )
+    narrowed = sweep(vary={"sigma": {"low": 10, "high": 30}, "noise": {"low": 0.0, "high": 1.0}, "norm": ["a", "b"]})
     (trial,) = distributions(narrowed)
     assert isinstance(trial.distributions["sigma"], optuna.distributions.IntDistribution)
     assert isinstance(trial.distributions["noise"], optuna.distributions.FloatDistribution)

@@ -1,0 +1,67 @@
+"""Fixtures of the engine's tests: a Ray of this machine for a whole module, a store made once, a toy's sweep."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from seisweep.home import Home
+from seisweep.quiet import quiet
+
+from search_spaces.sweep import Sweep
+
+TESTS = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def local_ray() -> Iterator[None]:
+    """Two CPUs, whatever the machine has; its processes find `toy_trainable`."""
+    quiet()
+    import ray
+
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TESTS), before]))
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    yield
+    ray.shutdown()
+    if before is None:
+        del os.environ["PYTHONPATH"]
+    else:
+        os.environ["PYTHONPATH"] = before
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow database, made once: copying it takes no time, making it takes seconds."""
+    home = Home(tmp_path_factory.mktemp("store"))
+    home.prepare_store()
+    return home.database
+
+
+@pytest.fixture
+def engine_home(tmp_path: Path, empty_store: Path) -> Home:
+    """A home whose store is there already."""
+    home = Home(tmp_path / "home")
+    home.prepare()
+    shutil.copy(empty_store, home.database)
+    return home
+
+
+@pytest.fixture
+def toy_sweep() -> Callable[..., Sweep]:
+    """Builds a sweep of the toy with a few fields changed."""
+
+    def build(**fields: object) -> Sweep:
+        defaults = {
+            "name": "toy",
+            "trainable": "toy_trainable:train",
+            "space": "toy_trainable:space",
+            "samples": 4,
+        }
+        return Sweep.model_validate({**defaults, **fields})
+
+    return build

@@ -1,0 +1,126 @@
+"""The study asks and tells by the sweep's rules, and goes on after a crash as if nothing had happened."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from seisweep.ledger import TrialRecord
+from seisweep.searcher import Study
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "study.journal"
+
+
+def ended(number, state="done", **metrics):
+    named = {name.replace("_", "/"): value for name, value in metrics.items()}
+    return TrialRecord(number, {}, 0, 0, state=state, epoch=7, metrics=named)
+
+
+def states(journal):
+    storage = optuna.storages.journal.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
+    return [trial.state for trial in optuna.load_study(study_name="sweep", storage=storage).trials]
+
+
+def test_the_documented_defaults_come_first(toy_sweep, journal):
+    study = Study(toy_sweep(), journal, {"x": 0.5, "size": 1})
+    assert study.ask().params == {"x": 0.5}
+    assert study.ask().params != {"x": 0.5}
+
+
+def test_defaults_outside_a_narrowed_range_do_not(toy_sweep, journal):
+    sweep = toy_sweep(vary={"x": {"low": 0.6, "high": 0.7}})
+    assert 0.6 <= Study(sweep, journal, {"x": 0.5}).ask().params["x"] <= 0.7
+
+
+def test_a_grid_runs_every_point_with_every_seed_once(toy_sweep, journal):
+    sweep = toy_sweep(space=None, vary={"x": [0.1, 0.2], "size": [1, 2]}, sampler="grid", seeds=[4, 5])
+    study = Study(sweep, journal, {})
+    assert study.num_known == 8
+    asked = [study.ask() for _ in range(8)]
+    points = [(trial.params["x"], trial.params["size"], study.seed_of(trial)) for trial in asked]
+    assert len(set(points)) == 8
+    assert {seed for _, _, seed in points} == {4, 5}
+
+
+def test_an_interrupted_trial_is_asked_for_again(toy_sweep, journal):
+    before = Study(toy_sweep(), journal, {"x": 0.5})
+    first, second = before.ask(), before.ask()
+    before.tell(ended(first.number, dev_f1=0.5))
+    after = Study(toy_sweep(), journal, {"x": 0.5})
+    again = after.ask()
+    assert (again.number, again.params) == (second.number, second.params)
+    assert after.ask().number == 2
+
+
+def test_proposals_depend_on_the_history_alone(toy_sweep, tmp_path):
+    def proposals(journal: Path, reopen: bool) -> list[float]:
+        study, asked = Study(toy_sweep(), journal, {"x": 0.5}), []
+        for number in range(14):
+            if reopen:
+                study = Study(toy_sweep(), journal, {"x": 0.5})
+            x = study.ask().params["x"]
+            asked.append(x)
+            study.tell(ended(number, dev_f1=-((x - 0.3) ** 2)))
+        return asked
+
+    assert proposals(tmp_path / "one", reopen=False) == proposals(tmp_path / "two", reopen=True)
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (ended(0, dev_f1=0.5), TrialState.COMPLETE),
+        (ended(0, "stopped", dev_f1=0.5), TrialState.PRUNED),
+        (ended(0, "failed", dev_f1=0.5), TrialState.FAIL),
+        (ended(0, dev_f1=math.nan), TrialState.FAIL),
+        (ended(0, dev_f1=math.inf), TrialState.FAIL),
+        (ended(0, loss=0.5), TrialState.FAIL),
+    ],
+)
+def test_how_a_trial_ended(toy_sweep, journal, record, expected):
+    study = Study(toy_sweep(), journal, {})
+    study.ask()
+    study.tell(record)
+    study.tell(record)  # once more, as after a crash: nothing changes
+    assert states(journal) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (ended(0, dev_f1=0.5, int8_bytes=9.0), TrialState.COMPLETE),
+        (ended(0, "stopped", dev_f1=0.5, int8_bytes=9.0), TrialState.COMPLETE),
+        (ended(0, dev_f1=0.5), TrialState.FAIL),
+        (ended(0, dev_f1=0.5, int8_bytes=math.nan), TrialState.FAIL),
+    ],
+)
+def test_several_objectives(toy_sweep, journal, record, expected):
+    study = Study(toy_sweep(objectives={"dev/f1": "max", "int8/bytes": "min"}), journal, {})
+    study.ask()
+    study.tell(record)
+    assert states(journal) == [expected]
+    assert [direction.name for direction in study.study.directions] == ["MAXIMIZE", "MINIMIZE"]
+
+
+def test_a_stopped_trial_keeps_its_last_value(toy_sweep, journal):
+    study = Study(toy_sweep(), journal, {})
+    study.ask()
+    study.tell(ended(0, "stopped", dev_f1=0.25))
+    assert study.study.trials[0].intermediate_values == {7: 0.25}
+    assert study.study.trials[0].value == 0.25
+
+
+def test_a_journal_with_a_torn_line_and_a_stale_lock_is_read(toy_sweep, journal):
+    Study(toy_sweep(), journal, {}).ask()
+    with journal.open("a") as file:
+        file.write('{"op_code": 5, "wor')
+    journal.with_name("study.journal.lock").symlink_to("nowhere")
+    study = Study(toy_sweep(), journal, {})
+    assert study.ask().number == 0
+    assert study.ask().number == 1
