@@ -4,7 +4,7 @@ Both do the whole step: windows and labels, the teacher's and the student's forw
 pass and optimizer, at base 16, pooling 2. The document's way draws windows one by one through SeisBench's
 generator and trains a float32 network of one-dimensional convolutions with the same weights.
 
-    python benchmarks/training_step.py --data FOLDER --teacher WEIGHTS [--batch-size 32] [--rounds 10]
+    python benchmarks/training_step.py [--data FOLDER] [--teacher WEIGHTS] [--batch-size 32] [--rounds 10]
 """
 
 # B batch, C class (P, S, noise), X component (E, N, Z), T time sample
@@ -27,17 +27,19 @@ for library in ("OMP", "OPENBLAS", "MKL"):
 import numpy as np
 import torch
 import torch.nn.functional as F
+from seisbench.models import PhaseNet
 from seisbench_pipeline import prescribed_generator
 from torch import Tensor, nn
 
 from trainables.data.batches import Batch, training_batches
-from trainables.data.config import DataConfig
+from trainables.data.config import COMPONENT_ORDER, DataConfig
+from trainables.data.synthetic import write_local_earthquakes
 from trainables.data.windows import open_store
 from trainables.distillation import DistillationLossConfig, distillation_losses
 from trainables.metrics import TRAIN_LOSS
 from trainables.models.fast_layers import FastConv1d
 from trainables.models.teacher import Teacher, TeacherConfig, load_teacher
-from trainables.models.xiaonet import XiaoNet
+from trainables.models.xiaonet import CLASSES, XiaoNet
 from trainables.training.picker import student_logits
 from trainables.training.precision import autocast
 
@@ -76,6 +78,10 @@ def _one_dimensional(module: nn.Module) -> nn.Module:
     for name, child in module.named_children():
         setattr(module, name, _one_dimensional(child))
     return module
+
+
+def random_teacher() -> Teacher:
+    return Teacher(PhaseNet(phases=CLASSES, component_order=COMPONENT_ORDER, sampling_rate=100, norm="peak"))
 
 
 def our_batches(dataset: str, batch_size: int, cache_dir: Path) -> Iterator[Batch]:
@@ -117,8 +123,8 @@ def step(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder of a SeisBench data set")
-    parser.add_argument("--teacher", required=True, help="PhaseNet weights: a name or a file")
+    parser.add_argument("--data", help="folder of a SeisBench data set; default: synthetic earthquakes")
+    parser.add_argument("--teacher", help="PhaseNet weights, a name or a file; default: random ones")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=10)
     arguments = parser.parse_args()
@@ -126,20 +132,23 @@ def main() -> None:
     torch.set_flush_denormal(True)
     torch.manual_seed(0)
 
-    teacher = load_teacher(TeacherConfig(weights=arguments.teacher))
+    teacher = load_teacher(TeacherConfig(weights=arguments.teacher)) if arguments.teacher else random_teacher()
     student = XiaoNet(base_channels=16, pooling=2)
     document_student = DocumentStudent(student)
 
-    with tempfile.TemporaryDirectory() as cache:
+    with tempfile.TemporaryDirectory() as scratch:
+        dataset = arguments.data or str(Path(scratch, "earthquakes"))
+        if arguments.data is None:
+            write_local_earthquakes(Path(dataset), num_events=40)
         sides = {
             "document's way": (
-                document_batches(arguments.data, arguments.batch_size),
+                document_batches(dataset, arguments.batch_size),
                 lambda batch: document_student(batch.normalised_BXT),
                 torch.optim.Adam(document_student.parameters(), lr=1e-3),
                 "fp32",
             ),
             "seisweep": (
-                our_batches(arguments.data, arguments.batch_size, Path(cache)),
+                our_batches(dataset, arguments.batch_size, Path(scratch, "cache")),
                 lambda batch: student_logits(student, batch),
                 torch.optim.Adam(student.parameters(), lr=1e-3),
                 "auto",
