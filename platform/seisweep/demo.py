@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from dataclasses import dataclass
@@ -9,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from seisweep.home import Home
-from seisweep.watch import Outcome, TrialRow
+from seisweep.outcome import best_files
+from seisweep.paths import from_here
+from seisweep.tables import as_table
+from seisweep.watch import Outcome, show_value
+from trainables import metrics
+
+SUMMARY = (metrics.DEV_F1, metrics.FP32_F1, metrics.INT8_F1, metrics.FP32_BYTES, metrics.INT8_BYTES, metrics.PARAMETERS)
 
 
 @dataclass(frozen=True)
@@ -18,34 +25,38 @@ class Size:
 
     events: int | None
     teacher: tuple[str, ...]
-    sweep: tuple[str, ...]
+    student: tuple[str, ...]
     samples: int
 
 
 FULL = Size(
     events=None,
-    teacher=("training.epochs=12", "training.learning_rate=0.003"),
-    sweep=(
+    teacher=("training.epochs=12", "training.learning_rate=0.003", "data.dev_windows_per_trace=8"),
+    student=(
         "student.base_channels=4,8",
         "student.pooling=4",
         "student.dropout=0",
+        "loss.alpha=0.1..0.6",
+        "loss.temperature=1..4",
+        "training.learning_rate=0.004..0.016",
         "training.batch_size=32",
-        "training.epochs=12",
-        "training.learning_rate=0.001..0.01",
-        "loss.alpha=0.1..0.7",
+        "training.epochs=16",
+        "training.patience=16",
+        "data.dev_windows_per_trace=8",
     ),
     samples=9,
 )
 TINY = Size(
     events=12,
     teacher=("training.epochs=1", "training.steps_per_epoch=4", "training.batch_size=8"),
-    sweep=(
+    student=(
         "student.base_channels=4",
         "student.pooling=4",
         "student.dropout=0",
         "training.batch_size=8",
         "training.epochs=2",
         "training.steps_per_epoch=4",
+        "training.patience=5",
         "data.dev_windows_per_trace=1",
         "export.calibration_windows=16",
     ),
@@ -59,30 +70,30 @@ def play(home: Home, tiny: bool) -> None:
     home.prepare()
     data = home.data_dir / ("local-earthquakes-tiny" if tiny else "local-earthquakes")
     stem = _free_stem(home)
-    dataset = f"data.dataset={_shown(data)}"
+    dataset = f"data.dataset={from_here(data)}"
+    cores = os.cpu_count() or 1
 
     if not data.is_dir():
         _say("1. Synthetic local earthquakes, in SeisBench's format.")
         events = [] if size.events is None else ["--events", str(size.events)]
-        _command("data", "synth", _shown(data), *events)
+        _command("data", "synth", from_here(data), *events)
 
-    _say("2. A teacher: PhaseNet, trained from scratch on these data.")
-    teacher = _command(
-        "train", "picking", "model.architecture=phasenet", dataset, *size.teacher, *_name(stem, "teacher")
-    )
-    weights = _teacher_weights(teacher)
+    _say("2. A teacher: PhaseNet, trained from scratch on these data, on two cores.")
+    fresh = ["model.architecture=phasenet", dataset, *size.teacher, "--cpus", str(min(2, cores))]
+    teacher = _command("train", "picking", *fresh, *_name(stem, "teacher"))
+    weights = _weights(_files_of(teacher))
 
     _say("3. The sweep: XiaoNet students learn from it; what falls behind is stopped early.")
-    common = [dataset, f"teacher.weights={_shown(weights)}"]
+    common = [dataset, f"teacher.weights={from_here(weights)}"]
     samples = ["--samples", str(size.samples)]
-    sweep = _command("run", "distillation", *common, *size.sweep, *samples, *_name(stem, "sweep"))
+    sweep = _command("run", "distillation", *common, *size.student, *samples, *_name(stem, "sweep"))
     if sweep.best is None:
         raise RuntimeError("no trial of the sweep got to an end; see above why")
 
     _say("4. The best one once more, on two Ray Train workers.")
-    best = _settings_of(sweep.best, size)
-    again = _command("train", "distillation", *common, *best, "--workers", "2", *_name(stem, "best"))
-    _say_what_there_is(sweep, again, _shown(data))
+    workers = ["--workers", "2", "--cpus", "1" if cores > 1 else "0.5"]
+    again = _command("train", "distillation", *common, *_best(sweep, size), *workers, *_name(stem, "best"))
+    _close(teacher, sweep, again, from_here(data))
 
 
 def _command(*words: str) -> Any:
@@ -98,38 +109,48 @@ def _command(*words: str) -> Any:
     return outcome
 
 
-def _settings_of(best: TrialRow, size: Size) -> list[str]:
+def _best(sweep: Outcome, size: Size) -> list[str]:
     """The sweep's fixed settings and the best trial's own, as words of a command."""
-    fixed = [word for word in size.sweep if word.partition("=")[0] not in best.params]
-    return [*fixed, *(f"{key}={_short(value)}" for key, value in best.params.items())]
+    assert sweep.best is not None
+    params = sweep.best.params
+    fixed = [word for word in size.student if word.partition("=")[0] not in params]
+    return [*fixed, *(f"{key}={show_value(value)}" for key, value in params.items())]
 
 
-def _teacher_weights(outcome: Outcome) -> Path:
-    """The SeisBench pair that the teacher's run left in the record, named by its stem."""
-    from seisweep import results
+def _files_of(outcome: Outcome) -> Path:
+    folder = best_files(outcome)
+    assert folder is not None, f"{outcome.name} is finished and has a best trial"
+    return folder
 
-    folder = results.load(outcome.name, outcome.tracking_uri).artifacts(0)
+
+def _weights(folder: Path) -> Path:
+    """The SeisBench pair in a run's files, named by its stem."""
     pair = next(iter(sorted(folder.rglob("*.json.v*"))))
     return pair.with_name(pair.name.partition(".json")[0])
 
 
-def _say_what_there_is(sweep: Outcome, again: Outcome, data: str) -> None:
-    from seisweep import results
-
+def _close(teacher: Outcome, sweep: Outcome, again: Outcome, data: str) -> None:
+    """What came out, on standard output; what can be done next."""
     assert sweep.best is not None
-    folder = results.load(sweep.name, sweep.tracking_uri).artifacts(sweep.best.number)
-    _say("Done. The best picker, as files:")
-    for file in sorted(folder.rglob("*.onnx")):
-        print(f"{_shown(file)}  {file.stat().st_size} bytes")
+    _say("Done. Dev F1 is the mean of P and S.")
+    rows = [
+        {"picker": what, "of": outcome.name, **{name: outcome.best.metrics.get(name) for name in SUMMARY}}
+        for what, outcome in (("teacher", teacher), ("best student", sweep), ("on two workers", again))
+        if outcome.best
+    ]
+    print(as_table(rows))
+    for file in sorted(_files_of(sweep).glob("*.onnx")):
+        print(f"{from_here(file)}  {file.stat().st_size} bytes")
+    sys.stdout.flush()
     _say("Next:")
     for command, why in (
         ("seisweep ui", "every trial, its curves, figures and files, in MLflow"),
         (f"seisweep results {sweep.name} --top 5", "the table again; --format csv for a spreadsheet"),
-        (f"seisweep evaluate {sweep.name} data.dataset={data}", "FP32, INT8 and PyTorch side by side"),
-        ("seisweep sweeps", "what else can be searched"),
+        (f"seisweep evaluate {sweep.name} data.dataset={data}", "PyTorch, FP32 and INT8 side by side"),
+        ("seisweep sweeps", "what else can be searched, and what was run"),
         ("seisweep run distillation data.dataset=ETHZ --samples 20", "the same on real data (downloads it)"),
     ):
-        print(f"  {command:58}  {why}", file=sys.stderr)
+        print(f"  {command}\n      {why}", file=sys.stderr)
 
 
 def _free_stem(home: Home) -> str:
@@ -142,16 +163,6 @@ def _free_stem(home: Home) -> str:
 
 def _name(stem: str, part: str) -> tuple[str, str]:
     return "--name", f"{stem}-{part}"
-
-
-def _shown(path: Path) -> str:
-    """As short as a user would type it from here."""
-    inside = path.is_relative_to(Path.cwd())
-    return f"./{path.relative_to(Path.cwd())}" if inside else str(path)
-
-
-def _short(value: Any) -> Any:
-    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def _say(line: str) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from seisweep import ui
+from seisweep.paths import from_here
 from seisweep.tables import as_table
 from seisweep.watch import Outcome, TrialRow, short_names
 from trainables import metrics
@@ -27,31 +29,42 @@ def show(outcome: Outcome) -> None:
 
 
 def closing_lines(outcome: Outcome) -> list[str]:
-    """How it ended, and the commands and links that come next."""
-    lines = [""]
+    """How it ended, where the files lie, and the commands and links that come next."""
     failed = [row for row in outcome.rows if row.state == "failed"]
-    lines += [f"trial {row.number} failed: {row.reason}" for row in failed[:3]]
+    lines = ["", *(f"trial {row.number} failed: {row.reason}" for row in failed[:3])]
     if outcome.state == "interrupted":
         lines.append(f"interrupted; go on with: seisweep resume {outcome.name}")
     if len(outcome.rows) > TOP:
         lines.append(f"all {len(outcome.rows)} trials: seisweep results {outcome.name}")
-    return lines + _links(outcome)
+    try:
+        return lines + _record(outcome)
+    except Exception as error:  # the sweep is done and its table printed: a server that is gone takes nothing away
+        return [*lines, f"MLflow does not answer now: {' '.join(str(error).split())[:120]}"]
 
 
-def _links(outcome: Outcome) -> list[str]:
-    """Addresses of the sweep's pages in MLflow; on a server of one's own they work while `seisweep ui` runs."""
+def best_files(outcome: Outcome) -> Path | None:
+    """Folder with the files of the best trial, None where no trial finished."""
+    from seisweep import results
+
+    if outcome.best is None or outcome.best.state != "done":
+        return None
+    return results.load(outcome.name, outcome.tracking_uri).artifacts(outcome.best.number)
+
+
+def _record(outcome: Outcome) -> list[str]:
+    """Files of the best trial and pages in MLflow; those of one's own server work while `seisweep ui` runs."""
     if not outcome.parent_run_id:
         return []
     from seisweep.links import links
 
+    folder = best_files(outcome)
+    files = [f"files of trial {outcome.best.number}: {from_here(folder)}"] if outcome.best and folder else []
     remote = outcome.tracking_uri.startswith("http")
     base = outcome.tracking_uri.rstrip("/") if remote else ui.base_url()
-    try:
-        paths = links(outcome)
-    except Exception as error:  # the sweep is done, and its table printed: a server that is gone takes nothing away
-        return [f"no links: MLflow does not answer ({' '.join(str(error).split())[:120]})"]
+    pages = links(outcome)
+    wanted = ("charts", "trials", "compare") if len(outcome.rows) > 1 else ("trials",)
     heading = "in MLflow:" if remote else "in MLflow, while `seisweep ui` runs:"
-    return [heading, *(f"  {what:8} {base}{path}" for what, path in paths.items())]
+    return [*files, heading, *(f"  {page:8} {base}{pages[page]}" for page in wanted if page in pages)]
 
 
 def ranked(rows: Sequence[TrialRow], objectives: dict[str, str]) -> list[TrialRow]:

@@ -30,3 +30,9 @@ def absolute(key: str, value: Any) -> Any:
 def with_absolute_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting, paths made absolute."""
     return {key: absolute(key, value) for key, value in settings.items()}
+
+
+def from_here(path: Path) -> str:
+    """As short as a user would type it from the current folder."""
+    here = Path.cwd()
+    return f"./{path.relative_to(here)}" if path.is_relative_to(here) else str(path)

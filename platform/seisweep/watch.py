@@ -150,7 +150,7 @@ class PlainLines:
         changed = self.progress.update(row)
         epoch = f"epoch {row.epoch}{f' of {row.epochs}' if row.epochs else ''}"
         if changed and row.state in OVER:
-            reason = f": {row.reason}" if row.reason else ""
+            reason = f": {row.reason}" if row.reason and row.state == "failed" else ""
             self.log(f"trial {row.number} {row.state} after {epoch}{reason}{self._metrics(row)}")
             if self.progress.num_trials != 1:
                 self.log(f"  {self.progress.summary()}")

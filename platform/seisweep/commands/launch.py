@@ -23,6 +23,8 @@ Settings = Annotated[
 ProfileName = Annotated[str, typer.Option("--profile", help="Where it runs: local, cluster, or a TOML file.")]
 Name = Annotated[str | None, typer.Option("--name", help="Name of this launch; default the sweep's with a number.")]
 Note = Annotated[str, typer.Option("--note", help="A line for the record: why this sweep.")]
+Cpus = Annotated[float | None, typer.Option(help="Processor cores of a worker; default the profile's.")]
+Gpus = Annotated[float | None, typer.Option(help="GPUs of a worker, 0.5 for half a one; default the profile's.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Ray Train workers of a trial; default the profile's.")]
 
 
@@ -39,6 +41,8 @@ def run(
     scheduler: Annotated[str | None, typer.Option(help="Who stops trials early: asha, none.")] = None,
     time_budget: Annotated[str | None, typer.Option(help="Stop after 90s, 30m, 2h.")] = None,
     workers: Workers = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
 ) -> Outcome:
     """Search: run a sweep of trials."""
     from search_spaces.named import named_sweep
@@ -49,7 +53,7 @@ def run(
         "sampler": sampler,
         "scheduler": scheduler,
         "time_budget_s": parse_duration(time_budget) if time_budget else None,
-        "workers": workers,
+        **_resources(workers, cpus, gpus),
     }
     chosen = narrow(named_sweep(sweep), parse_overrides(settings or []), changes)
     return finish(start(chosen, profile, name=name, note=note, concurrency=concurrency))
@@ -63,13 +67,15 @@ def train(
     note: Note = "",
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the run.")] = None,
     workers: Workers = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
 ) -> Outcome:
     """Train once, without a search."""
     base, vary = parse_overrides(settings or [])
     if vary:
         key = next(iter(vary))
         raise ValueError(f"{key} has several values; train takes one, `seisweep run` searches")
-    changes = {"seeds": None if seed is None else [seed], "workers": workers}
+    changes = {"seeds": None if seed is None else [seed], **_resources(workers, cpus, gpus)}
     chosen = narrow(single_run(trainable, {}), Overrides(base, vary), changes)
     return finish(start(chosen, profile, name=name, note=note))
 
@@ -85,6 +91,10 @@ def resume(
     from seisweep import engine
 
     return finish(engine.resume(name, where, home, watch=watch_for_terminal(), concurrency=concurrency))
+
+
+def _resources(workers: int | None, cpus: float | None, gpus: float | None) -> dict[str, float | None]:
+    return {"workers": workers, "cpus_per_worker": cpus, "gpus_per_worker": gpus}
 
 
 def start(
