@@ -10,7 +10,6 @@ from search_spaces.sweep import Sweep
 from seisweep.config import Overrides, build_config
 from seisweep.home import Home
 from seisweep.paths import absolute, with_absolute_paths
-from seisweep.trainables import SEED_KEY
 
 _UNITS_S = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
@@ -35,6 +34,8 @@ def narrow(sweep: Sweep, overrides: Overrides, changes: Mapping[str, Any]) -> Sw
 
 def _seed_of_the_sweep(overrides: Overrides, changes: Mapping[str, Any]) -> tuple[Overrides, Mapping[str, Any]]:
     """`seed=3` and `seed=0,1,2` are the sweep's seeds, which the engine gives to each trial."""
+    from seisweep.trainables import SEED_KEY
+
     base, vary = dict(overrides.base), dict(overrides.vary)
     given = [base.pop(SEED_KEY)] if SEED_KEY in base else vary.pop(SEED_KEY, None)
     if given is None:

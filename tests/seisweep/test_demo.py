@@ -1,0 +1,80 @@
+"""The whole of it: every command that the demo runs, in a process of its own, as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    folder = tmp_path_factory.mktemp("demo")
+    return seisweep(folder, "demo", "--tiny"), folder
+
+
+def seisweep(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "SEISWEEP_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    return subprocess.run(
+        [sys.executable, "-m", "seisweep.cli", *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+
+
+def test_the_demo_ends_well_and_says_nothing_that_a_user_cannot_act_on(demo):
+    done, _ = demo
+    assert done.returncode == 0, done.stderr
+    for noise in ("Traceback", "Warning", "WARNING", "ERROR", "INFO", "deprecated"):
+        assert noise not in done.stdout + done.stderr, noise
+    commands = re.findall(r"^\$ seisweep (.*)$", done.stderr, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["data", "train", "run", "train"]
+    assert "--workers 2" in commands[-1]
+
+
+def test_the_demos_best_picker_is_there_in_both_formats(demo):
+    done, folder = demo
+    files = [folder / line.split()[0] for line in done.stdout.splitlines() if ".onnx  " in line]
+    assert {file.name for file in files} == {"model_fp32.onnx", "model_int8.onnx"}
+    sizes = {file.name: file.stat().st_size for file in files}
+    assert sizes["model_int8.onnx"] < sizes["model_fp32.onnx"]
+
+
+def test_results_come_out_of_the_record(demo):
+    _, folder = demo
+    shown = seisweep(folder, "results", "demo-1-sweep", "--format", "json")
+    assert shown.returncode == 0, shown.stderr
+    rows = json.loads(shown.stdout)
+    assert len(rows) == 8
+    assert {row["state"] for row in rows} == {"done", "stopped"}
+    values = [row["dev/f1"] for row in rows]
+    assert values == sorted(values, reverse=True)
+    top = seisweep(folder, "results", "demo-1-sweep", "--top", "2", "--sort", "loss.alpha")
+    assert len(top.stdout.splitlines()) == 3
+    listed = seisweep(folder, "sweeps").stdout
+    assert {"demo-1-teacher", "demo-1-sweep", "demo-1-best"} <= set(re.findall(r"demo-1-\w+", listed))
+
+
+def test_a_used_name_offers_resume_and_a_trial_can_be_evaluated(demo):
+    _, folder = demo
+    dataset = "data.dataset=home/data/local-earthquakes-tiny"
+    used = seisweep(folder, "train", "picking", dataset, "--name", "demo-1-teacher")
+    assert used.returncode == 2
+    assert "seisweep resume demo-1-teacher" in used.stderr
+    scored = seisweep(folder, "evaluate", "demo-1-sweep", dataset, "data.dev_windows_per_trace=1", "--format", "json")
+    assert scored.returncode == 0, scored.stderr
+    f1 = {row["model"]: row["f1"] for row in json.loads(scored.stdout) if row["phase"] == "both"}
+    assert set(f1) == {"xiaonet", "model_fp32.onnx", "model_int8.onnx"}
+    assert f1["xiaonet"] == pytest.approx(f1["model_fp32.onnx"], abs=1e-6)
