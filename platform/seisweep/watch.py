@@ -71,6 +71,7 @@ class Progress:
         self.num_trials: int | None = None
         self.over_before = 0
         self.any_ran = False
+        self._best: tuple[str, float, TrialRow] | None = None
 
     def begin(self, objectives: Mapping[str, str], num_trials: int | None) -> None:
         self.objectives, self.num_trials = dict(objectives), num_trials
@@ -80,6 +81,7 @@ class Progress:
         """Take a row; True when the trial's state changed."""
         before = self.rows.get(row.trial_id)
         self.rows[row.trial_id] = row
+        self._note_best(row)
         self.any_ran = self.any_ran or row.state == "running"
         if before is None and row.state in OVER and not self.any_ran:
             # A resumed sweep first shows what was done before, which says nothing about its rate.
@@ -95,15 +97,20 @@ class Progress:
         return sum(self.counts[state] for state in OVER)
 
     def best(self) -> tuple[str, float, TrialRow] | None:
-        """The first objective, its best value so far, and the trial that has it."""
-        if not self.objectives:
-            return None
+        """The first objective, its best value so far, and the trial that had it.
+
+        Of any epoch: a trial ends with its best weights, so a later, worse epoch takes nothing away.
+        """
+        return self._best
+
+    def _note_best(self, row: TrialRow) -> None:
+        if not self.objectives or row.state == "failed":
+            return
         metric, direction = next(iter(self.objectives.items()))
-        rows = [row for row in self.rows.values() if math.isfinite(row.metrics.get(metric, math.nan))]
-        if not rows:
-            return None
-        row = (max if direction == "max" else min)(rows, key=lambda row: row.metrics[metric])
-        return metric, row.metrics[metric], row
+        value = row.metrics.get(metric, math.nan)
+        sign = 1 if direction == "max" else -1
+        if math.isfinite(value) and (self._best is None or sign * value > sign * self._best[1]):
+            self._best = metric, value, row
 
     @property
     def trials_per_hour(self) -> float:
@@ -221,9 +228,17 @@ class LiveTable:
         return Group(table, self.progress.summary())
 
 
-def watch_for_terminal() -> Watch:
+@contextmanager
+def watching() -> Iterator[Watch]:
     """The live table where standard error is a terminal, plain lines elsewhere."""
-    return LiveTable() if sys.stderr.isatty() else PlainLines()
+    if not sys.stderr.isatty():
+        yield PlainLines()
+        return
+    table = LiveTable()
+    try:
+        yield table
+    finally:
+        table.live.stop()  # also where the sweep raised: an error line must not be drawn over
 
 
 @contextmanager

@@ -61,6 +61,14 @@ def test_a_smaller_value_is_better_where_the_objective_says_so():
     assert progress.best() == ("dev/f1", 0.3, row(1, "done", f1=0.3))
 
 
+def test_the_best_so_far_does_not_fall_when_a_trial_has_a_worse_epoch():
+    progress = Progress()
+    progress.begin({"dev/f1": "max"}, num_trials=2)
+    for epoch, f1 in enumerate([0.5, 0.8, 0.6], start=1):
+        progress.update(row(0, "running", epoch, f1))
+    assert progress.best()[:2] == ("dev/f1", 0.8)
+
+
 def test_trials_that_were_over_before_a_resume_do_not_count_into_the_rate():
     clock = Clock()
     progress = Progress(clock)

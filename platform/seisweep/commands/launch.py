@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -10,7 +10,7 @@ from search_spaces.sweep import Sweep, single_run
 from seisweep.config import Overrides, load_profile, parse_overrides
 from seisweep.home import Home
 from seisweep.prepare import narrow, next_name, parse_duration, parse_seeds
-from seisweep.watch import Outcome, watch_for_terminal
+from seisweep.watch import Outcome, watching
 
 Settings = Annotated[
     list[str] | None,
@@ -90,7 +90,9 @@ def resume(
     where = load_profile(profile, home.profiles_dir) if profile else None
     from seisweep import engine
 
-    return finish(engine.resume(name, where, home, watch=watch_for_terminal(), concurrency=concurrency))
+    with watching() as watch:
+        outcome = engine.resume(name, where, home, watch=watch, concurrency=concurrency)
+    return finish(outcome)
 
 
 def _resources(workers: int | None, cpus: float | None, gpus: float | None) -> dict[str, float | None]:
@@ -105,8 +107,9 @@ def start(
     where = load_profile(profile, home.profiles_dir)
     from seisweep import engine
 
-    chosen: dict[str, Any] = {"name": name or next_name(home, sweep.name), "note": note}
-    return engine.launch(sweep, where, home, **chosen, concurrency=concurrency, watch=watch_for_terminal())
+    name = name or next_name(home, sweep.name)
+    with watching() as watch:
+        return engine.launch(sweep, where, home, name=name, note=note, concurrency=concurrency, watch=watch)
 
 
 def finish(outcome: Outcome) -> Outcome:
