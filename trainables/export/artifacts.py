@@ -26,6 +26,8 @@ from trainables.models.teacher import PhaseNetAdapter
 from trainables.models.xiaonet import XiaoNet
 
 FP32_FILE, INT8_FILE = "model_fp32.onnx", "model_int8.onnx"
+REFUSED_FILE = "model_int8_refused.onnx"
+"""Name of an INT8 file that the gate refused: nobody shall ship it by mistake."""
 SEISBENCH_VERSION = "1"
 EVALUATION_BATCH = 16
 """Small: onnxruntime needs less time for a window where the activations of a batch stay in the cache."""
@@ -60,7 +62,7 @@ def export_picker(
     """Write everything into `folder`, which appears complete or not at all; `model` is left as it is.
 
     A XiaoNet gets FP32 and INT8 ONNX files, both scored on the dev windows at `thresholds`, and the gate's
-    verdict. A PhaseNet behind its adapter stays a teacher: it gets the SeisBench pair and figures alone.
+    verdict; an INT8 file that is refused is named so. A PhaseNet behind its adapter stays a teacher: it gets the SeisBench pair and figures alone.
     """
     assert isinstance(model, XiaoNet | PhaseNetAdapter)
     arriving = folder.with_name(f".{folder.name}.arriving")
@@ -75,6 +77,8 @@ def export_picker(
         quantize_int8(fp32, int8, calibration_NXT)
         evaluation = evaluate({"FP32": onnx_picker(fp32), "INT8": onnx_picker(int8)}, dev, thresholds, picks)
         exported = _judged(fp32, int8, evaluation, thresholds, config)
+        if not exported.metrics[metrics.INT8_ACCEPTED]:
+            int8.rename(arriving / REFUSED_FILE)
     else:
         evaluation = evaluate({"FP32": torch_picker(model)}, dev, thresholds, picks)
         exported = Exported()

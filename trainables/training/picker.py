@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -208,7 +207,6 @@ def finish(state: TrainingState, data: PickerData, config: PickerTrainingConfig,
     }
     folder = run.workdir / "training"
     if run.rank == 0 and config.export.enabled:
-        shutil.rmtree(folder / ARTIFACTS, ignore_errors=True)
         exported = export_picker(
             state.model,
             calibration_NXT=calibration_windows(data.train, config),
@@ -219,6 +217,7 @@ def finish(state: TrainingState, data: PickerData, config: PickerTrainingConfig,
             config=config.export,
             folder=folder / ARTIFACTS,
             docstring=docstring,
+            best_epoch=state.stopping.best_epoch,
         )
         final |= exported.metrics
         state.tags |= exported.tags
