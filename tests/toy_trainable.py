@@ -23,6 +23,7 @@ class ToyConfig(Config):
 
     x: float = 0.5
     size: int = 1
+    label: str = "none"
     seed: int = 0
     sleep_s: float = 0.0
     training: ToyTraining = ToyTraining()
@@ -52,8 +53,8 @@ def train(config: ToyConfig, run: Run) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     while epoch < config.training.epochs:
         epoch += 1
-        misbehave(config, epoch)
         time.sleep(config.sleep_s)
+        misbehave(config, epoch)
         (folder / "state.json").write_text(json.dumps({"epoch": epoch}))
         run.report({"epoch": epoch, "final": 0, **scores(config, epoch)}, folder if run.rank == 0 else None)
     artifacts = folder / ARTIFACTS

@@ -13,6 +13,7 @@ from typing import Any
 
 from search_spaces.narrowing import enumerate_space, searched_keys
 from search_spaces.sweep import Sweep
+from seisweep import tags
 from seisweep.config import Profile
 from seisweep.fields import nearest
 from seisweep.home import Home
@@ -45,7 +46,7 @@ def launch(
     if (folder / SWEEP_FILE).exists():
         state = sweep_state(home, name)
         raise ValueError(f"a sweep named {name} exists ({state}): `seisweep resume {name}`, or choose --name")
-    facts = trainable.preflight(trainable.configure(sweep.base)) if trainable.preflight else {}
+    facts = trainable.facts(sweep)
     uri = profile.tracking_uri or home.prepare().prepare_store()
 
     from seisweep.session import run_session
@@ -61,7 +62,7 @@ def launch(
         profile=profile,
         note=note,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        tags=launch_tags() | {"profile": profile.name} | facts,
+        tags=launch_tags() | {tags.PROFILE: profile.name} | facts,
     )
     home.prepare()
     return run_session(begun, home, trainable, uri, profile, concurrency, watch or Silent(), fresh=True)
@@ -84,6 +85,8 @@ def resume(
     begun = Launch.read(folder)
     profile = profile or begun.profile
     trainable = Trainable.find(begun.sweep.trainable)
+    if sweep_state(home, name) == "interrupted":
+        _check_that_all_is_there(trainable, begun)
     uri = profile.tracking_uri or home.prepare().prepare_store()
 
     from seisweep.session import run_session
@@ -91,8 +94,19 @@ def resume(
     return run_session(begun, home, trainable, uri, profile, concurrency, watch or Silent(), fresh=False)
 
 
+def _check_that_all_is_there(trainable: Trainable, begun: Launch) -> None:
+    """The data that the sweep began with are still there and still the same. Raises ValueError."""
+    now = trainable.facts(begun.sweep).get(tags.DATA_FINGERPRINT)
+    before = begun.tags.get(tags.DATA_FINGERPRINT)
+    if now != before:
+        raise ValueError(
+            f"the data of {begun.name} have changed since it began (fingerprint {before}, now {now}): "
+            "its trials could not be compared; launch a new sweep"
+        )
+
+
 def sweep_state(home: Home, name: str) -> str:
-    """running, finished or interrupted: by the lock of its driver and by its ledger."""
+    """running, finished, failed or interrupted: by the lock of its driver and by its ledger."""
     folder = home.sweep_dir(name)
     try:
         with driver_lock(folder):

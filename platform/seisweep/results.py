@@ -27,6 +27,7 @@ from seisweep import tags
 from seisweep.fields import nearest
 from seisweep.home import Home
 from seisweep.quiet import quiet
+from seisweep.tracking import store_answers
 
 PAGE = 1000
 
@@ -168,11 +169,8 @@ def _store(tracking_uri: str | None) -> str:
 
 
 def _search(client: MlflowClient, wanted: str, experiment_id: str | None = None) -> list[Run]:
-    try:
+    with store_answers(client.tracking_uri):
         return list(_pages(client, wanted, experiment_id))
-    except (MlflowException, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"the tracking store {client.tracking_uri} does not answer: {reason}") from None
 
 
 def _pages(client: MlflowClient, wanted: str, experiment_id: str | None) -> Iterator[Run]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import signal
 import threading
@@ -20,12 +21,14 @@ from seisweep.home import Home
 from seisweep.launch import JOURNAL_FILE, LEDGER_FILE, Launch, driver_lock
 from seisweep.ledger import Ledger, TrialRecord
 from seisweep.quiet import LibraryLog
-from seisweep.runners import Job, in_process_trial
+from seisweep.runners import Job, in_process_trial, one_line
 from seisweep.schedulers import make_scheduler, replay_past
 from seisweep.searcher import Study, StudySearcher
 from seisweep.tracking import Tracker
 from seisweep.trainables import Trainable
 from seisweep.watch import Outcome, TrialRow, Watch
+
+logger = logging.getLogger(__name__)
 
 
 class Session:
@@ -239,7 +242,11 @@ def _run(
             watch.log(f"{launch.name} is {over or 'finished'} already: there is nothing left to run")
         elif not stop.stop_all():
             with interruptible(stop, watch), connected(profile):
-                session.fit(concurrency, stop)
+                try:
+                    session.fit(concurrency, stop)
+                except Exception as error:  # Ray itself failed: what is written down is safe
+                    logger.exception("Ray Tune ended")
+                    watch.log(f"Ray ended the session: {one_line(error)}; see {launch.folder / 'sweep.log'}")
         outcome = session.finish(stop)
         session.ledger.close()
     watch.finished(outcome)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -59,6 +60,7 @@ class Tracker:
         sweep_id: str,
         common_tags: Mapping[str, str],
     ) -> None:
+        """Raises ValueError where the store does not answer."""
         self.client = MlflowClient(tracking_uri=uri)
         self.uri, self.sweep, self.name, self.sweep_id = uri, sweep, name, sweep_id
         self.common_tags = dict(common_tags) | {
@@ -67,7 +69,8 @@ class Tracker:
             tags.KIND: sweep.name,
             tags.TRAINABLE: sweep.trainable,
         }
-        self.experiment_id = _experiment(self.client, sweep.name, artifact_location)
+        with store_answers(uri):
+            self.experiment_id = _experiment(self.client, sweep.name, artifact_location)
         self.parent_run_id = ""
         self._run_ids: dict[int, str] = {}
         self._finished: set[int] = set()
@@ -77,7 +80,11 @@ class Tracker:
         """Why MLflow could not be written last; empty while all is well."""
 
     def begin(self, note: str, description: Mapping[str, Any]) -> None:
-        """Create the parent run, or find it and the trials' runs of earlier sessions."""
+        """Create the parent run, or find it and the trials' runs of earlier sessions. Raises ValueError."""
+        with store_answers(self.uri):
+            self._begin(note, description)
+
+    def _begin(self, note: str, description: Mapping[str, Any]) -> None:
         runs = _find_runs(self.client, self.experiment_id, self.sweep_id)
         for run in runs:
             if run.data.tags.get(tags.ROLE) == tags.SWEEP_ROLE:
@@ -241,12 +248,20 @@ class Tracker:
 def name_taken(uri: str, name: str) -> bool:
     """Whether the store knows a sweep of this name. Raises ValueError where the store does not answer."""
     client = MlflowClient(tracking_uri=uri)
-    try:
+    with store_answers(uri):
         experiments = [e.experiment_id for e in client.search_experiments()]
         wanted = f"tags.{tags.SWEEP} = '{name}' and tags.{tags.ROLE} = '{tags.SWEEP_ROLE}'"
         return bool(experiments) and bool(client.search_runs(experiments, wanted, max_results=1))
+
+
+@contextmanager
+def store_answers(uri: str) -> Iterator[None]:
+    """What a store that is away raises, as a ValueError in one line."""
+    try:
+        yield
     except (MlflowException, OSError) as error:
-        raise ValueError(f"the tracking store {uri} does not answer: {str(error).partition(chr(10))[0]}") from None
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"the tracking store {uri} does not answer: {reason}") from None
 
 
 def _experiment(client: MlflowClient, name: str, artifact_location: str | None) -> str:

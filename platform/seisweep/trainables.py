@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from search_spaces.named import load_attribute
 from search_spaces.sweep import Choice, Sweep
 from seisweep.config import build_config, check_narrowing, flatten, nest
-from seisweep.fields import nearest
+from seisweep.fields import nearest, walk
 from trainables.run import Run
 
 OWN = ("distillation", "picking")
@@ -75,17 +75,46 @@ class Trainable:
 
     def check(self, sweep: Sweep) -> None:
         """Every setting and every end of every narrowing is allowed. Raises ValueError in one line."""
-        self.configure(sweep.base)
+        settings = self._example(sweep)
+        self.configure(settings)
         if self.config_class:
             varied = {
                 key: narrowing.values if isinstance(narrowing, Choice) else narrowing.model_dump()
                 for key, narrowing in sweep.vary.items()
             }
-            check_narrowing(self.config_class, sweep.base, varied)
+            check_narrowing(self.config_class, settings, varied)
+
+    def facts(self, sweep: Sweep) -> dict[str, str]:
+        """What preflight says, which looks at the data and whatever else a trial needs. Raises ValueError.
+
+        It looks at each of several names or paths: they lead to different things.
+        """
+        if self.preflight is None:
+            return {}
+        settings = self._example(sweep)
+        facts = self.preflight(self.configure(settings))
+        for key, narrowing in sweep.vary.items():
+            if isinstance(narrowing, Choice):
+                for value in narrowing.values:
+                    if isinstance(value, str) and value != settings.get(key):
+                        self.preflight(self.configure(settings | {key: value}))
+        return facts
 
     def defaults(self, sweep: Sweep) -> dict[str, Any]:
         """Dotted keys of the configuration that `base` gives, defaults written out."""
-        return dict(flatten(self.dump(sweep.base)))
+        return dict(flatten(self.dump(self._example(sweep))))
+
+    def _example(self, sweep: Sweep) -> dict[str, Any]:
+        """The base; where a setting without a default is varied, with its first value."""
+        required = (
+            {key for key, field in walk(self.config_class) if field.is_required()} if self.config_class else set()
+        )
+        first = {
+            key: narrowing.values[0] if isinstance(narrowing, Choice) else narrowing.low
+            for key, narrowing in sweep.vary.items()
+            if key in required
+        }
+        return sweep.base | first
 
 
 def _config_class(train: Callable[..., Any]) -> type[BaseModel] | None:

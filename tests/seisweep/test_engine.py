@@ -15,6 +15,7 @@ from seisweep import results
 from seisweep.config import Profile
 from seisweep.engine import launch, resume, sweep_state
 from seisweep.home import Home
+from seisweep.launch import Launch
 from seisweep.ledger import Ledger
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -242,6 +243,16 @@ def test_resuming_what_does_not_exist(engine_home):
     with pytest.raises(ValueError, match="no sweep named toy-9 in"):
         resume("toy-9", LOCAL, engine_home)
     assert not engine_home.sweep_dir("toy-9").exists()
+
+
+def test_data_that_changed_are_not_resumed_upon(engine_home, toy_sweep):
+    begun = Launch(
+        folder=engine_home.sweep_dir("toy-1"), id="id", name="toy-1", sweep=toy_sweep(), profile=LOCAL, note="",
+        created="", tags={"data_fingerprint": "another toy"},
+    )  # fmt: skip
+    begun.write()
+    with pytest.raises(ValueError, match=r"have changed since it began \(fingerprint another toy, now toy\)"):
+        resume("toy-1", LOCAL, engine_home)
 
 
 def test_a_ledger_without_a_driver_is_interrupted(engine_home):

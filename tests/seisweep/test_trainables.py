@@ -59,3 +59,31 @@ def test_names_that_lead_nowhere(name, complaint):
 def test_settings_that_are_not_allowed(toy_sweep, fields, complaint):
     with pytest.raises(ValueError, match=re.escape(complaint)):
         Trainable.find("toy_trainable:train").check(toy_sweep(**fields))
+
+
+def test_a_required_setting_may_be_varied(toy_sweep):
+    """Nothing else says which data set the checks should look at: it is each of them."""
+    distillation = Trainable.find("distillation")
+    sweep = toy_sweep(trainable="distillation", space=None, vary={"data.dataset": ["one", "two"]})
+    assert distillation.defaults(sweep)["data.dataset"] == "one"
+    distillation.check(sweep)
+
+
+def test_facts_come_from_every_named_thing(toy_sweep, monkeypatch):
+    import toy_trainable
+
+    seen = []
+    monkeypatch.setattr(toy_trainable, "preflight", _noting(seen))
+    toy = Trainable.find("toy_trainable:train")
+    facts = toy.facts(toy_sweep(base={"label": "a"}))
+    assert facts == {"data_fingerprint": "of a"}
+    facts = toy.facts(toy_sweep(vary={"label": ["b", "c"], "size": [1, 2]}))
+    assert seen == ["a", "none", "b", "c"]
+
+
+def _noting(seen):
+    def preflight(config: ToyConfig) -> dict[str, str]:
+        seen.append(config.label)
+        return {"data_fingerprint": f"of {config.label}"}
+
+    return preflight
