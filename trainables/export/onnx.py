@@ -62,7 +62,8 @@ def export_onnx(model: XiaoNet, path: Path, thresholds: Mapping[str, float] | No
     """
     plain = _plain_copy(model)
     example_BXT = torch.zeros(2, len(COMPONENT_ORDER), WINDOW_SAMPLES)
-    with _quiet(), torch.no_grad(), torch.autocast("cpu", enabled=False):
+    # The exporter seeds torch's generator: what is drawn after an export must not hang on it.
+    with _quiet(), torch.random.fork_rng(devices=[]), torch.no_grad(), torch.autocast("cpu", enabled=False):
         program = torch.onnx.export(
             plain,
             (example_BXT,),

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.signal import find_peaks
+
+from trainables.evaluation.picks import (
+    FIELDS,
+    THRESHOLDS,
+    PickConfig,
+    PickCounts,
+    best_thresholds,
+    count_picks,
+    match_picks,
+    residuals_s,
+    scores,
+)
+
+CONFIG = PickConfig()
+TIME_T = np.arange(3001)
+
+
+def bump(sample: float, height: float, sigma: float = 20.0) -> np.ndarray:
+    return height * np.exp(-((TIME_T - sample) ** 2) / (2 * sigma**2))
+
+
+def window(p: np.ndarray, s: np.ndarray) -> np.ndarray:
+    return np.stack([p, s, 1 - np.maximum(p, s)]).astype(np.float32)[None]
+
+
+NOTHING = np.zeros(3001)
+NO_ARRIVALS = {"P": np.empty(0), "S": np.empty(0)}
+
+
+def arrivals(p: list[float] = (), s: list[float] = ()) -> list[dict[str, np.ndarray]]:
+    return [{"P": np.array(p, dtype=float), "S": np.array(s, dtype=float)}]
+
+
+def counted_one_by_one(probability_T: np.ndarray, arrivals_P: np.ndarray, threshold: float) -> tuple[int, int, int]:
+    """True, false and missed picks as the definition reads: peaks at this very threshold, the higher chooses first."""
+    peaks, found = find_peaks(probability_T, height=threshold, distance=CONFIG.distance_samples)
+    left = list(arrivals_P)
+    true = 0
+    for sample in peaks[np.argsort(-found["peak_heights"], kind="stable")]:
+        near = [arrival for arrival in left if abs(sample - arrival) <= 50]
+        if near:
+            left.remove(min(near, key=lambda arrival: abs(sample - arrival)))
+            true += 1
+    return true, len(peaks) - true, len(left)
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 10_000), num_bumps=st.integers(0, 12), num_arrivals=st.integers(0, 4))
+def test_one_matching_gives_what_each_threshold_gives_alone(seed, num_bumps, num_arrivals):
+    rng = np.random.default_rng(seed)
+    arrivals_P = rng.uniform(0, 3000, num_arrivals)
+    centres = [*rng.uniform(0, 3000, num_bumps), *(arrivals_P + rng.normal(0, 30, num_arrivals))]
+    probability_T = sum((bump(centre, rng.uniform(0, 1)) for centre in centres), NOTHING)
+    probability_T = (probability_T + rng.uniform(0, 0.02, 3001)).clip(0, 1).astype(np.float32)
+    counts = count_picks(window(probability_T, NOTHING), [NO_ARRIVALS | {"P": arrivals_P}], CONFIG)
+    for column, threshold in enumerate(THRESHOLDS):
+        expected = counted_one_by_one(probability_T, arrivals_P, threshold)
+        assert tuple(counts.field("P", name)[column] for name in ("tp", "fp", "fn")) == expected
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10_000), num_arrivals=st.integers(0, 5))
+def test_every_arrival_is_either_picked_or_missed(seed, num_arrivals):
+    rng = np.random.default_rng(seed)
+    truth = [{"P": rng.uniform(0, 3000, num_arrivals), "S": np.empty(0)}]
+    counts = count_picks(rng.random((1, 3, 3001), dtype=np.float32), truth, CONFIG)
+    assert (counts.field("P", "tp") + counts.field("P", "fn") == num_arrivals).all()
+    assert (counts.field("S", "tp") + counts.field("S", "fn") == 0).all()
+    for name in ("tp", "fp"):
+        assert (np.diff(counts.field("P", name)) <= 0).all()  # a higher threshold takes picks away
+
+
+@pytest.mark.parametrize(("offset_samples", "true"), [(50, 1), (51, 0), (-50, 1), (-51, 0)])
+def test_tolerance_is_half_a_second(offset_samples, true):
+    picks = match_picks(bump(1000 + offset_samples, 0.9), np.array([1000.0]), CONFIG)
+    assert np.isfinite(picks.residuals_s).sum() == true
+
+
+def test_an_arrival_is_found_once():
+    near_twice = bump(960, 0.6, 10) + bump(1040, 0.9, 10)
+    picks = match_picks(near_twice, np.array([1000.0]), PickConfig(distance_samples=10))
+    assert picks.samples.tolist() == [1040, 960]
+    assert picks.residuals_s[0] == pytest.approx(0.4)
+    assert np.isnan(picks.residuals_s[1])
+
+
+def test_a_pick_takes_the_nearest_arrival_that_is_left():
+    picks = match_picks(bump(1000, 0.9), np.array([970.0, 1010.0]), CONFIG)
+    assert picks.residuals_s.tolist() == [pytest.approx(-0.1)]
+
+
+def test_a_late_pick_has_a_positive_residual():
+    result = scores(count_picks(window(bump(1010, 0.9), bump(2000, 0.9)), arrivals([1000], [2020]), CONFIG))
+    assert result["dev/p_residual_mean_s"] == pytest.approx(0.1)
+    assert result["dev/s_residual_mean_s"] == pytest.approx(-0.2)
+    assert result["dev/s_residual_mae_s"] == pytest.approx(0.2)
+
+
+def test_scores_of_a_small_case_by_hand():
+    p = bump(500, 0.8) + bump(1500, 0.6) + bump(2500, 0.3)  # true at 500 and 1500, false at 2500
+    counts = count_picks(window(p, bump(1000, 0.7)), arrivals([510, 1480, 200], [1000]), CONFIG)
+    result = scores(counts, {"P": 0.25, "S": 0.5})
+    assert result["dev/p_precision"] == pytest.approx(2 / 3)
+    assert result["dev/p_recall"] == pytest.approx(2 / 3)
+    assert result["dev/p_f1"] == pytest.approx(2 / 3)
+    assert result["dev/s_f1"] == 1
+    assert result["dev/f1"] == pytest.approx((2 / 3 + 1) / 2)
+    assert result["dev/p_residual_mean_s"] == pytest.approx((-0.1 + 0.2) / 2)
+    assert result["dev/p_residual_mae_s"] == pytest.approx(0.15)
+    assert result["dev/p_residual_std_s"] == pytest.approx(0.15)
+    assert result["dev/false_picks_per_hour"] == pytest.approx(3600 / 30.01)
+    assert scores(counts, {"P": 0.5, "S": 0.5})["dev/p_precision"] == 1
+
+
+def test_false_picks_of_noise_windows_count():
+    counts = count_picks(window(bump(500, 0.8), bump(900, 0.8)), [NO_ARRIVALS], CONFIG)
+    counts += count_picks(window(NOTHING, NOTHING), [NO_ARRIVALS], CONFIG)
+    result = scores(counts, {"P": 0.5, "S": 0.5}, split="test")
+    assert result["test/false_picks_per_hour"] == pytest.approx(2 * 3600 / (2 * 30.01))
+    assert result["test/f1"] == 0
+    assert "test/p_residual_mean_s" not in result
+
+
+def test_counts_of_parts_add_up_to_counts_of_the_whole():
+    rng = np.random.default_rng(0)
+    probabilities_BCT = rng.random((6, 3, 3001), dtype=np.float32)
+    truth = [{"P": rng.uniform(0, 3000, 2), "S": rng.uniform(0, 3000, 1)} for _ in range(6)]
+    whole = count_picks(probabilities_BCT, truth, CONFIG)
+    parts = PickCounts.zeros()
+    for start, stop in ((0, 1), (1, 4), (4, 6)):
+        parts += count_picks(probabilities_BCT[start:stop], truth[start:stop], CONFIG)
+    torch.testing.assert_close(parts.tensor, whole.tensor)
+    assert whole.tensor.shape == (2, 19, len(FIELDS))
+    assert whole.tensor.dtype == torch.float64
+
+
+def test_tensors_count_like_arrays():
+    probabilities_BCT = window(bump(500, 0.8), bump(900, 0.6))
+    from_array = count_picks(probabilities_BCT, arrivals([500], [900]), CONFIG)
+    from_tensor = count_picks(torch.from_numpy(probabilities_BCT).requires_grad_(), arrivals([500], [900]), CONFIG)
+    assert torch.equal(from_array.tensor, from_tensor.tensor)
+
+
+def test_best_threshold_is_where_f1_is_best_and_the_middle_of_a_plateau():
+    p = bump(500, 0.72) + bump(1500, 0.41)  # true above 0.41 alone
+    counts = count_picks(window(p, NOTHING), arrivals([500]), CONFIG)
+    assert best_thresholds(counts) == {"P": 0.6, "S": 0.5}  # 0.45 ... 0.70; nothing at all: 0.05 ... 0.95
+    assert scores(counts)["dev/p_threshold"] == 0.6
+
+
+def test_low_probabilities_are_scored_too():
+    """With alpha 0.5 and temperature 3 the S probabilities of a good student can stay below 0.3."""
+    counts = count_picks(window(bump(500, 0.9), bump(900, 0.22)), arrivals([500], [900]), CONFIG)
+    assert scores(counts)["dev/f1"] == 1
+    assert scores(counts, {"P": 0.5, "S": 0.3})["dev/s_f1"] == 0
+
+
+def test_a_threshold_that_was_not_counted_is_an_error():
+    with pytest.raises(ValueError, match=r"threshold 0.33: counted are 0.05 to 0.95 in steps of 0.05"):
+        scores(PickCounts.zeros(), {"P": 0.33, "S": 0.5})
+
+
+def test_residuals_are_those_of_true_picks_above_the_threshold():
+    p = bump(510, 0.8) + bump(1490, 0.4) + bump(2500, 0.9)
+    found = residuals_s(window(p, NOTHING), arrivals([500, 1500]), {"P": 0.5, "S": 0.5}, CONFIG)
+    np.testing.assert_allclose(found["P"], [0.1])
+    assert len(found["S"]) == 0

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from seisbench.models import PhaseNet
+
+from trainables import metrics
+from trainables.data.batches import DevWindows
+from trainables.data.config import DataConfig
+from trainables.data.windows import open_store
+from trainables.evaluation.picks import PickConfig
+from trainables.export import artifacts
+from trainables.export.artifacts import export_picker
+from trainables.export.gate import ExportConfig
+from trainables.models.teacher import PhaseNetAdapter, load_phasenet
+from trainables.models.xiaonet import XiaoNet
+
+from .conftest import picker, windows
+
+PNG = b"\x89PNG\r\n"
+HISTORY = [
+    {"train/loss": 1.0 / epoch, "train/task_loss": 0.8 / epoch, "dev/loss": 0.9 / epoch, "dev/f1": 0.1 * epoch}
+    for epoch in (1, 2, 3)
+]
+
+
+@pytest.fixture
+def dev(tiny) -> DevWindows:
+    config = DataConfig.model_validate(tiny["data"])
+    return DevWindows(open_store(config, "dev"), config)
+
+
+def export(model, dev: DevWindows, folder: Path, **settings: float):
+    return export_picker(
+        model,
+        calibration_NXT=windows(8),
+        dev=dev,
+        thresholds={"P": 0.3, "S": 0.25},
+        history=HISTORY,
+        picks=PickConfig(),
+        config=ExportConfig(**settings),
+        folder=folder,
+        docstring="a test",
+        best_epoch=3,
+    )
+
+
+def test_a_student_leaves_both_files_the_pair_and_figures(dev, tmp_path):
+    exported = export(picker(), dev, tmp_path / "artifacts", max_f1_loss=1.0)
+    files = {file.name: file for file in (tmp_path / "artifacts").iterdir()}
+    assert {"model_fp32.onnx", "model_int8.onnx", "xiaonet.json.v1", "xiaonet.pt.v1"} <= set(files)
+    figures = [file for name, file in files.items() if name.endswith(".png")]
+    assert {figure.name for figure in figures} == {"training_history.png", "residuals.png", "example_picks.png"}
+    assert all(figure.read_bytes().startswith(PNG) for figure in figures)
+    assert exported.metrics[metrics.INT8_ACCEPTED] == 1
+    assert exported.tags["gate"].startswith("accepted")
+    assert exported.metrics[metrics.INT8_BYTES] == files["model_int8.onnx"].stat().st_size
+    again = XiaoNet.load(tmp_path / "artifacts" / "xiaonet", version_str="1")
+    assert again.default_args == {"P_threshold": 0.3, "S_threshold": 0.25}
+    assert again.weights_docstring == "a test"
+
+
+def test_a_refused_file_does_not_keep_its_name(dev, tmp_path, monkeypatch):
+    monkeypatch.setattr(artifacts, "int8_conv_share", lambda path: 0.0)
+    exported = export(picker(), dev, tmp_path / "artifacts", max_f1_loss=1.0)
+    assert exported.metrics[metrics.INT8_ACCEPTED] == 0
+    assert exported.tags["gate"] == "refused: No convolution runs in INT8."
+    assert not (tmp_path / "artifacts" / "model_int8.onnx").exists()
+    assert (tmp_path / "artifacts" / "model_int8_refused.onnx").exists()
+
+
+def test_a_teacher_leaves_the_pair_and_figures(dev, tmp_path, teacher_file):
+    adapter = PhaseNetAdapter(load_phasenet(str(teacher_file), "teacher.weights"))
+    exported = export(adapter, dev, tmp_path / "artifacts")
+    assert exported.metrics == {}
+    assert not list((tmp_path / "artifacts").glob("*.onnx"))
+    again = PhaseNet.load(tmp_path / "artifacts" / "phasenet", version_str="1")
+    np.testing.assert_array_equal(again.out.weight.detach().numpy(), adapter.phasenet.out.weight.detach().numpy())
+
+
+def test_a_failing_export_leaves_nothing_that_looks_finished(dev, tmp_path, monkeypatch):
+    def fail(*args: object) -> None:
+        raise RuntimeError("no quantizer")
+
+    monkeypatch.setattr(artifacts, "quantize_int8", fail)
+    with pytest.raises(RuntimeError, match="no quantizer"):
+        export(picker(), dev, tmp_path / "artifacts")
+    assert not (tmp_path / "artifacts").exists()

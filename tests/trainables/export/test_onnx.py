@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from trainables.export.onnx import OnnxPicker, export_onnx
+
+from .conftest import picker, windows
+
+
+@pytest.mark.parametrize(("base_channels", "pooling", "norm"), [(8, 4, "batch"), (16, 2, "batch"), (4, 4, "group")])
+def test_fp32_file_equals_the_torch_model(tmp_path, base_channels, pooling, norm):
+    model = picker(base_channels, pooling, norm)
+    export_onnx(model, tmp_path / "model.onnx")
+    windows_NXT = windows(3, seed=1)
+    with torch.no_grad():
+        expected_NCT = model(torch.from_numpy(windows_NXT)).numpy()
+    np.testing.assert_allclose(OnnxPicker(tmp_path / "model.onnx")(windows_NXT), expected_NCT, atol=1e-4)
+
+
+def test_graph_has_constant_weights_and_nothing_idle(files):
+    graph = onnx.load(files.fp32).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert len(convolutions) == 15
+    assert all(set(node.input[1:]) <= constants for node in convolutions)
+    assert not {node.op_type for node in graph.node} & {"Transpose", "BatchNormalization", "Identity", "Expand"}
+
+
+def test_file_says_what_a_caller_must_know(files):
+    metadata = OnnxPicker(files.fp32).metadata
+    assert metadata["component_order"] == "ENZ"
+    assert metadata["classes"] == "PSN"
+    assert metadata["sampling_rate_hz"] == "100"
+    assert metadata["window_samples"] == "3001"
+    assert (metadata["P_threshold"], metadata["S_threshold"]) == ("0.3", "0.25")
+
+
+def test_export_is_silent_leaves_the_model_alone_and_no_other_file(tmp_path, capfd):
+    model = picker()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.train()
+    with warnings.catch_warnings(), torch.autocast("cpu", dtype=torch.bfloat16):
+        warnings.simplefilter("error")
+        export_onnx(model, tmp_path / "model.onnx")
+    assert capfd.readouterr() == ("", "")
+    assert model.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_picker_file_runs_where_torch_is_not_installed(files):
+    code = """
+import json, sys
+sys.modules["torch"] = None
+import numpy, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1])
+out = session.run(None, {"waveforms": numpy.zeros((5, 3, 3001), "float32")})[0]
+print(json.dumps([list(out.shape), float(abs(out.sum(1) - 1).max())]))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(files.int8)], capture_output=True, text=True, check=True)
+    shape, largest_error = json.loads(done.stdout)
+    assert shape == [5, 3, 3001]
+    assert largest_error < 1e-5

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+from trainables.export.onnx import OnnxPicker
+from trainables.export.quantize import int8_conv_share, quantize_int8
+
+from .conftest import windows
+
+
+def test_every_convolution_runs_in_int8(files):
+    assert int8_conv_share(files.int8) == 1.0
+    assert int8_conv_share(files.fp32) == 0.0
+
+
+def test_int8_file_is_about_three_times_smaller(files):
+    assert 2.8 < files.fp32.stat().st_size / files.int8.stat().st_size < 4
+
+
+def test_what_follows_the_last_convolution_stays_in_float(files):
+    nodes = onnx.load(files.int8).graph.node
+    last = max(i for i, node in enumerate(nodes) if node.op_type == "Conv")
+    tail = [node.op_type for node in nodes[last + 1 :]]
+    assert "Softmax" in tail
+    # Its own output is the last tensor in INT8: what scales softmax's input would cost S accuracy.
+    assert tail[:2] == ["QuantizeLinear", "DequantizeLinear"]
+    assert "QuantizeLinear" not in tail[2:]
+
+
+def test_same_input_gives_the_same_bytes(files, tmp_path):
+    quantize_int8(files.fp32, tmp_path / "again.onnx", windows(16))
+    assert (tmp_path / "again.onnx").read_bytes() == files.int8.read_bytes()
+
+
+def test_probabilities_stay_close(files):
+    windows_NXT = windows(4, seed=2)
+    fp32_NCT, int8_NCT = OnnxPicker(files.fp32)(windows_NXT), OnnxPicker(files.int8)(windows_NXT)
+    assert np.abs(fp32_NCT - int8_NCT).mean() < 0.02
+    assert not np.array_equal(fp32_NCT, int8_NCT)
+
+
+def test_metadata_is_taken_over(files):
+    assert OnnxPicker(files.int8).metadata == OnnxPicker(files.fp32).metadata
