@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,12 +56,8 @@ def dataset_folder(dataset: str) -> Path:
         return seisbench.cache_data_root / name.lower()
     if "/" in dataset or path.exists():
         raise ValueError(f"data.dataset={dataset}: no such folder")
-    near = difflib.get_close_matches(
-        dataset.lower(), [name.lower() for name in dataset_names()], n=3, cutoff=0.5
-    )
-    hint = (
-        "did you mean " + ", ".join(map(str, map(_find_name, near))) if near else "see `seisweep data list`"
-    )
+    near = difflib.get_close_matches(dataset.lower(), [name.lower() for name in dataset_names()], n=3, cutoff=0.5)
+    hint = "did you mean " + ", ".join(map(str, map(_find_name, near))) if near else "see `seisweep data list`"
     raise ValueError(f"data.dataset={dataset}: neither a folder nor a data set of SeisBench ({hint})")
 
 
@@ -142,12 +139,14 @@ def fingerprint(dataset: str) -> str:
 
 @contextmanager
 def quiet_seisbench() -> Iterator[None]:
-    """SeisBench logs what it guesses; whatever a user can act on, we raise."""
+    """SeisBench logs what it guesses and warns of its own code; whatever a user can act on, we raise."""
     logger = logging.getLogger("seisbench")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logger.setLevel(level)
 
@@ -163,9 +162,7 @@ def _open(dataset: str, folder: Path, options: dict) -> sbd.WaveformDataset:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if isinstance(error, KeyError):
             reason = f"its metadata lack {reason}"
-        raise ValueError(
-            f"data.dataset={dataset}: cannot be read as a SeisBench data set ({reason})"
-        ) from error
+        raise ValueError(f"data.dataset={dataset}: cannot be read as a SeisBench data set ({reason})") from error
 
 
 def _download(name: str, folder: Path, options: dict) -> sbd.WaveformDataset:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -33,9 +34,7 @@ def uniform(seed: int, epoch: int, position_B: np.ndarray) -> np.ndarray:
 
     SplitMix64 (Steele et al. 2014, doi:10.1145/2660193.2660195) used as a counter-based generator.
     """
-    counter = position_B.astype(np.uint64)[:, None] * np.uint64(NUM_STREAMS) + np.arange(
-        NUM_STREAMS, dtype=np.uint64
-    )
+    counter = position_B.astype(np.uint64)[:, None] * np.uint64(NUM_STREAMS) + np.arange(NUM_STREAMS, dtype=np.uint64)
     bits = _mix(_key(seed, epoch) + (counter + np.uint64(1)) * _GOLDEN)
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
@@ -45,9 +44,7 @@ def visit_order(seed: int, epoch: int, position_B: np.ndarray, num_traces: int) 
     trace_B = np.empty(len(position_B), dtype=np.int64)
     pass_B, place_B = np.divmod(position_B, num_traces)
     for number in np.unique(pass_B):
-        order_N = np.random.Generator(np.random.Philox([int(_key(seed, epoch)[0]), int(number)])).permutation(
-            num_traces
-        )
+        order_N = _permutation(seed, epoch, int(number), num_traces)
         trace_B[pass_B == number] = order_N[place_B[pass_B == number]]
     return trace_B
 
@@ -64,6 +61,12 @@ def choose_windows(store: WindowStore, trace_B: np.ndarray, uniform_BU: np.ndarr
     spare_B = high_B - low_B - WINDOW_SAMPLES  # negative: the span is short and lies anywhere in the window
     place_B = (uniform_BU[:, 1] * (np.abs(spare_B) + 1)).astype(np.int64)
     return Windows(trace_B, low_B + np.minimum(spare_B, 0) + place_B, low_B, high_B)
+
+
+@lru_cache(maxsize=2)
+def _permutation(seed: int, epoch: int, number: int, num_traces: int) -> np.ndarray:
+    generator = np.random.Generator(np.random.Philox([int(_key(seed, epoch)[0]), number]))
+    return generator.permutation(num_traces)
 
 
 def _key(seed: int, epoch: int) -> np.ndarray:

@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -90,7 +91,7 @@ def _traces(rng: Rng, network: pd.DataFrame, num_events: int) -> pd.DataFrame:
     """One row a trace: its source, path and station, arrival times and amplitudes; noise traces at the end."""
     rows = []
     for number in range(num_events):
-        event = {
+        event: dict[str, Any] = {
             "source_id": f"synthetic{number:05d}",
             "source_x_km": rng.normal(0, 20),
             "source_y_km": rng.normal(0, 20),
@@ -116,9 +117,8 @@ def _propagate(traces: pd.DataFrame, rng: Rng) -> pd.DataFrame:
     hypocentral_km = np.hypot(traces.epicentral_km, traces.source_depth_km)
     p_travel_s = hypocentral_km / traces.p_speed_km_s
     loss = 1.3 * np.log10(hypocentral_km) + 0.004 * hypocentral_km  # spreading and absorption, decades
-    nearest = traces.groupby("source_id").cumcount() == 0
-    log_source = (np.log10(traces.nearest_snr * traces.noise) + loss)[nearest].set_axis(traces.source_id[nearest])
-    magnitude = log_source.reindex(traces.source_id).to_numpy() - _LOG_COUNTS
+    as_wanted = pd.Series(np.log10(traces.nearest_snr * traces.noise) + loss - _LOG_COUNTS)
+    magnitude = as_wanted.groupby(traces.source_id).transform("first")  # stations are sorted by distance
     p_amplitude = 10 ** (magnitude + _LOG_COUNTS - loss + rng.normal(0, 0.15, num))
     s_amplitude = p_amplitude * 10 ** rng.normal(0.45, 0.15, num)
     traces = traces.assign(
@@ -160,8 +160,14 @@ def _write_waveforms(path: Path, traces: pd.DataFrame, rng: Rng, progress: Calla
             block[start : start + len(chunk)] = records_NXT
             if progress:
                 progress(start + len(chunk), len(traces))
-        file_format = {"dimension_order": "CW", "component_order": COMPONENT_ORDER, "measurement": "velocity"}
-        file_format |= {"unit": "counts", "instrument_response": "not restituted", "sampling_rate": SAMPLING_RATE_HZ}
+        file_format: dict[str, str | float] = {
+            "dimension_order": "CW",
+            "component_order": COMPONENT_ORDER,
+            "sampling_rate": SAMPLING_RATE_HZ,
+            "measurement": "velocity",
+            "unit": "counts",
+            "instrument_response": "not restituted",
+        }
         for key, value in file_format.items():
             file[f"data_format/{key}"] = value
 

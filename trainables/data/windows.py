@@ -69,10 +69,13 @@ class WindowStore:
     def __len__(self) -> int:
         return len(self.offset_N)
 
-    def trace(self, n: int) -> np.ndarray:
-        """The stored part of trace `n`, (X, T), in the store's number format, without a copy."""
-        offset, length = self.offset_N[n], self.length_N[n]
-        return self.samples[offset : offset + 3 * length].reshape(3, length)
+    def counts(self, n: int, begin: int, end: int) -> np.ndarray:
+        """Samples `begin` to `end` of the stored part of trace `n`, (X, T); float32 ones are not copied."""
+        offset, length = int(self.offset_N[n]), int(self.length_N[n])
+        stored_XT = self.samples[offset : offset + 3 * length].reshape(3, length)[:, begin:end]
+        if stored_XT.dtype == np.float32:
+            return stored_XT
+        return stored_XT * self.gain_NX[n, :, None] + self.mean_NX[n, :, None]
 
 
 def open_store(config: DataConfig, split: Literal["train", "dev", "test"]) -> WindowStore:
@@ -90,15 +93,11 @@ def open_store(config: DataConfig, split: Literal["train", "dev", "test"]) -> Wi
                 if not _is_complete(folder):
                     _build(config, split, folder)
     except OSError as error:
-        raise ValueError(
-            f"data.cache_dir={cache_dir}: cannot be written ({error.strerror or error})"
-        ) from error
+        raise ValueError(f"data.cache_dir={cache_dir}: cannot be written ({error.strerror or error})") from error
     with np.load(folder / _INDEX) as index:
         columns = {name: index[name] for name in index.files}
     dtype = np.dtype(config.store_dtype)
-    samples = (
-        np.memmap(folder / _SAMPLES, dtype=dtype, mode="r") if _num_values(columns) else np.empty(0, dtype)
-    )
+    samples = np.memmap(folder / _SAMPLES, dtype=dtype, mode="r") if _num_values(columns) else np.empty(0, dtype)
     # As a plain array its slices cost half as much; the file stays mapped as long as the array lives.
     return WindowStore(fingerprint=key, split=split, samples=samples.view(np.ndarray), **columns)
 
@@ -155,7 +154,7 @@ def _build(config: DataConfig, split: str, folder: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         with (building / _INDEX).open("wb") as file:
-            np.savez(file, **_index_columns(index))
+            np.savez(file, **_index_columns(index))  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
         shutil.rmtree(folder, ignore_errors=True)
@@ -169,13 +168,15 @@ def _parts(
 ) -> Iterator[dict[str, Any]]:
     last_word = time.monotonic()
     for done, trace in enumerate(traces):
-        waveform_XT, metadata = dataset.get_sample(int(trace))
+        try:
+            waveform_XT, metadata = dataset.get_sample(int(trace))
+        except (OSError, KeyError, ValueError, IndexError) as error:
+            name = dataset.metadata["trace_name"].iloc[trace]
+            raise ValueError(f"data.dataset={config.dataset}: trace {name} cannot be read ({error})") from error
         yield _needed_part(waveform_XT, metadata, config)
         if time.monotonic() - last_word > 10:
             last_word = time.monotonic()
-            logger.info(
-                "window store of %s, split %s: %d of %d traces", config.dataset, split, done, len(traces)
-            )
+            logger.info("window store of %s, split %s: %d of %d traces", config.dataset, split, done, len(traces))
 
 
 def _needed_part(waveform_XT: np.ndarray, metadata: dict[str, Any], config: DataConfig) -> dict[str, Any]:

@@ -1,0 +1,172 @@
+"""The window store: built once, completely or not at all, of what is needed and nothing else."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+from collections import namedtuple
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trainables.data import windows
+from trainables.data.config import DataConfig
+from trainables.data.windows import open_store
+
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def config(tmp_path, write_dataset, ramps):
+    return DataConfig(dataset=str(write_dataset(tmp_path / "ramps", ramps)), cache_dir=tmp_path / "stores")
+
+
+def folders(config: DataConfig) -> list[str]:
+    return sorted(path.name for path in config.cache_dir.iterdir() if path.is_dir())
+
+
+def test_only_the_needed_part_is_stored(config):
+    store = open_store(config, "train")
+    assert len(store) == 3
+    assert store.length_N.tolist() == [6400] * 3  # from 3000 before P to 3000 after S
+    assert store.samples.size == 3 * store.length_N.sum()
+    np.testing.assert_array_equal(
+        store.counts(1, 5, 8), [[235, 236, 237], [10235, 10236, 10237], [20235, 20236, 20237]]
+    )
+
+
+def test_picks_are_relative_to_the_stored_part(config):
+    store = open_store(config, "train")
+    assert store.pick_K.tolist() == [3000, 3400] * 3
+    assert store.pick_phase_K.tolist() == [0, 1] * 3
+    assert store.first_pick_N.tolist() == [0, 2, 4, 6]
+    assert store.trace_name_N.tolist() == ["trace0", "trace3", "trace6"]
+
+
+def test_long_traces_are_cut(tmp_path, write_dataset):
+    picks = {"trace_P_arrival_sample": 50_000, "trace_S_arrival_sample": 50_500}
+    traces = [(np.zeros((3, 100_000), np.float32), {"split": "train", **picks})]
+    config = DataConfig(dataset=str(write_dataset(tmp_path / "long", traces)), cache_dir=tmp_path / "stores")
+    assert open_store(config, "train").length_N.tolist() == [6500]
+    shifting = config.model_copy(update={"max_time_shift_s": 2.0})
+    assert open_store(shifting, "train").length_N.tolist() == [8500]  # room for shifts up to 10 s
+
+
+def test_it_is_built_once(config, monkeypatch):
+    first = open_store(config, "train")
+    monkeypatch.setattr(windows, "load_dataset", lambda name: pytest.fail("built again"))
+    second = open_store(config, "train")
+    assert second.fingerprint == first.fingerprint
+    np.testing.assert_array_equal(second.samples, first.samples)
+
+
+def test_fractions_share_dev_but_not_train(config):
+    few = config.model_copy(update={"few_shot_fraction": 0.3})
+    whole_train, few_train = open_store(config, "train"), open_store(few, "train")
+    assert len(few_train) == 1
+    assert few_train.fingerprint != whole_train.fingerprint
+    assert set(few_train.trace_name_N) < set(whole_train.trace_name_N)
+    for split in ("dev", "test"):
+        assert open_store(few, split).fingerprint == open_store(config, split).fingerprint
+    assert len(folders(config)) == 4
+
+
+def test_settings_of_windows_and_labels_share_a_store(config):
+    other = config.model_copy(update={"sigma_samples": 20.0, "dev_windows_per_trace": 3, "max_amplitude_scale": 2.0})
+    assert open_store(other, "train").fingerprint == open_store(config, "train").fingerprint
+
+
+def test_missing_samples_become_zeros(tmp_path, write_dataset, ramps):
+    waveform_XT = ramps[0][0].copy()
+    waveform_XT[1, 3000:3100] = np.nan
+    folder = write_dataset(tmp_path / "holes", [(waveform_XT, ramps[0][1])])
+    store = open_store(DataConfig(dataset=str(folder), cache_dir=tmp_path / "stores"), "train")
+    assert np.isfinite(store.samples).all()
+    assert store.counts(0, 2800, 2900)[1].tolist() == [0] * 100
+
+
+# When building fails.
+
+
+def test_a_failed_build_leaves_nothing(config, monkeypatch):
+    whole = windows._needed_part
+
+    def fails_at_third(waveform_XT, metadata, config):
+        if metadata["trace_name"] == "trace6":
+            raise KeyboardInterrupt
+        return whole(waveform_XT, metadata, config)
+
+    monkeypatch.setattr(windows, "_needed_part", fails_at_third)
+    with pytest.raises(KeyboardInterrupt):
+        open_store(config, "train")
+    assert folders(config) == []
+    monkeypatch.undo()
+    assert len(open_store(config, "train")) == 3
+
+
+def test_what_a_killed_build_left_is_removed(config):
+    key = open_store(config, "train").fingerprint
+    shutil.rmtree(config.cache_dir / key)
+    stale = config.cache_dir / f".building-{key}-99999"
+    stale.mkdir()
+    (stale / "samples.bin").write_bytes(b"half a store")
+    assert len(open_store(config, "train")) == 3
+    assert folders(config) == [key]
+
+
+def test_a_disk_that_is_too_small_is_one_line(config, monkeypatch):
+    monkeypatch.setattr(windows.shutil, "disk_usage", lambda path: Usage(10**6, 10**6, 200_000))
+    with pytest.raises(ValueError, match=r"take 0\.\d+ GB .* data\.store_dtype=float16") as error:
+        open_store(config, "train")
+    assert "\n" not in str(error.value)
+    assert folders(config) == []
+
+
+def test_half_precision_needs_half_the_disk(config, monkeypatch):
+    monkeypatch.setattr(windows.shutil, "disk_usage", lambda path: Usage(10**6, 10**6, 150_000))
+    half = config.model_copy(update={"store_dtype": "float16"})
+    with pytest.raises(ValueError, match="GB free"):
+        open_store(config, "train")
+    store = open_store(half, "train")
+    assert store.samples.dtype == np.float16
+    assert store.samples.nbytes < 150_000
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(config, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"data\.cache_dir=.*cannot be written"):
+        open_store(config.model_copy(update={"cache_dir": tmp_path / "file" / "stores"}), "train")
+
+
+def test_an_unreadable_trace_is_named(config):
+    metadata = pd.read_csv(f"{config.dataset}/metadata.csv")
+    metadata.loc[3, "trace_name"] = "absent"
+    metadata.to_csv(f"{config.dataset}/metadata.csv", index=False)
+    with pytest.raises(ValueError, match="trace absent cannot be read"):
+        open_store(config, "train")
+
+
+def test_a_split_without_traces_is_one_line(config):
+    metadata = pd.read_csv(f"{config.dataset}/metadata.csv")
+    metadata[metadata.split != "test"].to_csv(f"{config.dataset}/metadata.csv", index=False)
+    with pytest.raises(ValueError, match="no trace in split test"):
+        open_store(config, "test")
+
+
+def _open(settings: dict, queue: multiprocessing.Queue) -> None:
+    store = open_store(DataConfig(**settings), "train")
+    queue.put((store.fingerprint, float(store.samples.sum(dtype=np.float64))))
+
+
+def test_processes_that_start_together_share_one_store(config):
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    builders = [context.Process(target=_open, args=(config.model_dump(), queue)) for _ in range(2)]
+    for builder in builders:
+        builder.start()
+    results = [queue.get(timeout=120) for _ in builders]
+    for builder in builders:
+        builder.join()
+    assert results[0] == results[1]
+    assert folders(config) == [results[0][0]]
