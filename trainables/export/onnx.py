@@ -60,10 +60,10 @@ def export_onnx(model: XiaoNet, path: Path, thresholds: Mapping[str, float] | No
     `thresholds` of P and S go into the file's metadata beside sampling rate, component order, classes and
     normalisation. The model itself is left as it is.
     """
-    plain = _plain_copy(model)
     example_BXT = torch.zeros(2, len(COMPONENT_ORDER), WINDOW_SAMPLES)
-    # The exporter seeds torch's generator: what is drawn after an export must not hang on it.
+    # Building the plain copy draws weights: what is drawn after an export must not hang on it.
     with _quiet(), torch.random.fork_rng(devices=[]), torch.no_grad(), torch.autocast("cpu", enabled=False):
+        plain = _plain_copy(model)
         program = torch.onnx.export(
             plain,
             (example_BXT,),
