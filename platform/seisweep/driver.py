@@ -6,6 +6,7 @@ import logging
 import shutil
 import threading
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from seisweep.tracking import Tracker
 from seisweep.trainables import CACHE_KEY, SEED_KEY, Trainable
 from seisweep.watch import State, TrialRow, Watch
 from trainables import metrics as names
+
+FETCHED = "fetched"
+"""Folder of a sweep for checkpoints that came from remote storage, until MLflow has their files."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +41,12 @@ class Driver(tune.Callback):
         tracker: Tracker,
         watch: Watch,
         cache_dir: Path,
-        logs: Path,
+        folder: Path,
         epochs: int | None,
     ) -> None:
         self.sweep, self.trainable, self.study, self.scheduler = sweep, trainable, study, scheduler
         self.ledger, self.tracker, self.watch, self.cache_dir = ledger, tracker, watch, cache_dir
-        self.logs, self.epochs = logs, epochs
+        self.folder, self.epochs = folder, epochs
         self.mailbox: Any = None
         """The actor that frees the workers of Ray Train trials; None where trials train by themselves."""
         self._numbers: dict[str, int] = {}  # by Tune's trial id
@@ -158,16 +162,24 @@ class Driver(tune.Callback):
         record = self.ledger.trials[self._numbers[trial_id]]
         self.close_trial(record)
         self._show(trial_id, record.state)
-        log = self.logs / log_name(record.number)
+        log = self.folder / "logs" / log_name(record.number)
         if record.state == "failed" and log.exists():
             self.watch.log(f"  its log: {log}")
 
     def close_trial(self, record: TrialRecord) -> None:
         """Hand the last checkpoint's files to MLflow, then keep that checkpoint only of a trial that is done."""
-        checkpoint = record.checkpoint[1] if record.checkpoint else None
-        folder = Path(checkpoint) if checkpoint and "://" not in checkpoint else None
-        self.tracker.trial_ends(record, folder if folder and folder.is_dir() else None)
+        self.tracker.trial_ends(record, self._fetch(record.checkpoint[1]) if record.checkpoint else None)
         self._remove_superfluous(record)
+
+    def _fetch(self, place: str) -> Path | None:
+        """The checkpoint as a folder of this machine; None where it is gone."""
+        if "://" not in place:
+            return Path(place) if Path(place).is_dir() else None
+        try:
+            return Path(tune.Checkpoint(place).to_directory(str(self.folder / FETCHED / uuid.uuid4().hex)))
+        except OSError as error:
+            logger.warning("checkpoint %s: %s", place, error)
+            return None
 
     def _remove_superfluous(self, record: TrialRecord) -> None:
         kept = record.kept

@@ -166,7 +166,13 @@ def failures_reported(job: Job, given: Mapping[str, Any]) -> Iterator[None]:
 
 @contextmanager
 def trial_log(job: Job, given: Mapping[str, Any]) -> Iterator[None]:
-    """While it is open, this process logs into the trial's file; a traceback that leaves it is written there."""
+    """While it is open, this process logs into the trial's file; a traceback that leaves it is written there.
+
+    On another machine, which does not see the sweep's folder, Ray's own logs have to do.
+    """
+    if not Path(job.logs).is_dir():
+        yield
+        return
     file = logging.FileHandler(Path(job.logs) / log_name(given["trial"]), delay=True)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()

@@ -16,10 +16,10 @@ from ray import tune
 
 from seisweep.cluster import Resources, connected, trials_at_a_time
 from seisweep.config import Profile
-from seisweep.driver import Driver, StopRequest
+from seisweep.driver import FETCHED, Driver, StopRequest
 from seisweep.home import Home
 from seisweep.launch import JOURNAL_FILE, LEDGER_FILE, Launch, driver_lock
-from seisweep.ledger import Ledger, TrialRecord
+from seisweep.ledger import Ledger, Report, TrialRecord
 from seisweep.quiet import LibraryLog
 from seisweep.runners import Job, in_process_trial, one_line
 from seisweep.schedulers import make_scheduler, replay_past
@@ -54,7 +54,7 @@ class Session:
             self.tracker,
             watch,
             cache_dir=home.cache_dir,
-            logs=launch.folder / "logs",
+            folder=launch.folder,
             epochs=self.defaults.get(self.sweep.epochs_key),
         )
 
@@ -75,10 +75,12 @@ class Session:
                 self.ledger.end_trial(record.number, "done")
         self.study.reconcile(self.ledger)
         over = [record for record in self.ledger.trials.values() if not record.running]
-        unwritten = [record for record in over if not self.tracker.has(record.number)]
-        for record in unwritten:
-            past = list(self.ledger.reports({record.number}))
-            self.tracker.trial_begins(record, self.driver.configure(record)[0], past)
+        unwritten = {record.number: record for record in over if not self.tracker.has(record.number)}
+        past: dict[int, list[Report]] = {number: [] for number in unwritten}
+        for report in self.ledger.reports(set(unwritten)):
+            past[report.trial].append(report)
+        for number, record in unwritten.items():
+            self.tracker.trial_begins(record, self.driver.configure(record)[0], past[number])
             self.driver.close_trial(record)
         replay_past(self.scheduler, self.ledger)
         remove_leftovers(self._storage(), self.ledger)
@@ -144,6 +146,7 @@ class Session:
                 f"`seisweep resume {self.launch.name}` writes them once it answers"
             )
         remove_leftovers(self._storage(), self.ledger)
+        shutil.rmtree(self.launch.folder / FETCHED, ignore_errors=True)
         rows = [self.row(record) for record in sorted(self.ledger.trials.values(), key=lambda r: r.number)]
         return Outcome(
             name=self.launch.name,

@@ -95,8 +95,7 @@ class Tracker:
                 if run.info.status in ("FINISHED", "FAILED"):
                     self._finished.add(number)
         if self.parent_run_id:
-            self.client.update_run(self.parent_run_id, status="RUNNING")
-            self.client.set_tag(self.parent_run_id, tags.STATE, "running")
+            self._reopen(self.parent_run_id)
             return
         parent_tags = {
             tags.ROLE: tags.SWEEP_ROLE,
@@ -113,9 +112,12 @@ class Tracker:
 
     def trial_begins(self, record: TrialRecord, config: dict[str, Any], past: Iterable[Report] = ()) -> None:
         """A trial begins or begins again. `past`: its reports of earlier sessions, some perhaps not logged."""
-        if record.number not in self._finished:
-            self._pending[record.number] = _Pending(record, config, list(past))
-            self._flush(record.number)
+        if record.number in self._finished:
+            return
+        self._pending[record.number] = _Pending(record, config, list(past))
+        if run_id := self._run_ids.get(record.number):
+            self._attempt(lambda: self._reopen(run_id))
+        self._flush(record.number)
 
     def report(self, report: Report) -> None:
         """Log a report, now or with the next ones if the last flush was a moment ago."""
@@ -170,6 +172,10 @@ class Tracker:
         self.client.set_tag(self.parent_run_id, tags.STATE, state)
         status = {"finished": "FINISHED", "failed": "FAILED"}.get(state, "KILLED")
         self.client.set_terminated(self.parent_run_id, status)
+
+    def _reopen(self, run_id: str) -> None:
+        self.client.update_run(run_id, status="RUNNING")
+        self.client.set_tag(run_id, tags.STATE, "running")
 
     def _flush(self, number: int) -> None:
         pending = self._pending[number]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import seisweep
 from seisweep import results
 from seisweep.home import Home
 from seisweep.ledger import Ledger
@@ -36,7 +37,7 @@ def outcome(engine_home: Home, toy_sweep, tmp_path: Path) -> Outcome:
 
 
 def test_trials_as_a_table(outcome):
-    trials = results.load("toy-1", outcome.tracking_uri).trials
+    trials = seisweep.load("toy-1", outcome.tracking_uri).trials
     assert list(trials.index) == [0, 1, 2]
     assert list(trials["state"]) == ["done", "done", "failed"]
     assert list(trials["x"]) == [0.5, 0.7, 0.9]

@@ -124,3 +124,14 @@ def test_a_journal_with_a_torn_line_and_a_stale_lock_is_read(toy_sweep, journal)
     study = Study(toy_sweep(), journal, {})
     assert study.ask().number == 0
     assert study.ask().number == 1
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "nsgaii"])
+@pytest.mark.parametrize("objectives", [{"dev/f1": "max"}, {"dev/f1": "max", "int8/bytes": "min"}])
+def test_every_sampler_proposes_without_a_word(toy_sweep, journal, recwarn, sampler, objectives):
+    study = Study(toy_sweep(sampler=sampler, objectives=objectives), journal, {"x": 0.5})
+    for number in range(15):
+        x = study.ask().params["x"]
+        study.tell(ended(number, "stopped" if number % 4 == 1 else "done", dev_f1=x, int8_bytes=1.0 / (x + 1)))
+    assert study.num_finished == 15
+    assert [str(warning.message) for warning in recwarn] == []

@@ -147,6 +147,9 @@ def test_interrupted_trials_are_no_running_runs(engine_home, toy_sweep, ledger, 
     assert client.get_run(writer.parent_run_id).info.status == "KILLED"
     again = tracker(engine_home, toy_sweep())
     assert client.get_run(again.parent_run_id).info.status == "RUNNING"
+    again.trial_begins(ledger.trials[0], {})
+    assert trial_run(client).info.status == "RUNNING"
+    assert trial_run(client).data.tags["state"] == "running"
 
 
 def test_a_store_that_is_away_for_a_while_gets_everything_later(
