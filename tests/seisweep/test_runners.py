@@ -66,9 +66,13 @@ def test_what_the_driver_could_not_configure_fails_in_the_trial(tmp_path):
 
 
 def test_a_trial_logs_into_its_own_file(tmp_path):
-    with pytest.raises(RuntimeError), trial_log(job(tmp_path), {"trial": 7}):
-        logging.getLogger("trainables.data").info("building the window store")
-        raise RuntimeError("boom")
+    def train() -> None:
+        with trial_log(job(tmp_path), {"trial": 7}):
+            logging.getLogger("trainables.data").info("building the window store")
+            raise RuntimeError("boom")
+
+    with pytest.raises(RuntimeError, match="boom"):
+        train()
     text = (tmp_path / "trial-00007.log").read_text()
     assert "building the window store" in text
     assert "RuntimeError: boom" in text
