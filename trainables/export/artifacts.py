@@ -62,7 +62,8 @@ def export_picker(
     """Write everything into `folder`, which appears complete or not at all; `model` is left as it is.
 
     A XiaoNet gets FP32 and INT8 ONNX files, both scored on the dev windows at `thresholds`, and the gate's
-    verdict; an INT8 file that is refused is named so. A PhaseNet behind its adapter stays a teacher: it gets the SeisBench pair and figures alone.
+    verdict; an INT8 file that is refused is named so. A PhaseNet behind its adapter stays a teacher: it gets the
+    SeisBench pair and figures alone.
     """
     assert isinstance(model, XiaoNet | PhaseNetAdapter)
     arriving = folder.with_name(f".{folder.name}.arriving")

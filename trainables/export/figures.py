@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from trainables import metrics
 from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ
@@ -25,6 +25,10 @@ from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ
 BLUE, VERMILION, GREEN, ORANGE, GREY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#666666"
 PHASE_COLOUR = {"P": BLUE, "S": VERMILION}
 DPI = 130
+_PICK_MARKER = {"P": "v", "S": "D"}
+_ARRIVAL_STYLE = {"P": ":", "S": (0, (4, 2))}
+_THRESHOLD_STYLE = {"P": ":", "S": "-."}
+_PLAIN_NUMBERS = FuncFormatter(lambda value, _: f"{value:g}")
 
 _LOSSES = {
     metrics.TRAIN_LOSS: ("train, total", BLUE, "-", "o"),
@@ -58,27 +62,15 @@ def training_history(history: Sequence[Mapping[str, float]], path: Path, best_ep
     """Losses and dev F1 of each epoch; `best_epoch` (default: the best dev F1) is marked."""
     figure = Figure(figsize=(8, 6), layout="constrained")
     losses, f1 = figure.subplots(2, 1, sharex=True)
-    # A class that is easily separated has most of its loss in the first epochs: only a logarithm shows the rest.
-    _curves(losses, history, _LOSSES)
-    losses.set_yscale("log")
-    losses.set(ylabel="loss", title="Training history")
+    _curves(losses, _without_repeated_total(history), _LOSSES)
+    losses.set_yscale("log")  # most of the loss is gone after the first epochs; only a logarithm shows the rest
+    losses.yaxis.set_major_formatter(_PLAIN_NUMBERS)
+    losses.yaxis.set_minor_formatter(_PLAIN_NUMBERS)
+    losses.set(ylabel="loss", title="Training history", xlim=(0.5, max(len(history), 2) + 0.5))
     _curves(f1, history, _SCORES)
     f1.set(ylabel="dev F1", xlabel="epoch", ylim=(0, 1.02))
     f1.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-
-    scores = [epoch.get(metrics.DEV_F1, -math.inf) for epoch in history]
-    if best_epoch is None and scores:
-        best_epoch = int(np.argmax(scores)) + 1
-    if best_epoch:
-        for axes in (losses, f1):
-            axes.axvline(best_epoch, color=GREY, linewidth=1, alpha=0.6, zorder=0)
-        f1.annotate(
-            f"best: epoch {best_epoch}, F1 {scores[best_epoch - 1]:.3f}",
-            (best_epoch, 0.04),
-            xytext=(5, 0),
-            textcoords="offset points",
-            color=GREY,
-        )
+    _mark_best(losses, f1, [epoch.get(metrics.DEV_F1, -math.inf) for epoch in history], best_epoch)
     for axes in (losses, f1):
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
         axes.grid(alpha=0.25)
@@ -110,28 +102,36 @@ def residual_histograms(residuals_s: Mapping[str, Mapping[str, np.ndarray]], pat
 
 
 def example_picks(example: Example, path: Path) -> None:
-    """Three components with arrivals (black) and picks (coloured), and the probabilities below."""
+    """Three components and the probabilities, around the arrivals and picks of the window."""
     figure = Figure(figsize=(10, 7), layout="constrained")
     *component_axes, bottom = figure.subplots(len(COMPONENT_ORDER) + 1, 1, sharex=True, height_ratios=[1, 1, 1, 1.5])
     time_s = np.arange(example.waveforms.shape[-1]) / SAMPLING_RATE_HZ
     for axes, component, trace_T in zip(component_axes, COMPONENT_ORDER, example.waveforms, strict=True):
         axes.plot(time_s, trace_T, color=GREY, linewidth=0.6)
-        axes.set(ylabel=component, yticks=[], ylim=(-1.1, 1.1))
-        _mark_times(axes, example)
-    _label_times(component_axes[0], example)
+        axes.set(yticks=[], ylim=(-1.1, 1.1))
+        axes.set_ylabel(component, rotation=0, labelpad=12, va="center")
+        _mark_times(axes, example, named=component == COMPONENT_ORDER[0])
+    component_axes[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.1), ncols=4, frameon=False)
 
     for (name, probabilities_CT), style in zip(example.probabilities.items(), ("-", "--"), strict=False):
         for phase, probability_T in zip(PHASES, probabilities_CT, strict=False):
-            bottom.plot(
-                time_s, probability_T, style, color=PHASE_COLOUR[phase], linewidth=1.4, label=f"{phase}, {name}"
-            )
+            colour = PHASE_COLOUR[phase] if style == "-" else "black"
+            label = f"{phase} probability, {name}" if style == "-" else None
+            bottom.plot(time_s, probability_T, style, color=colour, linewidth=1.6 if style == "-" else 1, label=label)
+        if style == "--":
+            bottom.plot([], [], style, color="black", linewidth=1, label=f"the same, {name}")
     for phase in PHASES:
+        threshold = example.thresholds[phase]
         bottom.axhline(
-            example.thresholds[phase], color=PHASE_COLOUR[phase], linestyle=":", linewidth=1, label=f"{phase} threshold"
+            threshold,
+            color=PHASE_COLOUR[phase],
+            linestyle=_THRESHOLD_STYLE[phase],
+            linewidth=1,
+            label=f"{phase} threshold {threshold:g}",
         )
     _mark_times(bottom, example)
-    bottom.set(ylabel="probability", xlabel="time in window (s)", ylim=(0, 1.02), xlim=(0, time_s[-1]))
-    bottom.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=6, frameon=False)
+    bottom.set(ylabel="probability", xlabel="time in window (s)", ylim=(0, 1.02), xlim=_shown_s(example))
+    bottom.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=5, frameon=False)
     _save(figure, path)
 
 
@@ -142,26 +142,56 @@ def _curves(axes: Axes, history: Sequence[Mapping[str, float]], names: Mapping[s
             axes.plot(*zip(*points, strict=True), style, color=colour, marker=marker, markersize=3.5, label=label)
 
 
-def _mark_times(axes: Axes, example: Example) -> None:
+def _without_repeated_total(history: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    """Without a teacher the total loss is that of the labels: one curve, not two on top of each other."""
+    same = all(epoch.get(metrics.TRAIN_LOSS) == epoch.get(metrics.TASK_LOSS) for epoch in history)
+    return [{name: v for name, v in epoch.items() if not (same and name == metrics.TRAIN_LOSS)} for epoch in history]
+
+
+def _mark_best(losses: Axes, f1: Axes, scores: Sequence[float], best_epoch: int | None) -> None:
+    best_epoch = best_epoch or (int(np.argmax(scores)) + 1 if scores else None)
+    if best_epoch is None:
+        return
+    for axes in (losses, f1):
+        axes.axvline(best_epoch, color=GREY, linewidth=1, alpha=0.6, zorder=0)
+    is_late = best_epoch > len(scores) / 2
+    f1.annotate(
+        f"best: epoch {best_epoch}, F1 {scores[best_epoch - 1]:.3f}",
+        (best_epoch, 0.04),
+        xytext=(-5 if is_late else 5, 0),
+        textcoords="offset points",
+        ha="right" if is_late else "left",
+        color=GREY,
+    )
+
+
+def _mark_times(axes: Axes, example: Example, named: bool = False) -> None:
+    """Arrivals black and dotted, picks coloured; `named`: with symbols above the frame and names for a legend."""
     for phase in PHASES:
-        for sample in example.arrivals[phase]:
-            axes.axvline(sample / SAMPLING_RATE_HZ, color="black", linewidth=1.2, linestyle=(0, (1, 1)))
-        for sample in example.picks[phase]:
-            axes.axvline(sample / SAMPLING_RATE_HZ, color=PHASE_COLOUR[phase], linewidth=1.4)
-
-
-def _label_times(axes: Axes, example: Example) -> None:
-    """Names above the frame: arrivals on the left of their line, picks on the right."""
-    for samples_of, side, suffix in ((example.arrivals, "right", ""), (example.picks, "left", " pick")):
-        for phase in PHASES:
-            for sample in samples_of[phase]:
-                axes.annotate(
-                    f"{phase}{suffix}" if suffix else f"{phase} true",
-                    (sample / SAMPLING_RATE_HZ, 1.03),
-                    xycoords=("data", "axes fraction"),
-                    ha=side,
-                    color=PHASE_COLOUR[phase] if suffix else "black",
+        for number, sample in enumerate(example.picks[phase]):
+            time_s = sample / SAMPLING_RATE_HZ
+            axes.axvline(time_s, color=PHASE_COLOUR[phase], linewidth=1.4)
+            if named:
+                axes.plot(
+                    [time_s],
+                    [1.07],
+                    _PICK_MARKER[phase],
+                    color=PHASE_COLOUR[phase],
+                    transform=axes.get_xaxis_transform(),
+                    clip_on=False,
+                    label=f"{phase} pick" if number == 0 else None,
                 )
+        for number, sample in enumerate(example.arrivals[phase]):
+            label = f"{phase} arrival" if named and number == 0 else None
+            style = _ARRIVAL_STYLE[phase]
+            axes.axvline(sample / SAMPLING_RATE_HZ, color="black", linewidth=1.2, linestyle=style, label=label)
+
+
+def _shown_s(example: Example) -> tuple[float, float]:
+    """From a little before the first arrival or pick to some coda after the last."""
+    times_s = np.concatenate([*example.arrivals.values(), *example.picks.values()]) / SAMPLING_RATE_HZ
+    end_s = (example.waveforms.shape[-1] - 1) / SAMPLING_RATE_HZ
+    return max(0.0, times_s.min(initial=end_s) - 3), min(end_s, times_s.max(initial=0.0) + 6)
 
 
 def _signed_s(value: float) -> str:
