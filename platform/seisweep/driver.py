@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import threading
-import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -207,34 +205,6 @@ class Driver(tune.Callback):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return tune.Callback, ()  # what Ray pickles into its own, unused snapshot
-
-
-class StopRequest(tune.Stopper):
-    """Ends a sweep between two events of Tune: on Ctrl-C, and when the time budget is used up."""
-
-    def __init__(self, seconds_left: float | None) -> None:
-        self._deadline_s = None if seconds_left is None else time.monotonic() + seconds_left
-        self._interrupted = threading.Event()
-
-    @property
-    def interrupted(self) -> bool:
-        return self._interrupted.is_set()
-
-    @property
-    def out_of_time(self) -> bool:
-        return self._deadline_s is not None and time.monotonic() >= self._deadline_s
-
-    def interrupt(self) -> None:
-        self._interrupted.set()
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        return False
-
-    def stop_all(self) -> bool:
-        return self.interrupted or self.out_of_time
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return tune.stopper.NoopStopper, ()
 
 
 def checkpoint_place(checkpoint: tune.Checkpoint) -> str:

@@ -50,7 +50,7 @@ def launch(
     uri = profile.tracking_uri or home.prepare().prepare_store()
 
     from seisweep.session import run_session
-    from seisweep.tracking import name_taken
+    from seisweep.store import name_taken
 
     if name_taken(uri, name):
         raise ValueError(f"the tracking store {uri} has a sweep named {name} from another home: choose --name")

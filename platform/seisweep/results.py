@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +26,7 @@ from seisweep import tags
 from seisweep.fields import nearest
 from seisweep.home import Home
 from seisweep.quiet import quiet
-from seisweep.tracking import store_answers
-
-PAGE = 1000
+from seisweep.store import search_runs
 
 
 @dataclass(frozen=True)
@@ -49,20 +46,21 @@ class SweepResults:
 
     @property
     def trials(self) -> pd.DataFrame:
-        """One row a trial, by number: state, seed, reason, what was searched, the last value of each metric."""
+        """One row a trial: state, seed, reason, epochs done, what was searched, the last value of each metric."""
         rows = [
             {
                 "trial": number,
                 "state": run.data.tags.get(tags.STATE, ""),
                 "seed": int(run.data.tags[tags.SEED]),
                 "reason": run.data.tags.get(tags.REASON, ""),
+                "epoch": int(run.data.tags.get(tags.EPOCHS, 0)),
                 "seconds": _seconds(run),
                 **{key: _value(text) for key, text in run.data.params.items()},
                 **run.data.metrics,
             }
             for number, run in sorted(self.runs.items())
         ]
-        columns = ["trial", "state", "seed", "reason", "seconds"]
+        columns = ["trial", "state", "seed", "reason", "epoch", "seconds"]
         return pd.DataFrame(rows, columns=None if rows else columns).set_index("trial")
 
     @property
@@ -127,12 +125,12 @@ def load(name: str, tracking_uri: str | None = None) -> SweepResults:
     """A sweep by name, from this store, else MLFLOW_TRACKING_URI, else the home's. Raises ValueError."""
     uri = _store(tracking_uri)
     client = MlflowClient(tracking_uri=uri)
-    parents = {run.data.tags[tags.SWEEP]: run for run in _search(client, f"tags.{tags.ROLE} = 'sweep'")}
+    parents = {run.data.tags[tags.SWEEP]: run for run in search_runs(client, f"tags.{tags.ROLE} = 'sweep'")}
     if name not in parents:
         raise ValueError(f"no sweep named {name} in {uri}{nearest(name, parents)}")
     parent = parents[name]
     wanted = f"tags.{tags.SWEEP_ID} = '{parent.data.tags[tags.SWEEP_ID]}' and tags.{tags.ROLE} = 'trial'"
-    runs = _search(client, wanted, parent.info.experiment_id)
+    runs = search_runs(client, wanted, parent.info.experiment_id)
     return SweepResults(name, uri, parent, {int(run.data.tags[tags.TRIAL]): run for run in runs})
 
 
@@ -140,7 +138,7 @@ def sweeps(tracking_uri: str | None = None) -> pd.DataFrame:
     """The sweeps of a store, the latest first: name, kind, state, best trial and value, when, note."""
     uri = _store(tracking_uri)
     rows = []
-    for run in _search(MlflowClient(tracking_uri=uri), f"tags.{tags.ROLE} = 'sweep'"):
+    for run in search_runs(MlflowClient(tracking_uri=uri), f"tags.{tags.ROLE} = 'sweep'"):
         facts = run.data.tags
         metric = next(iter(json.loads(facts[tags.OBJECTIVES])))
         rows.append(
@@ -166,22 +164,6 @@ def _store(tracking_uri: str | None) -> str:
     if not home.database.exists():
         raise ValueError(f"home {home.root} holds no sweeps yet; SEISWEEP_HOME says where another one is")
     return home.mlflow_uri
-
-
-def _search(client: MlflowClient, wanted: str, experiment_id: str | None = None) -> list[Run]:
-    with store_answers(client.tracking_uri):
-        return list(_pages(client, wanted, experiment_id))
-
-
-def _pages(client: MlflowClient, wanted: str, experiment_id: str | None) -> Iterator[Run]:
-    experiments = [experiment_id] if experiment_id else [e.experiment_id for e in client.search_experiments()]
-    token = None
-    while experiments:
-        page = client.search_runs(experiments, wanted, max_results=PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
 
 
 def _seconds(run: Run) -> float | None:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import shutil
-import signal
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal
 
 from ray import tune
 
 from seisweep.cluster import Resources, connected, trials_at_a_time
 from seisweep.config import Profile
-from seisweep.driver import FETCHED, Driver, StopRequest
+from seisweep.driver import FETCHED, Driver
 from seisweep.home import Home
 from seisweep.launch import JOURNAL_FILE, LEDGER_FILE, Launch, driver_lock
 from seisweep.ledger import Ledger, Report, TrialRecord
@@ -24,6 +19,7 @@ from seisweep.quiet import LibraryLog
 from seisweep.runners import Job, in_process_trial, one_line
 from seisweep.schedulers import make_scheduler, replay_past
 from seisweep.searcher import Study, StudySearcher
+from seisweep.stopping import StopRequest, interruptible
 from seisweep.tracking import Tracker
 from seisweep.trainables import Trainable
 from seisweep.watch import Outcome, TrialRow, Watch
@@ -254,27 +250,6 @@ def _run(
         session.ledger.close()
     watch.finished(outcome)
     return outcome
-
-
-@contextlib.contextmanager
-def interruptible(stop: StopRequest, watch: Watch) -> Iterator[None]:
-    """Ctrl-C (or SIGTERM) asks for an end between two events; a second one ends at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        if stop.interrupted:
-            raise KeyboardInterrupt
-        stop.interrupt()
-        watch.log("stopping: trials under way keep their last checkpoint (once more to stop at once)")
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def remove_leftovers(storage: str, ledger: Ledger) -> None:

@@ -10,19 +10,19 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from search_spaces.sweep import Sweep
 from seisweep import tags
 from seisweep.ledger import Report, TrialRecord, finite
+from seisweep.store import experiment_named, search_runs, store_answers
 from trainables import metrics as names
 from trainables.run import ARTIFACTS, read_tags
 
@@ -69,8 +69,7 @@ class Tracker:
             tags.KIND: sweep.name,
             tags.TRAINABLE: sweep.trainable,
         }
-        with store_answers(uri):
-            self.experiment_id = _experiment(self.client, sweep.name, artifact_location)
+        self.experiment_id = experiment_named(self.client, sweep.name, artifact_location)
         self.parent_run_id = ""
         self._run_ids: dict[int, str] = {}
         self._finished: set[int] = set()
@@ -85,8 +84,8 @@ class Tracker:
             self._begin(note, description)
 
     def _begin(self, note: str, description: Mapping[str, Any]) -> None:
-        runs = _find_runs(self.client, self.experiment_id, self.sweep_id)
-        for run in runs:
+        ours = f"tags.{tags.SWEEP_ID} = '{self.sweep_id}'"
+        for run in search_runs(self.client, ours, self.experiment_id):
             if run.data.tags.get(tags.ROLE) == tags.SWEEP_ROLE:
                 self.parent_run_id = run.info.run_id
             else:
@@ -166,7 +165,7 @@ class Tracker:
             time_ms = best.ended_ms or best.started_ms
             self.client.log_batch(
                 self.parent_run_id,
-                metrics=[Metric(name, value, time_ms, 0) for name, value in finite(best.metrics).items()],
+                metrics=[Metric(name, value, time_ms, 0) for name, value in self._shown(best).items()],
                 tags=[RunTag(tags.BEST_TRIAL, str(best.number))],
             )
         self.client.set_tag(self.parent_run_id, tags.STATE, state)
@@ -189,8 +188,7 @@ class Tracker:
         points = [
             Metric(name, value, report.time_ms, report.step)
             for report in pending.reports
-            for name, value in finite(report.metrics).items()
-            if name != names.FINAL
+            for name, value in self._shown(report).items()
         ]
         for start in range(0, len(points), METRICS_A_CALL):
             self.client.log_batch(run_id, metrics=points[start : start + METRICS_A_CALL])
@@ -198,6 +196,12 @@ class Tracker:
         if pending.ended:
             self._close_trial(run_id, pending)
         return True
+
+    def _shown(self, report: Report | TrialRecord) -> dict[str, float]:
+        """Metrics without the two that only the engine needs; objectives first, which the compare page opens with."""
+        metrics = finite(report.metrics)
+        first = {name: metrics[name] for name in self.sweep.objectives if name in metrics}
+        return {name: value for name, value in (first | metrics).items() if name not in (names.EPOCH, names.FINAL)}
 
     def _create_run(self, pending: _Pending) -> str:
         record = pending.record
@@ -225,7 +229,7 @@ class Tracker:
 
     def _close_trial(self, run_id: str, pending: _Pending) -> None:
         record = pending.record
-        facts: dict[str, str] = {tags.STATE: record.state}
+        facts: dict[str, str] = {tags.STATE: record.state, tags.EPOCHS: str(record.epoch)}
         if record.reason:
             facts[tags.REASON] = record.reason
         if pending.checkpoint is not None:
@@ -249,47 +253,6 @@ class Tracker:
             return None
         self.trouble = ""
         return done if done is not None else True  # type: ignore[return-value]
-
-
-def name_taken(uri: str, name: str) -> bool:
-    """Whether the store knows a sweep of this name. Raises ValueError where the store does not answer."""
-    client = MlflowClient(tracking_uri=uri)
-    with store_answers(uri):
-        experiments = [e.experiment_id for e in client.search_experiments()]
-        wanted = f"tags.{tags.SWEEP} = '{name}' and tags.{tags.ROLE} = '{tags.SWEEP_ROLE}'"
-        return bool(experiments) and bool(client.search_runs(experiments, wanted, max_results=1))
-
-
-@contextmanager
-def store_answers(uri: str) -> Iterator[None]:
-    """What a store that is away raises, as a ValueError in one line."""
-    try:
-        yield
-    except (MlflowException, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"the tracking store {uri} does not answer: {reason}") from None
-
-
-def _experiment(client: MlflowClient, name: str, artifact_location: str | None) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        return client.create_experiment(name, artifact_location=artifact_location)
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return found.experiment_id
-
-
-def _find_runs(client: MlflowClient, experiment_id: str, sweep_id: str) -> list[Run]:
-    runs: list[Run] = []
-    token = None
-    while True:
-        page = client.search_runs(
-            [experiment_id], f"tags.{tags.SWEEP_ID} = '{sweep_id}'", max_results=1000, page_token=token
-        )
-        runs += page
-        token = page.token
-        if not token:
-            return runs
 
 
 def _short(facts: Mapping[str, str]) -> dict[str, str]:

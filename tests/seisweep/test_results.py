@@ -43,6 +43,7 @@ def test_trials_as_a_table(outcome):
     assert list(trials["x"]) == [0.5, 0.7, 0.9]
     assert list(trials["norm"]) == ["group"] * 3
     assert list(trials["dev/f1"]) == [0.5, 0.7, 0.9]
+    assert list(trials["epoch"]) == [2, 2, 2]
     assert list(trials["reason"]) == ["", "", "bad luck"]
 
 
@@ -58,7 +59,7 @@ def test_curves(outcome):
     assert curves.loc[(1, 1), "dev/f1"] == pytest.approx(0.35)
     assert curves.loc[1].index.tolist() == [1, 2]
     everything = results.load("toy-1", outcome.tracking_uri).curves()
-    assert set(everything.columns) == {"dev/f1", "epoch"}
+    assert set(everything.columns) == {"dev/f1"}
 
 
 def test_files_and_configuration(outcome):

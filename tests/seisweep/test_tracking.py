@@ -10,7 +10,8 @@ from mlflow.tracking import MlflowClient
 from seisweep import tags, tracking
 from seisweep.home import Home
 from seisweep.ledger import Ledger
-from seisweep.tracking import Tracker, name_taken
+from seisweep.store import name_taken
+from seisweep.tracking import Tracker
 
 
 @pytest.fixture

@@ -1,0 +1,58 @@
+"""What is asked of an MLflow store, whoever asks: the writer of runs or the reader of results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from seisweep import tags
+
+PAGE = 1000
+
+
+def search_runs(client: MlflowClient, wanted: str, experiment_id: str | None = None) -> list[Run]:
+    """All runs that the filter `wanted` takes, of one experiment or of all. Raises ValueError."""
+    with store_answers(client.tracking_uri):
+        return list(_pages(client, wanted, experiment_id))
+
+
+def name_taken(uri: str, name: str) -> bool:
+    """Whether the store knows a sweep of this name. Raises ValueError where the store does not answer."""
+    wanted = f"tags.{tags.SWEEP} = '{name}' and tags.{tags.ROLE} = '{tags.SWEEP_ROLE}'"
+    return bool(search_runs(MlflowClient(tracking_uri=uri), wanted))
+
+
+def experiment_named(client: MlflowClient, name: str, artifact_location: str | None) -> str:
+    """Id of the experiment, made or taken out of the bin where need be. Raises ValueError."""
+    with store_answers(client.tracking_uri):
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            return client.create_experiment(name, artifact_location=artifact_location)
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        return found.experiment_id
+
+
+@contextmanager
+def store_answers(uri: str) -> Iterator[None]:
+    """What a store that is away raises, as a ValueError in one line."""
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"the tracking store {uri} does not answer: {reason}") from None
+
+
+def _pages(client: MlflowClient, wanted: str, experiment_id: str | None) -> Iterator[Run]:
+    experiments = [experiment_id] if experiment_id else [e.experiment_id for e in client.search_experiments()]
+    token = None
+    while experiments:
+        page = client.search_runs(experiments, wanted, max_results=PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
