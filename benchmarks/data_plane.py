@@ -21,13 +21,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import seisbench.data as sbd
-import seisbench.generate as sbg
 import torch
+from seisbench_pipeline import prescribed_generator
 
 from trainables.data.batches import training_batches
-from trainables.data.catalog import PICK_COLUMNS, dataset_folder, quiet_seisbench
-from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, DataConfig
+from trainables.data.config import DataConfig
 from trainables.data.synthetic import write_local_earthquakes
 from trainables.data.windows import open_store
 
@@ -82,32 +80,11 @@ def seisweep_batches(config: DataConfig, batch_size: int) -> Callable[[int], Non
 
 def seisbench_batches(config: DataConfig, metadata_cache: bool) -> Callable[[int], None]:
     """SeisBench's generator with the prescribed augmentations, over traces in random order."""
-    with quiet_seisbench():
-        dataset = sbd.WaveformDataset(
-            dataset_folder(config.dataset),
-            component_order=COMPONENT_ORDER,
-            sampling_rate=SAMPLING_RATE_HZ,
-            cache="full",
-            metadata_cache=metadata_cache,
-        ).train()
-        dataset.preload_waveforms()
-    columns = {column: phase for column, phase in PICK_COLUMNS.items() if column in dataset.metadata}
-    generator = sbg.GenericGenerator(dataset)
-    generator.add_augmentations(
-        [
-            sbg.WindowAroundSample(
-                list(columns), samples_before=3000, windowlen=6000, selection="random", strategy="variable"
-            ),
-            sbg.RandomWindow(windowlen=3001, strategy="pad"),
-            sbg.Normalize(demean_axis=-1, detrend_axis=-1, amp_norm_axis=-1, amp_norm_type="peak"),
-            sbg.ChangeDtype(np.float32),
-            sbg.ProbabilisticLabeller(label_columns=columns, model_labels="PSN", sigma=30, dim=0),
-        ]
-    )
+    generator = prescribed_generator(config.dataset, metadata_cache)
     rng = np.random.default_rng(0)
 
     def make(batch_size: int) -> None:
-        for n in rng.integers(len(dataset), size=batch_size):
+        for n in rng.integers(len(generator), size=batch_size):
             generator[int(n)]
 
     return make

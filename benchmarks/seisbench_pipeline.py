@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+import numpy as np
+import seisbench.data as sbd
 import seisbench.generate as sbg
 
-from trainables.data.catalog import PICK_COLUMNS, load_dataset
+from trainables.data.catalog import PICK_COLUMNS, dataset_folder, quiet_seisbench
+from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, WINDOW_SAMPLES
 from trainables.data.windows import SAMPLES_BEFORE, SPAN_SAMPLES
 
 
-def prescribed_generator(dataset: str, split: str = "train") -> sbg.GenericGenerator:
-    """Samples with keys `raw`, `X` (normalised) and `y` (labels P, S, noise), waveforms held in memory."""
-    traces = load_dataset(dataset).get_split(split)
-    traces.cache, traces.metadata_cache = "full", True
-    traces.preload_waveforms()
+def prescribed_generator(dataset: str, metadata_cache: bool, keep_raw: bool = False) -> sbg.GenericGenerator:
+    """Training samples with keys `X` (normalised) and `y` (labels P, S, noise), waveforms held in memory.
+
+    `keep_raw` adds `raw`, the window in counts, which a teacher needs.
+    """
+    with quiet_seisbench():
+        traces = sbd.WaveformDataset(
+            dataset_folder(dataset),
+            component_order=COMPONENT_ORDER,
+            sampling_rate=SAMPLING_RATE_HZ,
+            cache="full",
+            metadata_cache=metadata_cache,
+        ).train()
+        traces.preload_waveforms()
+    columns = {column: phase for column, phase in PICK_COLUMNS.items() if column in traces.metadata}
+    around = {"samples_before": SAMPLES_BEFORE, "windowlen": SPAN_SAMPLES}
+    augmentations = [
+        sbg.WindowAroundSample(list(columns), **around, selection="random", strategy="variable"),
+        sbg.RandomWindow(windowlen=WINDOW_SAMPLES, strategy="pad"),
+        sbg.Normalize(demean_axis=-1, detrend_axis=-1, amp_norm_axis=-1, amp_norm_type="peak"),
+        sbg.ChangeDtype(np.float32),
+        sbg.ProbabilisticLabeller(label_columns=columns, model_labels="PSN", sigma=30, dim=0),
+    ]
+    if keep_raw:
+        augmentations.insert(2, sbg.ChangeDtype(np.float32, key=("X", "raw")))
     generator = sbg.GenericGenerator(traces)
-    generator.add_augmentations(
-        [
-            sbg.WindowAroundSample(
-                list(PICK_COLUMNS),
-                samples_before=SAMPLES_BEFORE,
-                windowlen=SPAN_SAMPLES,
-                selection="random",
-                strategy="variable",
-            ),
-            sbg.RandomWindow(windowlen=3001, strategy="pad"),
-            sbg.ChangeDtype("float32", key=("X", "raw")),
-            sbg.Normalize(demean_axis=-1, detrend_axis=-1, amp_norm_axis=-1, amp_norm_type="peak"),
-            sbg.ChangeDtype("float32"),
-            sbg.ProbabilisticLabeller(label_columns=PICK_COLUMNS, sigma=30, dim=0),
-            sbg.ChangeDtype("float32", key="y"),
-        ]
-    )
+    generator.add_augmentations(augmentations)
     return generator

@@ -94,11 +94,13 @@ def our_batches(dataset: str, batch_size: int, cache_dir: Path) -> Iterator[Batc
 
 def document_batches(dataset: str, batch_size: int) -> Iterator[Batch]:
     """The same windows' distribution, one sample after the other through SeisBench's augmentations."""
-    generator = prescribed_generator(dataset)
+    generator = prescribed_generator(dataset, metadata_cache=False, keep_raw=True)
     np.random.seed(0)
     while True:
         samples = [generator[int(np.random.randint(len(generator)))] for _ in range(batch_size)]
-        yield Batch(*(torch.from_numpy(np.stack([s[key] for s in samples])) for key in ("raw", "X", "y")))
+        yield Batch(
+            *(torch.from_numpy(np.stack([s[key] for s in samples]).astype(np.float32)) for key in ("raw", "X", "y"))
+        )
 
 
 def step(
