@@ -38,6 +38,9 @@ INT8_F1_LOSS = "int8/f1_loss"
 INT8_ACCEPTED = "int8/accepted"
 """1 where the gate accepts the INT8 file, 0 where it refuses it."""
 
+HEADLINES = (INT8_F1, INT8_F1_LOSS, INT8_BYTES, PARAMETERS)
+"""What a table of trials shows beside the objectives, where trials have it."""
+
 
 def picking(split: str, phase: str | None, name: str) -> str:
     """Name of a picking metric: `picking("dev", "P", "f1")` is `dev/p_f1`; phase None is `dev/f1`."""

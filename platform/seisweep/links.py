@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode
 
 from mlflow.tracking import MlflowClient
 
 from seisweep import tags
 from seisweep.watch import Outcome
+from trainables import metrics
 
 MOST_COMPARED = 30
+
+
+def saved_view(name: str, objectives: Mapping[str, str], params: Sequence[str]) -> tuple[str, str]:
+    """Tag of an experiment that presets MLflow's runs table: a sweep's trials, with the columns worth a look.
+
+    The page's own format for a view that is shared by link; without it the table shows no metric at all.
+    """
+    metric, direction = next(iter(objectives.items()))
+    columns = [*(f"metrics.`{name}`" for name in dict.fromkeys((*objectives, *metrics.HEADLINES)))]
+    view = {
+        "searchFilter": _trials_only(name),
+        "orderByKey": f"metrics.`{metric}`",
+        "orderByAsc": direction == "min",
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": ["attributes.`Duration`", *columns, *(f"params.`{key}`" for key in params)],
+    }
+    return f"mlflow.sharedViewState.{name}", json.dumps(view)
+
+
+def _trials_only(name: str) -> str:
+    return f"tags.{tags.SWEEP} = '{name}' and tags.{tags.ROLE} = '{tags.TRIAL_ROLE}'"
 
 
 def links(outcome: Outcome) -> dict[str, str]:
@@ -19,7 +45,7 @@ def links(outcome: Outcome) -> dict[str, str]:
     Paths such as `/#/experiments/1/runs?...`, to be put behind the server's address.
     """
     metric, direction = next(iter(outcome.objectives.items()))
-    trials_only = f"tags.{tags.SWEEP} = '{outcome.name}' and tags.{tags.ROLE} = '{tags.TRIAL_ROLE}'"
+    trials_only = _trials_only(outcome.name)
     query = {
         "searchFilter": trials_only,
         "orderByKey": f"metrics.`{metric}`",
@@ -29,7 +55,7 @@ def links(outcome: Outcome) -> dict[str, str]:
     }
     runs = f"/#/experiments/{outcome.experiment_id}/runs"
     paths = {
-        "trials": f"{runs}?{urlencode(query, quote_via=quote)}",
+        "trials": f"{runs}?viewStateShareKey={quote(outcome.name)}",
         "charts": f"{runs}?{urlencode(query | {'compareRunsMode': 'CHART'}, quote_via=quote)}",
         "sweep": f"{runs}/{outcome.parent_run_id}",
     }

@@ -14,8 +14,6 @@ from seisweep.watch import Outcome, TrialRow, short_names
 from trainables import metrics
 
 TOP = 10
-WORTH_SHOWING = (metrics.INT8_F1, metrics.INT8_F1_LOSS, metrics.INT8_BYTES, metrics.PARAMETERS)
-"""Metrics beside the objectives, where trials have them."""
 
 
 def show(outcome: Outcome) -> None:
@@ -82,7 +80,7 @@ def ranked(rows: Sequence[TrialRow], objectives: dict[str, str]) -> list[TrialRo
 
 def trial_rows(rows: Sequence[TrialRow], objectives: Sequence[str]) -> list[dict[str, Any]]:
     """Rows of a table: trial, state, epochs, metrics, then what varies."""
-    others = [name for name in WORTH_SHOWING if name not in objectives and any(name in row.metrics for row in rows)]
+    others = [name for name in metrics.HEADLINES if name not in objectives and any(name in row.metrics for row in rows)]
     short = short_names(list(dict.fromkeys(key for row in rows for key in row.params)))
     return [
         {"trial": row.number, "state": row.state, "epoch": row.epoch}

@@ -19,9 +19,11 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from search_spaces.narrowing import searched_keys
 from search_spaces.sweep import Sweep
 from seisweep import tags
 from seisweep.ledger import Report, TrialRecord, finite
+from seisweep.links import saved_view
 from seisweep.store import experiment_named, search_runs, store_answers
 from trainables import metrics as names
 from trainables.run import ARTIFACTS, read_tags
@@ -108,6 +110,8 @@ class Tracker:
         )
         self.parent_run_id = run.info.run_id
         self.client.log_dict(self.parent_run_id, dict(description), tags.SWEEP_FILE)
+        view = saved_view(self.name, self.sweep.objectives, searched_keys(self.sweep))
+        self.client.set_experiment_tag(self.experiment_id, *view)
 
     def trial_begins(self, record: TrialRecord, config: dict[str, Any], past: Iterable[Report] = ()) -> None:
         """A trial begins or begins again. `past`: its reports of earlier sessions, some perhaps not logged."""

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from mlflow.tracking import MlflowClient
 import seisweep
 from seisweep import results
 from seisweep.home import Home
@@ -103,3 +104,15 @@ def test_links_name_the_trials(outcome):
     assert paths["sweep"].endswith(outcome.parent_run_id)
     best = results.load("toy-1", outcome.tracking_uri).runs[1].info.run_id
     assert json.dumps(best).strip('"') in paths["compare"]
+
+
+def test_the_saved_view_of_the_table_shows_objectives_and_parameters(outcome):
+    assert links(outcome)["trials"] == f"/#/experiments/{outcome.experiment_id}/runs?viewStateShareKey=toy-1"
+    experiment = MlflowClient(outcome.tracking_uri).get_experiment(outcome.experiment_id)
+    view = json.loads(experiment.tags["mlflow.sharedViewState.toy-1"])
+    assert view["searchFilter"] == "tags.sweep = 'toy-1' and tags.role = 'trial'"
+    assert view["orderByAsc"] is False
+    assert "metrics.`dev/f1`" in view["selectedColumns"]
+    params = results.load("toy-1", outcome.tracking_uri).params
+    assert params
+    assert {f"params.`{key}`" for key in params} <= set(view["selectedColumns"])

@@ -81,9 +81,9 @@ def _ordered(trials: pd.DataFrame, sort: str | None, objectives: dict[str, str])
 
 def _columns(trials: pd.DataFrame, loaded: SweepResults, sort: str | None) -> list[str]:
     """What a table shows: state, objectives, what says most about the files, what was searched."""
-    from seisweep.outcome import WORTH_SHOWING
+    from trainables import metrics
 
-    wanted = ["trial", "state", "epoch", *loaded.objectives, *WORTH_SHOWING, *loaded.params]
+    wanted = ["trial", "state", "epoch", *loaded.objectives, *metrics.HEADLINES, *loaded.params]
     wanted += [sort] if sort else []
     wanted += ["reason"] if (trials["reason"] != "").any() else []
     return [column for column in dict.fromkeys(wanted) if column in trials]
