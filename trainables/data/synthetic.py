@@ -80,7 +80,7 @@ def _network(rng: Rng, num_stations: int = 30) -> pd.DataFrame:
             "microseism": 10 ** rng.uniform(-0.5, 0.5, num_stations),  # times that noise
             "hum_hz": rng.uniform(4, 20, num_stations),
             "hum": rng.uniform(0.0, 0.8, num_stations),
-            "disturbances": rng.gamma(6.0, 1.3, num_stations),  # expected number a trace
+            "disturbances": rng.gamma(12.0, 0.75, num_stations),  # expected number a trace
             "site_s": rng.uniform(0.005, 0.025, num_stations),  # kappa, attenuation below the station
             "vertical_only": rng.permutation(num_stations) < num_stations // 6,
         }

@@ -15,7 +15,7 @@ Rng = np.random.Generator
 
 _SCATTERED = {"p": np.array([0.4, 0.4, 0.8]), "s": np.array([0.8, 0.8, 0.4])}
 """Amplitude of scattered waves on E, N, Z: they keep to the phase's own components."""
-_ABSORBED = {"p": 1.0, "s": 4.5}
+_ABSORBED = {"p": 1.0, "s": 6.0}
 """S waves lose more a second of travel, above all in the soft layers below a station."""
 _RISE = {"p": 1.0, "s": 2.5}
 _PULSE = {"p": 1.0, "s": 1.8}
