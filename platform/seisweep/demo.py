@@ -134,7 +134,7 @@ def _close(teacher: Outcome, sweep: Outcome, again: Outcome, data: str) -> None:
     assert sweep.best is not None
     _say("Done. Dev F1 is the mean of P and S.")
     rows = [
-        {"picker": what, "of": outcome.name, **{name: outcome.best.metrics.get(name) for name in SUMMARY}}
+        {"picker": what, "sweep": outcome.name, **{name: outcome.best.metrics.get(name) for name in SUMMARY}}
         for what, outcome in (("teacher", teacher), ("best student", sweep), ("on two workers", again))
         if outcome.best
     ]

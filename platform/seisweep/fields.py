@@ -11,6 +11,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+SHOWN = 12
+"""Known names that an error lists at most."""
+
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 _TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
 
@@ -56,7 +59,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     close = list(dict.fromkeys([*leaves, *difflib.get_close_matches(word, names, n=3, cutoff=0.6)]))[:3]
     if close:
         return f"; did you mean {' or '.join(close)}?"
-    return f"; known: {', '.join(names)}" if names else ""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"; known: {', '.join(names[:SHOWN])}{more}" if names else ""
 
 
 def _type_in_words(annotation: Any) -> str:

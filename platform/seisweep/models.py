@@ -98,4 +98,5 @@ def _seisbench(path: Path) -> Picker:
 
 def _phasenet(weights: str) -> Picker:
     teacher = Teacher(load_phasenet(weights, FIELD))
-    return Picker(Path(weights).name, lambda batch: teacher(batch.raw_BXT).softmax(dim=1).cpu().numpy())
+    pair = find_pair(weights)
+    return Picker(pair[0].name if pair else weights, lambda batch: teacher(batch.raw_BXT).softmax(dim=1).cpu().numpy())

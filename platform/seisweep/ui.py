@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 from seisweep.config import Profile
 from seisweep.home import Home
@@ -25,18 +27,35 @@ def serve(home: Home, profile: Profile, port: int | None = None) -> int:
     if not profile.tracking_uri and not home.database.exists():
         raise ValueError(f"nothing is recorded in {home.root} yet; start with `seisweep demo`")
     chosen = free_port(port)
-    print(base_url(chosen), flush=True)
-    print("MLflow is starting; Ctrl-C ends it", file=sys.stderr)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", home.tracking_uri(profile)]
     command += ["--default-artifact-root", home.artifacts_dir.as_uri(), "--host", HOST, "--port", str(chosen)]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    server = subprocess.Popen([*command, "--workers", "1"], env={**os.environ, **quiet})
-    try:
-        return server.wait()
-    except KeyboardInterrupt:
-        server.terminate()
-        server.wait()
-        return 0
+    log = home.root / "ui.log"
+    with log.open("w") as stream:
+        server = subprocess.Popen(
+            [*command, "--workers", "1"], env={**os.environ, **quiet}, stdout=stream, stderr=subprocess.STDOUT
+        )
+        try:
+            _wait_until_it_answers(server, chosen, log)
+            print(base_url(chosen), flush=True)
+            print(f"MLflow runs until Ctrl-C; its log is {log}", file=sys.stderr)
+            return server.wait()
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _wait_until_it_answers(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Until the port is open. Raises RuntimeError with the log's last line where the server ends before."""
+    while server.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                return
+        time.sleep(0.2)
+    last = [line for line in log.read_text().splitlines() if line.strip()][-1:]
+    raise RuntimeError(f"MLflow's server ended at once: {' '.join(last)} (log: {log})")
 
 
 def free_port(wanted: int | None) -> int:

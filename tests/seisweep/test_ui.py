@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
+import urllib.request
 
 import pytest
 from seisweep.config import Profile
@@ -21,3 +25,18 @@ def test_a_port_in_use_is_refused_or_stepped_over():
 def test_a_profile_with_a_server_needs_none_of_its_own(home, capsys):
     assert serve(Home.find(), Profile(tracking_uri="http://mlflow:5000")) == 0
     assert capsys.readouterr().out == "http://mlflow:5000\n"
+
+
+@pytest.mark.integration
+def test_the_server_answers_until_ctrl_c(home):
+    Home.find().prepare_store()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "seisweep.cli", "ui"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    address = server.stdout.readline().strip()
+    with urllib.request.urlopen(address) as page:
+        assert page.status == 200
+    server.send_signal(signal.SIGINT)
+    assert server.wait(timeout=30) == 0
+    assert "ui.log" in server.communicate()[1]
