@@ -156,8 +156,8 @@ class PlainLines:
     def trial_update(self, row: TrialRow) -> None:
         changed = self.progress.update(row)
         epoch = f"epoch {row.epoch}{f' of {row.epochs}' if row.epochs else ''}"
-        if row.state in OVER and not self.progress.any_ran:
-            return  # done before a resume: the next summary counts it
+        if row.state == "pending" or (row.state in OVER and not self.progress.any_ran):
+            return  # what was done before a resume is counted by the next summary
         if changed and row.state in OVER:
             reason = f": {row.reason}" if row.reason and row.state == "failed" else ""
             self.log(f"trial {row.number} {row.state} after {epoch}{reason}{self._metrics(row)}")
