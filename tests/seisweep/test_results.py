@@ -113,6 +113,4 @@ def test_the_saved_view_of_the_table_shows_objectives_and_parameters(outcome):
     assert view["searchFilter"] == "tags.sweep = 'toy-1' and tags.role = 'trial'"
     assert view["orderByAsc"] is False
     assert "metrics.`dev/f1`" in view["selectedColumns"]
-    params = results.load("toy-1", outcome.tracking_uri).params
-    assert params
-    assert {f"params.`{key}`" for key in params} <= set(view["selectedColumns"])
+    assert "params.`x`" in view["selectedColumns"]
