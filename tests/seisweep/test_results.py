@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from mlflow.tracking import MlflowClient
 import seisweep
+from mlflow.tracking import MlflowClient
 from seisweep import results
 from seisweep.home import Home
 from seisweep.ledger import Ledger
