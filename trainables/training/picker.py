@@ -42,6 +42,7 @@ BatchLosses = Callable[[Tensor, Batch], Losses]
 
 MIN_STEPS_PER_EPOCH = 30
 EVALUATION_BATCH = 64
+HINTS_TAG = "hints"
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,17 @@ def fit(
         record |= evaluate(state.model, logits, data.dev, config, run)
         record[metrics.EPOCH_TIME_S] = time.monotonic() - started_s
         state.end_epoch(record, record[config.training.monitor])
-        for hint in set(advise(state.history)) - set(state.tags.get("hints", "").splitlines()):
-            logger.info("epoch %d: %s", epoch, hint)
-            state.tags["hints"] = "\n".join(filter(None, [state.tags.get("hints"), hint]))
+        note_hints(state, advise(state.history))
         run.report(record, _checkpoint(state, run))
+
+
+def note_hints(state: TrainingState, found: list[str]) -> None:
+    """Keep the latest hints as a tag; log each when its remedy is new, not each time its numbers change."""
+    known = state.tags.get(HINTS_TAG, "")
+    for hint in found:
+        if hint.partition(": ")[2] not in known:
+            logger.info("epoch %d: %s", state.epochs_done, hint)
+    state.tags[HINTS_TAG] = "\n".join(found)
 
 
 def train_epoch(
