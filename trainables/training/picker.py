@@ -124,11 +124,12 @@ def fit(
 
 def note_hints(state: TrainingState, found: list[str]) -> None:
     """Keep the latest hints as a tag; log each when its remedy is new, not each time its numbers change."""
-    known = state.tags.get(HINTS_TAG, "")
+    known = state.tags.pop(HINTS_TAG, "")
     for hint in found:
         if hint.partition(": ")[2] not in known:
             logger.info("epoch %d: %s", state.epochs_done, hint)
-    state.tags[HINTS_TAG] = "\n".join(found)
+    if found:
+        state.tags[HINTS_TAG] = "\n".join(found)
 
 
 def train_epoch(
