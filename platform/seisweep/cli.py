@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import typer
 
 from seisweep.commands import data, evaluate, launch, results, system
+from seisweep.quiet import quiet
 from seisweep.watch import Outcome
 
 app = typer.Typer(
@@ -46,8 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; an error is one line on standard error."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    quiet()
     try:
         result = app(list(arguments) or ["--help"], prog_name="seisweep", standalone_mode=False)
         sys.stdout.flush()

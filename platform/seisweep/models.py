@@ -32,8 +32,11 @@ class Picker(NamedTuple):
 def find_pickers(model: str, home: Home, tracking_uri: str) -> list[Picker]:
     """Every picker behind a name: one for a file, several for a folder or a trial (FP32, INT8, PyTorch).
 
-    `SWEEP/NUMBER` is a trial of a sweep, `SWEEP` its best one. Raises ValueError where there is none.
+    `SWEEP/NUMBER` is a trial of a sweep, `SWEEP` its best one, `runs:/ID` an MLflow run. Raises ValueError where
+    there is none.
     """
+    if model.startswith("runs:/"):
+        return _in_folder(_files_of_run(model.rstrip("/"), tracking_uri))
     path = Path(model).expanduser()
     if path.is_dir():
         return _in_folder(path)
@@ -61,6 +64,16 @@ def _of_trial(sweep: str, number: str, tracking_uri: str) -> list[Picker]:
     loaded = results.load(sweep, tracking_uri)
     trial = int(number) if number else loaded.best
     return _in_folder(loaded.artifacts(trial))
+
+
+def _files_of_run(run: str, tracking_uri: str) -> Path:
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return Path(download_artifacts(artifact_uri=f"{run}/", tracking_uri=tracking_uri))
+    except (MlflowException, OSError) as error:
+        raise ValueError(f"{run}: no files of such a run in {tracking_uri} ({str(error).splitlines()[0]})") from None
 
 
 def _onnx(path: Path) -> Picker:

@@ -25,7 +25,7 @@ def evaluate(
         str,
         typer.Argument(
             help="An ONNX file, a SeisBench pair or weight name, a folder of them, or a trial of a sweep "
-            "(distillation-1/3; without a number its best)."
+            "(distillation-1/3; without a number its best) or an MLflow run (runs:/ID)."
         ),
     ],
     settings: Settings = None,
