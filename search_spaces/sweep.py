@@ -38,13 +38,17 @@ Narrowing = Choice | Range
 Direction = Literal["max", "min"]
 
 
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""Names are folders, tags and parts of addresses."""
+
+
 class Sweep(Config):
     """What is trained, what varies, what counts, how long. Survives a round trip through JSON.
 
     A variant is a copy with a few fields changed: `sweep.changed(samples=8)`.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=NAME_PATTERN)
     """Name of the kind of sweep; in MLflow the experiment that its launches share."""
 
     trainable: str

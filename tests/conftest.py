@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +76,11 @@ def tiny(earthquakes: Path, teacher_file: Path, tmp_path_factory: pytest.TempPat
         "training": {"epochs": 3, "steps_per_epoch": 3, "batch_size": 8},
         "export": {"enabled": False},
     }
+
+
+@pytest.fixture(autouse=True)
+def _denormal_numbers() -> Iterator[None]:
+    """Training flushes denormal numbers in its process; other tests are about all floats."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)

@@ -60,6 +60,31 @@ def test_the_science_imports_without_the_engine(module):
     assert found.returncode == 0, found.stderr
 
 
+def test_the_science_trains_without_the_engine(earthquakes, teacher_file, tmp_path):
+    found = run_python(f"""
+        import sys
+        for name in ("ray", "optuna", "mlflow", "seisweep", "search_spaces"):
+            sys.modules[name] = None
+        from pathlib import Path
+        from trainables.distillation import DistillationConfig, train
+        from trainables.run import LocalRun
+        run = LocalRun(Path({str(tmp_path)!r}))
+        train(
+            DistillationConfig(
+                data=dict(dataset={str(earthquakes)!r}, cache_dir={str(tmp_path)!r}, dev_windows_per_trace=1),
+                teacher=dict(weights={str(teacher_file)!r}),
+                student=dict(base_channels=4, pooling=4),
+                training=dict(epochs=1, steps_per_epoch=2, batch_size=4),
+                export=dict(calibration_windows=4),
+            ),
+            run,
+        )
+        print(len(run.reports), (run.checkpoint / "artifacts" / "model_fp32.onnx").exists())
+    """)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.split() == ["2", "True"]
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["sweeps", "--help"], ["data", "--help"]])
 def test_help_imports_nothing_heavy(arguments):
     found = run_python(f"""

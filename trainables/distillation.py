@@ -101,8 +101,9 @@ def check_roles(state: TrainingState, teacher: Teacher, device: torch.device) ->
     assert trained, "the student has nothing to train"
     probe_BXT = torch.zeros(2, 3, WINDOW_SAMPLES, device=device)
     student = state.model.eval()
-    with torch.no_grad():
-        shapes = {tuple(student(probe_BXT).shape), tuple(teacher(probe_BXT).shape)}
+    taught_BCT = teacher(probe_BXT)
+    assert not taught_BCT.requires_grad, "the teacher's answers carry gradients"
+    shapes = {tuple(student(probe_BXT).shape), tuple(taught_BCT.shape)}
     assert shapes == {(2, 3, WINDOW_SAMPLES)}, f"student and teacher answer in shapes {shapes}"
 
 

@@ -94,7 +94,8 @@ def _trainer(
     return ray.train.torch.TorchTrainer(
         _train_loop,
         train_loop_config={"job": job, "given": dict(given), "attempt": attempt, "earlier": earlier},
-        torch_config=ray.train.torch.TorchConfig(backend="nccl" if use_gpu else "gloo"),
+        # NCCL refuses two workers on one card, which shares of less than 1 may give.
+        torch_config=ray.train.torch.TorchConfig(backend="nccl" if job.gpus_per_worker >= 1 else "gloo"),
         scaling_config=ray.train.ScalingConfig(num_workers=job.workers, use_gpu=use_gpu, resources_per_worker=worker),
         run_config=ray.train.RunConfig(
             name=f"trial-{given['trial']:05d}-{attempt}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -119,8 +118,11 @@ class Trainable:
 
 def _config_class(train: Callable[..., Any]) -> type[BaseModel] | None:
     try:
-        first = next(iter(inspect.signature(train).parameters))
-        annotation = typing.get_type_hints(train).get(first)
-    except (NameError, StopIteration, TypeError, ValueError):
+        annotation = next(iter(inspect.signature(train).parameters.values())).annotation
+        if isinstance(annotation, str):  # only this one: others may be importable for type checkers alone
+            annotation = eval(annotation, getattr(train, "__globals__", {}))
+    except (StopIteration, TypeError, ValueError):
         return None
+    except NameError as error:
+        raise ValueError(f"{train.__module__}:{train.__name__}: its configuration cannot be found ({error})") from None
     return annotation if inspect.isclass(annotation) and issubclass(annotation, BaseModel) else None

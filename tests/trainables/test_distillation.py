@@ -123,7 +123,14 @@ def test_a_diverging_loss_is_an_error_that_names_the_rate(tiny, tmp_path):
 
 def test_preflight_gives_facts_of_data_and_teacher(tiny):
     facts = preflight(DistillationConfig.model_validate(tiny))
-    assert set(facts) == {"dataset", "data_fingerprint", "traces", "teacher", "teacher_digest"}
+    assert set(facts) == {
+        "dataset",
+        "data_fingerprint",
+        "events_in_two_splits",
+        "traces",
+        "teacher",
+        "teacher_digest",
+    }
 
 
 def test_preflight_refuses_a_missing_teacher(tiny, tmp_path):

@@ -19,6 +19,7 @@ from trainables import metrics
 from trainables.data.batches import Batch, DevWindows, training_batches
 from trainables.data.catalog import check_dataset, fingerprint, load_dataset
 from trainables.data.config import PHASES, DataConfig
+from trainables.data.splits import shared_events
 from trainables.data.windows import WindowStore, open_store
 from trainables.evaluation.picks import PickCounts, best_thresholds, count_picks, scores
 from trainables.export.artifacts import export_picker
@@ -66,6 +67,7 @@ def check_data(config: DataConfig) -> dict[str, str]:
     return {
         "dataset": config.dataset,
         "data_fingerprint": fingerprint(config.dataset),
+        "events_in_two_splits": str(len(shared_events(dataset.metadata))),
         "traces": ", ".join(f"{split} {traces.get(split, 0)}" for split in ("train", "dev", "test")),
     }
 
@@ -77,6 +79,11 @@ def student_logits(student: nn.Module, batch: Batch) -> Tensor:
 
 def start(build: Callable[[], nn.Module], config: PickerTrainingConfig, run: Run) -> TrainingState:
     """Seeded weights on the run's device, and everything that a checkpoint remembers where there is one."""
+    if config.training.batch_size % run.world_size:
+        raise ValueError(
+            f"training.batch_size = {config.training.batch_size} cannot be shared by {run.world_size} workers: "
+            "take a multiple of their number"
+        )
     torch.set_flush_denormal(True)  # denormal numbers of fading activations are a hundred times slower
     seed_epoch(config.seed, epoch=0, rank=0)
     state = fresh_state(build().to(run.device), config.training)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
 
-from search_spaces.sweep import Sweep, single_run
+from search_spaces.sweep import NAME_PATTERN, Sweep, single_run
 from seisweep.config import Overrides, load_profile, parse_overrides
 from seisweep.home import Home
 from seisweep.prepare import narrow, next_name, parse_duration, parse_seeds
@@ -107,6 +108,8 @@ def start(
     where = load_profile(profile, home.profiles_dir)
     from seisweep import engine
 
+    if name is not None and not re.fullmatch(NAME_PATTERN, name):
+        raise ValueError(f"--name {name}: a name is letters, digits, dots, dashes and underscores, as distillation-1")
     name = name or next_name(home, sweep.name)
     with watching() as watch:
         return engine.launch(sweep, where, home, name=name, note=note, concurrency=concurrency, watch=watch)

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import logging
 
+import pytest
 import torch
 
 from trainables.models.xiaonet import XiaoNet
+from trainables.picking import PickingConfig
+from trainables.run import LocalRun
 from trainables.training.config import TrainingConfig
-from trainables.training.picker import note_hints, seed_epoch
+from trainables.training.picker import note_hints, seed_epoch, start
 from trainables.training.state import fresh_state
 
 
@@ -28,3 +31,10 @@ def test_random_numbers_are_keyed_by_seed_epoch_and_worker():
 
     assert draw(0, 1, 0) == draw(0, 1, 0)
     assert len({draw(0, 1, 0), draw(1, 1, 0), draw(0, 2, 0), draw(0, 1, 1)}) == 4
+
+
+def test_a_batch_that_workers_cannot_share_is_refused(tiny, tmp_path):
+    config = PickingConfig.model_validate({key: value for key, value in tiny.items() if key != "teacher"})
+    run = LocalRun(tmp_path, world_size=3)
+    with pytest.raises(ValueError, match=r"^training\.batch_size = 8 cannot be shared by 3 workers"):
+        start(lambda: XiaoNet(base_channels=2), config, run)
