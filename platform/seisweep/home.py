@@ -118,6 +118,12 @@ class Home:
         """The profile's tracking server, else the home's own store. Creates nothing."""
         return profile.tracking_uri or self.mlflow_uri
 
+    def recorded_uri(self, profile: Profile) -> str:
+        """The same, to read from. Raises ValueError where the home has no store yet; MLflow would create one."""
+        if not profile.tracking_uri and not self.database.exists():
+            raise ValueError(f"nothing is recorded in {self.root} yet; start with `seisweep demo`")
+        return self.tracking_uri(profile)
+
 
 def _create_store(database: Path, artifacts: Path) -> None:
     """An empty MLflow store whose readers and writer do not block each other (write-ahead log)."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from seisweep.config import Profile
 from seisweep.home import Home
 from trainables.data.batches import Batch
 from trainables.models.teacher import Teacher, load_phasenet
@@ -29,14 +30,14 @@ class Picker(NamedTuple):
     """(B, C, T) in order P, S, noise."""
 
 
-def find_pickers(model: str, home: Home, tracking_uri: str) -> list[Picker]:
+def find_pickers(model: str, home: Home, profile: Profile) -> list[Picker]:
     """Every picker behind a name: one for a file, several for a folder or a trial (FP32, INT8, PyTorch).
 
     `SWEEP/NUMBER` is a trial of a sweep, `SWEEP` its best one, `runs:/ID` an MLflow run. Raises ValueError where
     there is none.
     """
     if model.startswith("runs:/"):
-        return _in_folder(_files_of_run(model.rstrip("/"), tracking_uri))
+        return _in_folder(_files_of_run(model.rstrip("/"), home.recorded_uri(profile)))
     path = Path(model).expanduser()
     if path.is_dir():
         return _in_folder(path)
@@ -46,7 +47,7 @@ def find_pickers(model: str, home: Home, tracking_uri: str) -> list[Picker]:
         return [_seisbench(path)]
     sweep, _, number = model.partition("/")
     if home.sweep_dir(sweep).is_dir() or (number.isdigit() and not path.parent.is_dir()):
-        return _of_trial(sweep, number, tracking_uri)
+        return _of_trial(sweep, number, home.recorded_uri(profile))
     return [_phasenet(model)]  # a weight name of SeisBench, or an error that says what was looked for
 
 

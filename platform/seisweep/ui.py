@@ -24,10 +24,9 @@ def serve(home: Home, profile: Profile, port: int | None = None) -> int:
     if profile.tracking_uri and profile.tracking_uri.startswith("http"):
         print(profile.tracking_uri)
         return 0
-    if not profile.tracking_uri and not home.database.exists():
-        raise ValueError(f"nothing is recorded in {home.root} yet; start with `seisweep demo`")
+    store = home.recorded_uri(profile)
     chosen = free_port(port)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", home.tracking_uri(profile)]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store]
     command += ["--default-artifact-root", home.artifacts_dir.as_uri(), "--host", HOST, "--port", str(chosen)]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     log = home.root / "ui.log"

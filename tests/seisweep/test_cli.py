@@ -83,6 +83,8 @@ def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         ("resume nothing", "no sweep named nothing"),
         ("results nothing", "holds no sweeps yet"),
         ("evaluate nothing.onnx data.dataset=.", "nothing.onnx: no such file"),
+        ("evaluate runs:/0123 data.dataset=/no/such", "nothing is recorded"),
+        ("evaluate distillation-1/3 data.dataset=/no/such", "nothing is recorded"),
         ("ui", "nothing is recorded"),
         ("data info /no/such", "no such folder"),
     ],

@@ -51,7 +51,7 @@ def evaluate(
     config = build_config(EvaluationConfig, with_absolute_paths(base))
     if config.data.cache_dir is None:
         config = build_config(EvaluationConfig, {**with_absolute_paths(base), "data.cache_dir": str(home.cache_dir)})
-    pickers = find_pickers(model, home, home.tracking_uri(where))
+    pickers = find_pickers(model, home, where)
     home.prepare()
     dev = DevWindows(open_store(config.data, "dev"), config.data)
     print(
