@@ -51,7 +51,7 @@ class Driver(tune.Callback):
         self._epochs: dict[int, int | None] = {}  # of trials whose own setting differs from the base's
         self._reasons: dict[str, str] = {}
         self._cut: set[str] = set()  # Tune's ids of trials that the scheduler stopped
-        self._seen_epochs: dict[str, int] = {}
+        self._seen: dict[str, tuple[int, bool]] = {}  # epoch of the last report, and whether it was the final one
 
     # What the searcher asks
 
@@ -120,7 +120,7 @@ class Driver(tune.Callback):
             self._reasons[trial.trial_id] = result[FAILURE]
             return
         metrics = result[METRICS]
-        self._seen_epochs[trial.trial_id] = int(metrics[names.EPOCH])
+        self._seen[trial.trial_id] = int(metrics[names.EPOCH]), bool(metrics.get(names.FINAL))
         report = self.ledger.report(self._numbers[trial.trial_id], metrics)
         if result.get("done"):  # Tune sets it on the report at which the scheduler stops a trial
             self._cut.add(trial.trial_id)
@@ -132,7 +132,8 @@ class Driver(tune.Callback):
         self, iteration: int, trials: list[Any], trial: Any, checkpoint: tune.Checkpoint, **info: Any
     ) -> None:
         record = self.ledger.trials[self._numbers[trial.trial_id]]
-        self.ledger.checkpoint(record.number, self._seen_epochs.get(trial.trial_id, 0), checkpoint_place(checkpoint))
+        epoch, final = self._seen.get(trial.trial_id, (0, False))
+        self.ledger.checkpoint(record.number, epoch, checkpoint_place(checkpoint), final)
         self._remove_superfluous(record)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -59,10 +59,17 @@ class TrialRecord:
     """Those of the last report, over earlier ones that it does not repeat."""
     checkpoints: list[tuple[int, str]] = field(default_factory=list)
     """Epoch and place of the checkpoints, the newest last; `kept` says which may still exist."""
+    final_checkpoint: bool = False
+    """The newest checkpoint is the final report's, with the artifacts."""
 
     @property
     def running(self) -> bool:
         return self.state == "running"
+
+    @property
+    def complete(self) -> bool:
+        """The final report is here, and so is its checkpoint, which comes a moment later."""
+        return self.final and (self.final_checkpoint or not self.checkpoints)
 
     @property
     def kept(self) -> list[str]:
@@ -118,9 +125,9 @@ class Ledger:
         event = self._append({"event": "report", "trial": number, "metrics": metrics})
         return _report(event)
 
-    def checkpoint(self, number: int, epoch: int, place: str) -> None:
-        """The checkpoint of this epoch is complete at `place`."""
-        self._append({"event": "checkpoint", "trial": number, "epoch": epoch, "place": place})
+    def checkpoint(self, number: int, epoch: int, place: str, final: bool = False) -> None:
+        """The checkpoint of this epoch, or of the final report, is complete at `place`."""
+        self._append({"event": "checkpoint", "trial": number, "epoch": epoch, "final": final, "place": place})
 
     def end_trial(self, number: int, state: EndState, reason: str = "") -> None:
         self._append({"event": "end", "trial": number, "state": state, "reason": reason})
@@ -165,6 +172,7 @@ class Ledger:
             record.metrics |= report.metrics
         elif kind == "checkpoint":
             record.checkpoints.append((event["epoch"], event["place"]))
+            record.final_checkpoint = event.get("final", False)
         elif kind == "end":
             record.state, record.reason, record.ended_ms = event["state"], event["reason"], time_ms
 

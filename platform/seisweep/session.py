@@ -65,9 +65,13 @@ class Session:
         return -1 if self.num_trials is None else max(0, self.num_trials - self.study.num_finished)
 
     def recover(self) -> None:
-        """Bring the study and MLflow up to the ledger: what ended just before the last session died."""
+        """Bring the study and MLflow up to the ledger: what ended just before the last session died.
+
+        A trial whose final report came without its checkpoint stays open: it goes on from the last checkpoint and
+        says the final report once more.
+        """
         for record in self.ledger.trials.values():
-            if record.running and record.final:
+            if record.running and record.complete:
                 self.ledger.end_trial(record.number, "done")
         self.study.reconcile(self.ledger)
         over = [record for record in self.ledger.trials.values() if not record.running]

@@ -214,6 +214,34 @@ def test_interrupted_and_resumed(engine_home, tmp_path, local_ray):
     assert_nothing_lost_nothing_twice(engine_home, tmp_path / "marks")
 
 
+class DriverDies(BaseException):
+    """Nothing catches it, as nothing catches a kill."""
+
+
+@pytest.mark.integration
+def test_stopped_between_the_final_report_and_its_checkpoint(local_ray, engine_home, toy_sweep, monkeypatch):
+    """The model's files travel in that checkpoint: the trial says its final report again."""
+    list_checkpoint = Ledger.checkpoint
+
+    def die_before_the_last(ledger, number, epoch, place, final=False):
+        if final:
+            raise DriverDies
+        list_checkpoint(ledger, number, epoch, place, final)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "checkpoint", die_before_the_last)
+        with pytest.raises(DriverDies):
+            launch(toy_sweep(samples=1), LOCAL, engine_home, name="toy-1")
+    ledger = Ledger(engine_home.sweep_dir("toy-1") / "ledger.jsonl")
+    ledger.close()
+    assert ledger.trials[0].final
+    outcome = resume("toy-1", None, engine_home)
+    assert [(row.state, row.epoch) for row in outcome.rows] == [("done", 4)]
+    loaded = results.load("toy-1", outcome.tracking_uri)
+    assert (loaded.artifacts(0) / "model.txt").read_text() == "x = 0.5"
+    assert_every_step_once(loaded)
+
+
 @pytest.mark.parametrize(
     ("fields", "complaint"),
     [

@@ -108,5 +108,18 @@ def test_which_checkpoints_are_still_needed(file):
     assert ledger.trials[1].kept == []
 
 
+def test_a_trial_is_complete_with_the_checkpoint_of_its_final_report(file):
+    ledger = write_story(file)
+    assert ledger.trials[0].final
+    assert not ledger.trials[0].complete, "its newest checkpoint is that of epoch 3"
+    ledger = Ledger(file)
+    ledger.checkpoint(0, 3, "/c/0/final", final=True)
+    ledger.begin_trial(2, {}, seed=0)
+    ledger.report(2, {"epoch": 1, "final": 1})
+    ledger.close()
+    assert Ledger(file).trials[0].complete
+    assert Ledger(file).trials[2].complete, "a trial without any checkpoint has none to wait for"
+
+
 def test_only_numbers_are_logged():
     assert finite({"a": 1.0, "b": math.nan, "c": math.inf}) == {"a": 1.0}
