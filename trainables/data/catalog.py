@@ -100,6 +100,11 @@ def check_dataset(
     if "split" not in metadata:
         raise ValueError(f"{name}: no column split (train, dev, test) in its metadata")
     columns = [column for column in PICK_COLUMNS if column in metadata]
+    for column in columns:
+        picks = metadata[column].dropna()
+        wrong = picks[pd.to_numeric(picks, errors="coerce").isna()]
+        if not wrong.empty:
+            raise ValueError(f"{name}: {wrong.iloc[0]} in column {column} is no pick: picks are samples of the trace")
     for split in splits:
         traces = metadata[metadata["split"] == split]
         if traces.empty:
