@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
 import re
 from pathlib import Path
 from typing import TypeVar
@@ -26,8 +27,9 @@ def load_weights(model_class: type[Model], weights: str, field: str = "weights")
     if pair is not None:
         return _load_pair(model_class, *pair, field)
     if "/" in weights or Path(weights).suffix:
+        stem, suffix = _wanted_pair(weights)
         raise ValueError(
-            f"{field}={weights}: no such weights; looked for {weights}.json.v1 and {weights}.pt.v1 "
+            f"{field}={weights}: no such weights; looked for {stem}.json{suffix} and {stem}.pt{suffix} "
             "(a SeisBench model is a pair of files, NAME.json.v1 and NAME.pt.v1)"
         )
     return _from_name(model_class, weights, field)
@@ -47,6 +49,14 @@ def find_pair(weights: str) -> tuple[Path, str | None] | None:
     return None
 
 
+def _wanted_pair(weights: str) -> tuple[str, str]:
+    """Stem and suffix of the pair that is not there: `picker.pt` stands beside `picker.json`, without a version."""
+    match = _PAIR.match(weights)
+    if match is None or match[2] is None:
+        return weights, ".v1"
+    return match["stem"], f".v{match['version']}" if match["version"] else ""
+
+
 def _latest_version(stem: Path) -> str | None:
     found = [file.name.rsplit(".v", 1)[1] for file in stem.parent.glob(f"{stem.name}.json.v*")]
     return max(found, key=lambda v: (len(v), v), default=None)
@@ -60,8 +70,18 @@ def _load_pair(model_class: type[Model], stem: Path, version: str | None, field:
         # Weights are data from strangers: nothing but tensors is read.
         return model_class.load(stem, version_str=version, weights_only=True, map_location="cpu").eval()
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{field}={file}: not the weights of a {model_class.__name__} ({reason})") from error
+        name = model_class.__name__
+        raise ValueError(
+            f"{field}={file}: not the weights of a {name} ({_reason(error)}); {name}.save(NAME) writes what fits"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, pickle.UnpicklingError):  # torch goes on to advise against its own safety
+        return "the file does not hold tensors alone"
+    if isinstance(error, TypeError):
+        return "the arguments in its description are those of another model"
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _from_name(model_class: type[Model], name: str, field: str) -> Model:

@@ -37,10 +37,17 @@ def test_a_missing_file_says_what_was_looked_for(tmp_path):
         load_weights(XiaoNet, str(tmp_path / "nowhere"))
 
 
+def test_a_missing_file_with_its_ending_is_looked_for_under_its_own_name(tmp_path):
+    for name, wanted in [("no.pt", r"no\.json and .*no\.pt \("), ("no.pt.v2", r"no\.json\.v2 and .*no\.pt\.v2 \(")]:
+        with pytest.raises(ValueError, match=wanted):
+            load_weights(XiaoNet, str(tmp_path / name))
+
+
 def test_weights_of_another_model_are_named(saved):
     stem, _ = saved
     with pytest.raises(ValueError, match=r"^teacher\.weights=.*picker\.pt\.v1: not the weights of a PhaseNet") as error:
         load_weights(PhaseNet, str(stem), field="teacher.weights")
+    assert "arguments in its description are those of another model" in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -52,7 +59,7 @@ def test_a_pickle_with_code_is_refused_and_does_not_run(saved, tmp_path):
             return (open, (str(tmp_path / "ran"), "w"))
 
     stem.with_name("picker.pt.v1").write_bytes(pickle.dumps(Payload()))
-    with pytest.raises(ValueError, match="not the weights of a XiaoNet"):
+    with pytest.raises(ValueError, match=r"not the weights of a XiaoNet \(the file does not hold tensors alone"):
         load_weights(XiaoNet, str(stem))
     assert not (tmp_path / "ran").exists()
 
