@@ -45,9 +45,15 @@ class _Pending:
     record: TrialRecord
     config: dict[str, Any]
     reports: list[Report] = field(default_factory=list)
+    described: bool = False
+    """Its run has the parameters and the configuration."""
     flushed_s: float = 0.0
     ended: bool = False
     checkpoint: Path | None = None
+
+    @property
+    def unsaid(self) -> bool:
+        return bool(self.reports or self.ended or not self.described)
 
 
 class Tracker:
@@ -86,10 +92,12 @@ class Tracker:
             self._begin(note, description)
 
     def _begin(self, note: str, description: Mapping[str, Any]) -> None:
+        described = False
         ours = f"tags.{tags.SWEEP_ID} = '{self.sweep_id}'"
         for run in search_runs(self.client, ours, self.experiment_id):
             if run.data.tags.get(tags.ROLE) == tags.SWEEP_ROLE:
                 self.parent_run_id = run.info.run_id
+                described = run.info.status in ("FINISHED", "FAILED")
             else:
                 number = int(run.data.tags[tags.TRIAL])
                 self._run_ids[number] = run.info.run_id
@@ -97,7 +105,14 @@ class Tracker:
                     self._finished.add(number)
         if self.parent_run_id:
             self._reopen(self.parent_run_id)
-            return
+        else:
+            self.parent_run_id = self._create_parent(note)
+        if not described:  # or not known to be: the last session may have died before it had done it
+            self.client.log_dict(self.parent_run_id, dict(description), tags.SWEEP_FILE)
+            view = saved_view(self.name, self.sweep.objectives, searched_keys(self.sweep))
+            self.client.set_experiment_tag(self.experiment_id, *view)
+
+    def _create_parent(self, note: str) -> str:
         parent_tags = {
             tags.ROLE: tags.SWEEP_ROLE,
             tags.STATE: "running",
@@ -108,10 +123,7 @@ class Tracker:
         run = self.client.create_run(
             self.experiment_id, run_name=self.name, tags=_short(self.common_tags | parent_tags)
         )
-        self.parent_run_id = run.info.run_id
-        self.client.log_dict(self.parent_run_id, dict(description), tags.SWEEP_FILE)
-        view = saved_view(self.name, self.sweep.objectives, searched_keys(self.sweep))
-        self.client.set_experiment_tag(self.experiment_id, *view)
+        return run.info.run_id
 
     def trial_begins(self, record: TrialRecord, config: dict[str, Any], past: Iterable[Report] = ()) -> None:
         """A trial begins or begins again. `past`: its reports of earlier sessions, some perhaps not logged."""
@@ -141,7 +153,7 @@ class Tracker:
         """Write what has waited: called in every round of the driver's loop."""
         now_s = time.monotonic()
         for number, pending in list(self._pending.items()):
-            if (pending.reports or pending.ended) and now_s - pending.flushed_s > FLUSH_EVERY_S:
+            if pending.unsaid and now_s - pending.flushed_s > FLUSH_EVERY_S:
                 self._flush(number)
 
     def end(self, state: str, best: TrialRecord | None) -> None:
@@ -158,7 +170,7 @@ class Tracker:
     @property
     def behind(self) -> int:
         """Trials whose record in MLflow lacks something."""
-        return sum(bool(pending.reports or pending.ended) for pending in self._pending.values())
+        return sum(pending.unsaid for pending in self._pending.values())
 
     def _close(self, state: str, best: TrialRecord | None) -> None:
         for number, pending in self._pending.items():
@@ -197,6 +209,9 @@ class Tracker:
         for start in range(0, len(points), METRICS_A_CALL):
             self.client.log_batch(run_id, metrics=points[start : start + METRICS_A_CALL])
         pending.reports.clear()
+        if not pending.described:
+            self._describe(run_id, pending)
+            pending.described = True
         if pending.ended:
             self._close_trial(run_id, pending)
         return True
@@ -222,14 +237,17 @@ class Tracker:
             run_name=f"{self.name}-{record.number:03d}",
             tags=_short(self.common_tags | trial_tags),
         )
-        run_id = self._run_ids[record.number] = run.info.run_id
-        params = dict(record.params)
+        self._run_ids[record.number] = run.info.run_id
+        return run.info.run_id
+
+    def _describe(self, run_id: str, pending: _Pending) -> None:
+        """Parameters and configuration. Once more where a session may have died in between: it changes nothing."""
+        params = dict(pending.record.params)
         if len(self.sweep.seeds) > 1:
-            params["seed"] = record.seed
+            params["seed"] = pending.record.seed
         if params:
             self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
         self.client.log_dict(run_id, pending.config, tags.CONFIG_FILE)
-        return run_id
 
     def _close_trial(self, run_id: str, pending: _Pending) -> None:
         record = pending.record

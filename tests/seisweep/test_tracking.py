@@ -178,6 +178,46 @@ def test_a_store_that_is_away_for_a_while_gets_everything_later(
     assert times == [report.time_ms for report in ledger.reports({0})]
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+@pytest.mark.parametrize("broken", ["log_batch", "log_dict"])
+def test_a_run_without_its_description_gets_it_later(
+    engine_home, toy_sweep, ledger, client, tmp_path, monkeypatch, broken, resumed
+):
+    """MLflow fails right after a run was created: the same writer tries again, and so does a later session's."""
+    writer = tracker(engine_home, toy_sweep())
+    with monkeypatch.context() as patch:
+        patch.setattr(writer.client, broken, _refuse)
+        run_trial(ledger, writer, 0)
+        assert writer.behind == 1
+    if resumed:
+        writer = tracker(engine_home, toy_sweep())
+        writer.trial_begins(ledger.trials[0], {"x": 0.5, "size": 1}, list(ledger.reports({0})))
+    finish_trial(ledger, writer, 0, checkpoint(tmp_path / "c"))
+    writer.end("finished", ledger.trials[0])
+    run = trial_run(client)
+    assert run.data.params == {"x": "0.5"}
+    assert sorted(file.path for file in client.list_artifacts(run.info.run_id)) == ["config.json", "model.onnx"]
+    assert points(client, run, "dev/f1") == [(1, 0.1), (2, 0.2)]
+    assert writer.behind == 0
+
+
+@pytest.mark.parametrize("broken", ["log_dict", "set_experiment_tag"])
+def test_a_parent_without_its_description_gets_it_later(engine_home, toy_sweep, client, monkeypatch, broken):
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, broken, _refuse)
+        with pytest.raises(ValueError, match="does not answer"):
+            tracker(engine_home, toy_sweep())
+    again = tracker(engine_home, toy_sweep())
+    parent = client.get_run(again.parent_run_id)
+    assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["sweep.json"]
+    assert "mlflow.sharedViewState.toy-1" in client.get_experiment(parent.info.experiment_id).tags
+    assert len(client.search_runs([parent.info.experiment_id])) == 1
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise ConnectionError("connection refused")
+
+
 def test_a_name_is_taken_once(engine_home, toy_sweep):
     assert not name_taken(engine_home.mlflow_uri, "toy-1")
     tracker(engine_home, toy_sweep())
