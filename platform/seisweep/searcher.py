@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,17 +46,19 @@ class Study:
             pruner=optuna.pruners.NopPruner(),
             load_if_exists=True,
         )
-        if not self._trials():
-            self._enqueue(defaults)
+        self._enqueue(defaults)
         self._open = [t.number for t in self._trials(TrialState.RUNNING)]
         """Trials under way when the last session ended; they are handed out first."""
 
     def ask(self) -> optuna.Trial:
         """The next trial: one that was interrupted, one that is enqueued, or a new proposal."""
         if self._open:
-            trial = optuna.trial.Trial(self.study, self._trial(self._open.pop(0))._trial_id)
+            number = self._open.pop(0)
+            self.study.sampler = _sampler(self.sweep, number)  # for what was not yet suggested
+            trial = optuna.trial.Trial(self.study, self._trial(number)._trial_id)
         else:
-            self.study.sampler = _sampler(self.sweep, len(self._trials()))
+            waiting = self._trials(TrialState.WAITING)
+            self.study.sampler = _sampler(self.sweep, waiting[0].number if waiting else len(self._trials()))
             trial = self.study.ask()
         self.space(trial)
         return trial
@@ -103,12 +106,15 @@ class Study:
         return self._trials()[number]
 
     def _enqueue(self, defaults: Mapping[str, Any]) -> None:
-        """What is known from the start: every point of a grid, or the documented defaults."""
+        """What is known from the start: every point of a grid, or the documented defaults.
+
+        A driver that was killed here has left the first points of the grid, whose order is always the same.
+        """
+        known = len(self._trials())
         if self.sweep.sampler == "grid":
-            for seed in self.sweep.seeds:
-                for point in enumerate_space(self.sweep):
-                    self.study.enqueue_trial(point, user_attrs={SEED_ATTRIBUTE: seed})
-        elif self.sweep.defaults_first and (point := default_point(self.sweep, defaults)):
+            for seed, point in list(product(self.sweep.seeds, enumerate_space(self.sweep)))[known:]:
+                self.study.enqueue_trial(point, user_attrs={SEED_ATTRIBUTE: seed})
+        elif not known and self.sweep.defaults_first and (point := default_point(self.sweep, defaults)):
             self.study.enqueue_trial(point)
 
 

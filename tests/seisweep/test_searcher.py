@@ -48,6 +48,37 @@ def test_a_grid_runs_every_point_with_every_seed_once(toy_sweep, journal):
     assert {seed for _, _, seed in points} == {4, 5}
 
 
+def test_a_grid_is_completed_where_its_driver_was_killed(toy_sweep, journal, monkeypatch):
+    sweep = toy_sweep(space=None, vary={"x": [0.1, 0.2], "size": [1, 2]}, sampler="grid", seeds=[4, 5])
+    enqueue = optuna.Study.enqueue_trial
+
+    def until_killed(study, *given, **named):
+        if len(study.get_trials()) == 3:
+            raise KeyboardInterrupt
+        enqueue(study, *given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Study, "enqueue_trial", until_killed)
+        with pytest.raises(KeyboardInterrupt):
+            Study(sweep, journal, {})
+    for _ in range(2):  # resuming once more adds nothing
+        study = Study(sweep, journal, {})
+        assert study.num_known == 8
+    asked = [study.ask() for _ in range(8)]
+    assert len({(trial.params["x"], trial.params["size"], study.seed_of(trial)) for trial in asked}) == 8
+
+
+@pytest.mark.parametrize("defaults", [{}, {"x": 0.5}])
+def test_a_trial_interrupted_before_its_first_suggestion_gets_the_same(toy_sweep, tmp_path, monkeypatch, defaults):
+    whole = Study(toy_sweep(), tmp_path / "whole", defaults)
+    interrupted = Study(toy_sweep(), tmp_path / "interrupted", defaults)
+    monkeypatch.setattr(interrupted, "space", lambda trial: None)
+    for _ in range(2):
+        interrupted.ask()
+    again = Study(toy_sweep(), tmp_path / "interrupted", defaults)
+    assert [again.ask().params for _ in range(2)] == [whole.ask().params for _ in range(2)]
+
+
 def test_an_interrupted_trial_is_asked_for_again(toy_sweep, journal):
     before = Study(toy_sweep(), journal, {"x": 0.5})
     first, second = before.ask(), before.ask()
