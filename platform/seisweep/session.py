@@ -140,10 +140,10 @@ class Session:
             self.ledger.end_sweep(state)
         best = self.best()
         self.tracker.end(state, best)
-        if self.tracker.behind:
+        if self.tracker.lacks:
             self.watch.log(
-                f"MLflow at {self.uri} lacks {self.tracker.behind} trials ({self.tracker.trouble}); "
-                f"`seisweep resume {self.launch.name}` writes them once it answers"
+                f"MLflow at {self.uri} lacks {self.tracker.lacks} ({self.tracker.trouble}); "
+                f"`seisweep resume {self.launch.name}` writes it once the store answers"
             )
         remove_leftovers(self._storage(), self.ledger)
         shutil.rmtree(self.launch.folder / FETCHED, ignore_errors=True)

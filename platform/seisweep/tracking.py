@@ -172,6 +172,13 @@ class Tracker:
         """Trials whose record in MLflow lacks something."""
         return sum(pending.unsaid for pending in self._pending.values())
 
+    @property
+    def lacks(self) -> str:
+        """After the end: what MLflow could not be told. Empty where it has everything."""
+        if self.behind:
+            return f"{self.behind} trial{'s' if self.behind > 1 else ''}"
+        return "the end of the sweep" if self.trouble else ""
+
     def _close(self, state: str, best: TrialRecord | None) -> None:
         for number, pending in self._pending.items():
             if not pending.ended and number in self._run_ids:

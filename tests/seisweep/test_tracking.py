@@ -167,7 +167,7 @@ def test_a_store_that_is_away_for_a_while_gets_everything_later(
     writer.client = Away()
     run_trial(ledger, writer, 0)
     finish_trial(ledger, writer, 0, checkpoint(tmp_path / "c"))
-    assert writer.behind == 1
+    assert (writer.behind, writer.lacks) == (1, "1 trial")
     assert "refused" in writer.trouble
     writer.client = working
     writer.end("finished", ledger.trials[0])
@@ -216,6 +216,21 @@ def test_a_parent_without_its_description_gets_it_later(engine_home, toy_sweep, 
 
 def _refuse(*_: object, **__: object) -> None:
     raise ConnectionError("connection refused")
+
+
+def test_an_end_that_was_not_written_is_known(engine_home, toy_sweep, ledger, client, monkeypatch):
+    writer = tracker(engine_home, toy_sweep())
+    run_trial(ledger, writer, 0)
+    finish_trial(ledger, writer, 0, None)
+    assert writer.lacks == ""
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "_close", _refuse)
+        writer.end("finished", ledger.trials[0])
+    assert (writer.behind, writer.lacks, writer.trouble) == (0, "the end of the sweep", "connection refused")
+    again = tracker(engine_home, toy_sweep())
+    again.end("finished", ledger.trials[0])
+    assert again.lacks == ""
+    assert client.get_run(again.parent_run_id).info.status == "FINISHED"
 
 
 def test_a_name_is_taken_once(engine_home, toy_sweep):
