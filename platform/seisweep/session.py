@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,6 +65,18 @@ class Session:
     def num_left(self) -> int:
         """Trials to run in this session; -1 where only time bounds it."""
         return -1 if self.num_trials is None else max(0, self.num_trials - self.study.num_finished)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the sweep's time budget; None where it has none."""
+        budget_s = self.sweep.time_budget_s
+        return None if budget_s is None else budget_s - self.ledger.seconds_used
+
+    @property
+    def has_work(self) -> bool:
+        """Whether this session has trials to run, and time to run them."""
+        has_time = self.seconds_left is None or self.seconds_left > 0
+        return not self.ledger.outcome and self.num_left != 0 and has_time
 
     def recover(self) -> None:
         """Bring the study and MLflow up to the ledger: what ended just before the last session died.
@@ -210,50 +224,45 @@ def run_session(
     fresh: bool,
 ) -> Outcome:
     """Run a new sweep, or go on with one, until it is finished or interrupted."""
-    wanted = Resources(launch.sweep, profile)
-    if fresh:
-        with connected(profile):
-            trials_at_a_time(wanted.workers, wanted.cpus, wanted.gpus, concurrency)  # or refuse, before any trace
+    with ExitStack() as stack:
+        if fresh:  # what cannot run is refused before there is any trace of it
+            stack.enter_context(_ray_with_room(launch, profile))
             launch.write()
-            with driver_lock(launch.folder):
-                return _run(launch, home, trainable, uri, profile, concurrency, watch)
-    with driver_lock(launch.folder):
-        return _run(launch, home, trainable, uri, profile, concurrency, watch)
-
-
-def _run(
-    launch: Launch,
-    home: Home,
-    trainable: Trainable,
-    uri: str,
-    profile: Profile,
-    concurrency: int | None,
-    watch: Watch,
-) -> Outcome:
-    with LibraryLog(launch.folder / "sweep.log"):
+        stack.enter_context(driver_lock(launch.folder))
+        stack.enter_context(LibraryLog(launch.folder / "sweep.log"))
         session = Session(launch, home, trainable, uri, profile, watch)
+        stack.callback(session.ledger.close)
         over = session.ledger.outcome
+        if not fresh and session.has_work:
+            stack.enter_context(_ray_with_room(launch, profile))
         session.ledger.begin_session()
         session.tracker.begin(launch.note, launch.as_dict())
         watch.started(launch.sweep, launch.name, session.num_trials)
         session.recover()
         for record in session.ledger.trials.values():
             watch.trial_update(session.row(record))
-        budget_s = launch.sweep.time_budget_s
-        stop = StopRequest(None if budget_s is None else budget_s - session.ledger.seconds_used)
+        stop = StopRequest(session.seconds_left)
         if over or not session.num_left:
             watch.log(f"{launch.name} is {over or 'finished'} already: there is nothing left to run")
         elif not stop.stop_all():
-            with interruptible(stop, watch), connected(profile):
+            with interruptible(stop, watch):
                 try:
                     session.fit(concurrency, stop)
                 except Exception as error:  # Ray itself failed: what is written down is safe
                     logger.exception("Ray Tune ended")
                     watch.log(f"Ray ended the session: {one_line(error)}; see {launch.folder / 'sweep.log'}")
         outcome = session.finish(stop)
-        session.ledger.close()
     watch.finished(outcome)
     return outcome
+
+
+@contextmanager
+def _ray_with_room(launch: Launch, profile: Profile) -> Iterator[None]:
+    """A Ray on which at least one trial fits. Raises ValueError where there is none."""
+    wanted = Resources(launch.sweep, profile)
+    with connected(profile):
+        trials_at_a_time(wanted.workers, wanted.cpus, wanted.gpus, None)
+        yield
 
 
 def remove_leftovers(storage: str, ledger: Ledger) -> None:

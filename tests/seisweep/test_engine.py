@@ -267,6 +267,21 @@ def test_trials_that_never_fit_are_refused(local_ray, engine_home, toy_sweep):
     assert not engine_home.sweep_dir("toy-1").exists()
 
 
+@pytest.mark.integration
+def test_a_sweep_that_does_not_fit_here_is_not_resumed(local_ray, engine_home, toy_sweep):
+    begun = Launch(
+        folder=engine_home.sweep_dir("toy-1"), id="id", name="toy-1", sweep=toy_sweep(workers=4), profile=LOCAL,
+        note="", created="", tags={"data_fingerprint": "toy"},
+    )  # fmt: skip
+    begun.write()
+    with pytest.raises(ValueError, match="a trial of 4 workers of 1 CPU does not fit"):
+        resume("toy-1", None, engine_home)
+    assert (begun.folder / "ledger.jsonl").read_text() == ""
+    with pytest.raises(ValueError, match="toy-1"):
+        results.load("toy-1", engine_home.mlflow_uri)
+    assert sweep_state(engine_home, "toy-1") == "interrupted", "and its lock is free again"
+
+
 def test_resuming_what_does_not_exist(engine_home):
     with pytest.raises(ValueError, match="no sweep named toy-9 in"):
         resume("toy-9", LOCAL, engine_home)
