@@ -62,7 +62,9 @@ def train(config: PickingConfig, run: Run) -> None:
     data = PickerData.open(config, run.device)
     state = start(lambda: build_picker(config), config, run)
     is_xiaonet = config.model.architecture == "xiaonet"
-    cost = architecture_cost(config.student, cache_folder(config.data)) if is_xiaonet else {}
+    cost = {metrics.PARAMETERS: float(sum(parameter.numel() for parameter in state.model.parameters()))}
+    if is_xiaonet and not config.model.pretrained:
+        cost = architecture_cost(config.student, cache_folder(config.data))
     logits = student_logits if is_xiaonet else phasenet_logits
     fit(state, logits, label_losses, data, config, run, cost, hints)
     finish(state, data, config, run, docstring=_describe(config))

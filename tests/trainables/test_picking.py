@@ -24,6 +24,7 @@ def test_trains_either_architecture_on_labels(settings, tmp_path, architecture):
     assert losses[-1] < losses[0]
     assert run.reports[-1][metrics.FINAL] == 1
     assert metrics.DISTILL_LOSS not in run.reports[0]
+    assert run.reports[0][metrics.PARAMETERS] == {"phasenet": 268_443, "xiaonet": 10_731}[architecture]
 
 
 def test_a_trained_phasenet_can_be_the_teacher_of_a_distillation(settings, tmp_path):
