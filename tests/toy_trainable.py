@@ -92,5 +92,21 @@ def plain(config: dict, run: Run) -> None:
         run.report({"score": config["x"] + step})
 
 
+def together(config: dict, run: Run) -> None:
+    """Workers that wait for each other; in the second step rank 1 dies, the first time only, or raises."""
+    from torch import distributed
+
+    for step in range(3):
+        if step == 1 and run.rank == 1:
+            if config["raises"]:
+                raise RuntimeError("rank 1 was told to fail")
+            died = Path(config["marks"]) / "died"
+            if not died.exists():
+                died.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        distributed.barrier()
+        run.report({"score": step})
+
+
 def space(trial) -> None:
     trial.suggest_float("x", 0.0, 1.0)

@@ -13,8 +13,13 @@ from collections import defaultdict
 from typing import Any
 
 import ray
+from ray.exceptions import RayActorError
 from ray.train import Checkpoint, UserCallback
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+DIED = (RayActorError, WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError)
+"""What Train says of a worker whose process is gone; it has no public name for it."""
 
 
 class TrialOverError(RuntimeError):
@@ -28,6 +33,7 @@ class Mailbox:
         self._letters: dict[str, asyncio.Queue[Any]] = defaultdict(lambda: asyncio.Queue(maxsize=1))
         self._groups: dict[str, list[PlacementGroup]] = defaultdict(list)
         self._closed: set[str] = set()
+        self._reasons: dict[str, str] = {}
 
     async def put(self, attempt: str, letter: tuple[str, Any]) -> bool:
         """Wait for room, then leave a letter. False where the attempt is over."""
@@ -50,6 +56,14 @@ class Mailbox:
             self._release(attempt)
         return attempt not in self._closed
 
+    async def blame(self, attempt: str, reason: str) -> None:
+        """A worker raised. The first one counts: others raise because they miss it."""
+        self._reasons.setdefault(attempt, reason)
+
+    async def reason(self, attempt: str) -> str:
+        """Why the first worker raised; asked for once."""
+        return self._reasons.pop(attempt, "")
+
     async def is_open(self, attempt: str) -> bool:
         return attempt not in self._closed
 
@@ -63,6 +77,7 @@ class Mailbox:
         for group in self._groups.pop(attempt, []):
             remove_placement_group(group)
         self._letters.pop(attempt, None)
+        self._reasons.pop(attempt, None)
 
 
 def open_mailbox(name: str) -> Any:
@@ -71,7 +86,8 @@ def open_mailbox(name: str) -> Any:
 
 
 class Forward(UserCallback):
-    """In the Train controller: every report of rank 0, with its checkpoint, goes into the mailbox."""
+    """In the Train controller: every report of rank 0, with its checkpoint, goes into the mailbox; so does the
+    reason where workers raised. Where one of them died, the others raised for that, and Train tries again."""
 
     def __init__(self, mailbox: str, attempt: str) -> None:
         self.mailbox, self.attempt = mailbox, attempt
@@ -82,5 +98,10 @@ class Forward(UserCallback):
             raise TrialOverError("the trial is over")
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
-        if not ray.get(ray.get_actor(self.mailbox).is_open.remote(self.attempt)):
+        mailbox = ray.get_actor(self.mailbox)
+        if not ray.get(mailbox.is_open.remote(self.attempt)):
             raise TrialOverError("the trial is over")
+        reason = ray.get(mailbox.reason.remote(self.attempt))
+        if reason and not any(isinstance(error, DIED) for error in worker_exceptions.values()):
+            ray.get(mailbox.put.remote(self.attempt, ("failed", reason)))
+            raise TrialOverError(reason)

@@ -101,7 +101,7 @@ def _trainer(
             name=f"trial-{given['trial']:05d}-{attempt}",
             storage_path=f"{job.storage}/train",
             callbacks=[Forward(job.mailbox, attempt)],
-            # A worker that is killed: once more from its last checkpoint. Exceptions never come here.
+            # A worker that is killed: once more from its last checkpoint. `Forward` ends what raised before.
             failure_config=ray.train.FailureConfig(max_failures=1),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=KEPT_BY_TRAIN),
         ),
@@ -120,8 +120,8 @@ def _train_loop(context: dict[str, Any]) -> None:
             trainable, config = load(job, given)
             trainable.train(config, WorkerRun(workdir, job, context["earlier"]))
     except Exception as error:
-        # The trial function hears the reason first; then this ends the group and with it the other workers.
-        ray.get(mailbox.put.remote(attempt, ("failed", one_line(error))))
+        # Only the controller sees whether another worker died, for which this one then is not to blame.
+        ray.get(mailbox.blame.remote(attempt, one_line(error)))
         raise
 
 

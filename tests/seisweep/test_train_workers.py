@@ -64,3 +64,23 @@ def test_faults_of_workers(local_ray, engine_home, toy_sweep, tmp_path):
     epochs = [int(line) for line in (tmp_path / "x=0.5").read_text().split()]
     assert epochs[:5] == [1, 2, 3, 3, 4], "it began again at the epoch under way, not at the first"
     wait_for_free_cpus()
+
+
+def test_workers_that_miss_another_one(local_ray, engine_home, toy_sweep, tmp_path):
+    """The survivors' collective raises when a worker is killed: Train tries again. One that raised is to blame."""
+    sweep = toy_sweep(
+        trainable="toy_trainable:together",
+        objectives={"score": "max"},
+        space=None,
+        samples=None,
+        vary={"raises": [False, True], "marks": [str(tmp_path)]},
+        sampler="grid",
+        scheduler="none",
+        workers=2,
+    )
+    outcome = launch(sweep, TRAIN, engine_home, name="toy-1", concurrency=1)
+    killed, raised = outcome.rows
+    assert (tmp_path / "died").exists()
+    assert (killed.state, killed.epoch, killed.reason) == ("done", 3, "")
+    assert (raised.state, raised.reason) == ("failed", "RuntimeError: rank 1 was told to fail")
+    wait_for_free_cpus()
