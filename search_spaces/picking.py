@@ -17,7 +17,7 @@ def space(trial: optuna.Trial) -> None:
         trial.suggest_categorical("student.base_channels", [4, 8, 12, 16, 24, 32])
         trial.suggest_categorical("student.pooling", [2, 4])
         trial.suggest_float("student.dropout", 0.0, 0.3)
-    trial.suggest_float("training.learning_rate", 1e-4, 1e-3, log=True)
+    trial.suggest_float("training.learning_rate", 1e-4, 3e-3, log=True)
     trial.suggest_categorical("training.batch_size", [32, 64, 128])
 
 
