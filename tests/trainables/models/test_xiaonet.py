@@ -79,3 +79,17 @@ def test_thresholds_of_the_model_decide_what_classify_returns(stream):
     model = XiaoNet(base_channels=4, default_args={"P_threshold": 1e-6, "S_threshold": 0.9999}).eval()
     phases = {pick.phase for pick in model.classify(stream).picks}
     assert phases == {"P"}
+
+
+def test_picks_a_real_stream_as_before_it_was_saved(shared_data, tmp_path):
+    file = shared_data / "real_data" / "continuous" / "PB_B916_ridgecrest_20min.mseed"
+    stream = obspy.read(file).slice(endtime=obspy.read(file)[0].stats.starttime + 120)
+    torch.manual_seed(0)
+    model = XiaoNet(base_channels=16, default_args={"P_threshold": 0.3, "S_threshold": 0.3}).eval()
+    model.save(tmp_path / "picker", version_str="1")
+    again = XiaoNet.load(tmp_path / "picker", version_str="1").eval()
+    first, second = model.classify(stream).picks, again.classify(stream).picks
+    assert len(first) > 0
+    assert [(pick.phase, pick.peak_time, pick.peak_value) for pick in first] == [
+        (pick.phase, pick.peak_time, pick.peak_value) for pick in second
+    ]
