@@ -31,7 +31,12 @@ def test_a_profile_with_a_server_needs_none_of_its_own(home, capsys):
 def test_the_server_answers_until_ctrl_c(home):
     Home.find().prepare_store()
     server = subprocess.Popen(
-        [sys.executable, "-m", "seisweep.cli", "ui"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "seisweep.cli", "ui"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A suite that runs in the background ignores Ctrl-C, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert server.stdout is not None
     address = server.stdout.readline().strip()
