@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +13,7 @@ import seisbench
 import seisbench.data as sbd
 
 from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ
+from trainables.quiet import quiet_library
 
 _P_NAMES = ("p", "P", "P1", "Pg", "Pn", "Pb", "PmP", "pP", "pwP", "pwPm")
 _S_NAMES = ("s", "S", "S1", "Sg", "Sn", "Sb", "SmS")
@@ -142,18 +140,9 @@ def fingerprint(dataset: str) -> str:
     return digest.hexdigest()
 
 
-@contextmanager
-def quiet_seisbench() -> Iterator[None]:
+def quiet_seisbench() -> AbstractContextManager[None]:
     """SeisBench logs what it guesses and warns of its own code; whatever a user can act on, we raise."""
-    logger = logging.getLogger("seisbench")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
+    return quiet_library("seisbench")
 
 
 def _find_name(dataset: str) -> str | None:

@@ -9,10 +9,7 @@ stands in the file is what runs.
 from __future__ import annotations
 
 import copy
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +22,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, WINDOW_SAMPLES
 from trainables.models.fast_layers import FastConv1d
 from trainables.models.xiaonet import CLASSES, XiaoNet
+from trainables.quiet import quiet_library
 
 INPUT, OUTPUT = "waveforms", "probabilities"
 OPSET = 18
@@ -62,7 +60,12 @@ def export_onnx(model: XiaoNet, path: Path, thresholds: Mapping[str, float] | No
     """
     example_BXT = torch.zeros(2, len(COMPONENT_ORDER), WINDOW_SAMPLES)
     # Building the plain copy draws weights: what is drawn after an export must not hang on it.
-    with _quiet(), torch.random.fork_rng(devices=[]), torch.no_grad(), torch.autocast("cpu", enabled=False):
+    with (
+        quiet_library("torch.onnx"),
+        torch.random.fork_rng(devices=[]),
+        torch.no_grad(),
+        torch.autocast("cpu", enabled=False),
+    ):
         plain = _plain_copy(model)
         program = torch.onnx.export(
             plain,
@@ -149,17 +152,3 @@ def _as_conv2d(conv: FastConv1d) -> nn.Conv2d:
     twin.weight = nn.Parameter(conv.weight.detach().unsqueeze(2))
     twin.bias = None if conv.bias is None else nn.Parameter(conv.bias.detach())
     return twin.eval()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's notes about packages that the graph does not need."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -21,7 +21,7 @@ from trainables.data.catalog import check_dataset, fingerprint, load_dataset
 from trainables.data.config import PHASES, DataConfig
 from trainables.data.splits import shared_events
 from trainables.data.windows import WindowStore, open_store
-from trainables.evaluation.picks import PickCounts, best_thresholds, count_picks, scores
+from trainables.evaluation.picks import PickCounts, count_picks, scores
 from trainables.export.artifacts import export_picker
 from trainables.run import ARTIFACTS, Run
 from trainables.training.config import PickerTrainingConfig
@@ -192,12 +192,10 @@ def evaluate(
     dev: DevWindows,
     config: PickerTrainingConfig,
     run: Run,
-    thresholds: dict[str, float] | None = None,
-    split: str = "dev",
 ) -> dict[str, float]:
-    """Loss on labels and pick scores over the whole split, counts summed over workers.
+    """Loss on labels and pick scores over the whole dev split, counts summed over workers.
 
-    Without `thresholds` each phase gets the one with the best F1 on these windows.
+    Each phase gets the threshold with the best F1 on these windows.
     """
     model.eval()
     counts = PickCounts.zeros()
@@ -209,7 +207,7 @@ def evaluate(
         counts += count_picks(logits_BCT.softmax(dim=1), arrivals, config.picks)
     counts = PickCounts(sum_over_workers(counts.tensor.to(run.device), run.world_size).cpu())
     loss, size = sum_over_workers(loss_sum, run.world_size).tolist()
-    return {f"{split}/loss": loss / size} | scores(counts, thresholds or best_thresholds(counts), split)
+    return {metrics.DEV_LOSS: loss / size} | scores(counts)
 
 
 def finish(state: TrainingState, data: PickerData, config: PickerTrainingConfig, run: Run, docstring: str) -> None:
