@@ -37,7 +37,7 @@ from trainables.data.synthetic import write_local_earthquakes
 from trainables.data.windows import open_store
 from trainables.distillation import DistillationLossConfig, distillation_losses
 from trainables.metrics import TRAIN_LOSS
-from trainables.models.fast_layers import FastConv1d
+from trainables.models.fast_layers import FastConv1d, JoinConv1d
 from trainables.models.teacher import Teacher, TeacherConfig, load_teacher
 from trainables.models.xiaonet import CLASSES, XiaoNet
 from trainables.training.picker import student_logits
@@ -67,7 +67,7 @@ class DocumentStudent(nn.Module):
 
 
 def _one_dimensional(module: nn.Module) -> nn.Module:
-    if isinstance(module, FastConv1d):
+    if isinstance(module, FastConv1d | JoinConv1d):
         plain = nn.Conv1d(module.in_channels, module.out_channels, module.kernel_size, padding=module.padding)
         plain.load_state_dict(module.state_dict())
         return plain

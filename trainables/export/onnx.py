@@ -16,11 +16,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, WINDOW_SAMPLES
-from trainables.models.fast_layers import FastConv1d
+from trainables.models.fast_layers import FastConv1d, JoinConv1d
 from trainables.models.xiaonet import CLASSES, XiaoNet
 from trainables.quiet import quiet_library
 
@@ -123,11 +124,11 @@ def save(model: onnx.ModelProto, path: Path, metadata: Mapping[str, str]) -> Non
 
 
 def _plain_copy(model: nn.Module) -> nn.Module:
-    """A copy on the CPU in eval mode: `Conv2d` for `FastConv1d`, batch normalisation folded into it."""
+    """A copy on the CPU in eval mode: `Conv2d` for our convolutions, batch normalisation folded into it."""
     plain = copy.deepcopy(model).cpu().float().eval()
     for parent in list(plain.modules()):
         for name, child in parent.named_children():
-            if isinstance(child, FastConv1d):
+            if isinstance(child, FastConv1d | JoinConv1d):
                 setattr(parent, name, _as_conv2d(child))
     for sequence in [module for module in plain.modules() if isinstance(module, nn.Sequential)]:
         for position in range(len(sequence)):
@@ -138,8 +139,20 @@ def _plain_copy(model: nn.Module) -> nn.Module:
     return plain
 
 
-def _as_conv2d(conv: FastConv1d) -> nn.Conv2d:
-    twin = nn.Conv2d(
+class _JoinConv2d(nn.Conv2d):
+    """`JoinConv1d` in its plain form: upsample, concatenate, one convolution."""
+
+    factor: int
+
+    def forward(self, pair: tuple[Tensor, Tensor]) -> Tensor:  # type: ignore[override]
+        skip_BC1T, below_BC1T = pair
+        upsampled_BC1T = F.interpolate(below_BC1T, scale_factor=(1.0, float(self.factor)), mode="nearest")
+        return super().forward(torch.cat([skip_BC1T, upsampled_BC1T], dim=1))
+
+
+def _as_conv2d(conv: FastConv1d | JoinConv1d) -> nn.Conv2d:
+    kind = _JoinConv2d if isinstance(conv, JoinConv1d) else nn.Conv2d
+    twin = kind(
         conv.in_channels,
         conv.out_channels,
         (1, conv.kernel_size[0]),
@@ -151,4 +164,6 @@ def _as_conv2d(conv: FastConv1d) -> nn.Conv2d:
     )
     twin.weight = nn.Parameter(conv.weight.detach().unsqueeze(2))
     twin.bias = None if conv.bias is None else nn.Parameter(conv.bias.detach())
+    if isinstance(twin, _JoinConv2d) and isinstance(conv, JoinConv1d):
+        twin.factor = conv.factor
     return twin.eval()

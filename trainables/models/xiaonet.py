@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from trainables.config import Config
 from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, WINDOW_SAMPLES
-from trainables.models.fast_layers import FastConv1d, join_upsampled
+from trainables.models.fast_layers import FastConv1d, JoinConv1d
 
 LEVELS = 3
 CLASSES = "PSN"
@@ -79,13 +79,14 @@ class XiaoNet(WaveformModel):
         widths = [base_channels * 2**level for level in range(LEVELS + 1)]
         inputs = [in_channels, *widths[:-1]]
         self.encoder = nn.ModuleList(
-            _block(i, o, dropout, norm) for i, o in zip(inputs[:LEVELS], widths[:LEVELS], strict=True)
+            _block(_conv(i, o), o, dropout, norm) for i, o in zip(inputs[:LEVELS], widths[:LEVELS], strict=True)
         )
-        self.bottleneck = _block(widths[-2], widths[-1], dropout, norm)
+        self.bottleneck = _block(_conv(widths[-2], widths[-1]), widths[-1], dropout, norm)
         self.decoder = nn.ModuleList(
-            _block(widths[level + 1] + widths[level], widths[level], dropout, norm) for level in reversed(range(LEVELS))
+            _block(JoinConv1d(widths[level], widths[level + 1], widths[level], pooling), widths[level], dropout, norm)
+            for level in reversed(range(LEVELS))
         )
-        self.head = FastConv1d(base_channels, num_phases, kernel_size=3, padding=1)
+        self.head = _conv(base_channels, num_phases)
 
     def forward(self, x_BXT: Tensor, logits: bool = False) -> Tensor:
         y_BC1T = self._fit_length(x_BXT).unsqueeze(2).contiguous(memory_format=torch.channels_last)
@@ -96,7 +97,7 @@ class XiaoNet(WaveformModel):
             y_BC1T = F.max_pool2d(y_BC1T, (1, self.pooling))
         y_BC1T = self.bottleneck(y_BC1T)
         for block in self.decoder:
-            y_BC1T = block(join_upsampled(skips.pop(), y_BC1T, self.pooling))
+            y_BC1T = block((skips.pop(), y_BC1T))
         logits_BCT = self._restore_length(self.head(y_BC1T).squeeze(2))
         return logits_BCT if logits else logits_BCT.softmax(dim=1)
 
@@ -141,14 +142,19 @@ def build_student(config: StudentConfig) -> XiaoNet:
     return XiaoNet(**config.model_dump())
 
 
-def _block(in_channels: int, out_channels: int, dropout: float, norm: str) -> nn.Sequential:
+def _block(first: nn.Module, channels: int, dropout: float, norm: str) -> nn.Sequential:
+    """Two convolutions with normalisation and ReLU, the first of which is given; then dropout."""
     layers: list[nn.Module] = []
-    for channels in (in_channels, out_channels):
+    for convolution in (first, _conv(channels, channels)):
         layers += [
-            FastConv1d(channels, out_channels, kernel_size=3, padding=1),
-            nn.BatchNorm2d(out_channels) if norm == "batch" else nn.GroupNorm(1, out_channels),
+            convolution,
+            nn.BatchNorm2d(channels) if norm == "batch" else nn.GroupNorm(1, channels),
             nn.ReLU(inplace=True),
         ]
     if dropout > 0:
         layers.append(nn.Dropout2d(dropout))
     return nn.Sequential(*layers)
+
+
+def _conv(in_channels: int, out_channels: int) -> FastConv1d:
+    return FastConv1d(in_channels, out_channels, kernel_size=3, padding=1)

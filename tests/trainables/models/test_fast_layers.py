@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from trainables.models.fast_layers import FastConv1d, join_upsampled
+from trainables.models.fast_layers import FastConv1d, JoinConv1d
 
 
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (7, 4, 3), (1, 1, 0)])
@@ -27,7 +27,16 @@ def test_has_the_same_gradients():
 
 
 @pytest.mark.parametrize("factor", [2, 4])
-def test_joins_a_skip_with_what_interpolate_makes(factor):
-    skip_BC1T, y_BC1T = torch.randn(2, 3, 1, 8 * factor), torch.randn(2, 5, 1, 8)
-    upsampled_BC1T = F.interpolate(y_BC1T, scale_factor=(1.0, float(factor)), mode="nearest")
-    assert torch.equal(join_upsampled(skip_BC1T, y_BC1T, factor), torch.cat([skip_BC1T, upsampled_BC1T], dim=1))
+def test_joins_a_skip_as_interpolate_cat_and_conv1d_do_from_the_same_state_dict(factor):
+    reference, joining = nn.Conv1d(8, 4, 3, padding=1), JoinConv1d(3, 5, 4, factor)
+    joining.load_state_dict(reference.state_dict())
+    skip_BCT, below_BCT = torch.randn(2, 3, 9 * factor), torch.randn(2, 5, 9)
+
+    expected_BOT = reference(torch.cat([skip_BCT, F.interpolate(below_BCT, scale_factor=factor)], dim=1))
+    joined_BOT = joining((skip_BCT.unsqueeze(2), below_BCT.unsqueeze(2))).squeeze(2)
+    torch.testing.assert_close(joined_BOT, expected_BOT)
+
+    expected_BOT.square().sum().backward()
+    joined_BOT.square().sum().backward()
+    torch.testing.assert_close(joining.weight.grad, reference.weight.grad)
+    torch.testing.assert_close(joining.bias.grad, reference.bias.grad)
