@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,42 @@ def tiny(earthquakes: Path, teacher_file: Path, tmp_path_factory: pytest.TempPat
         "training": {"epochs": 3, "steps_per_epoch": 3, "batch_size": 8},
         "export": {"enabled": False},
     }
+
+
+@pytest.fixture
+def published_tables() -> dict[str, Any]:
+    """Tables like the published NRCA files: 30 pre, 10 Visso and 24 post traces of 50 samples, one event each."""
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    tables = {}
+    first_day = {"pre": "2016-08-24", "visso": "2016-10-26", "post": "2016-10-31"}
+    for number, (part, count) in enumerate({"pre": 30, "visso": 10, "post": 24}.items()):
+        times = pd.Timestamp(first_day[part]) + pd.to_timedelta(rng.permutation(count), unit="h")
+        columns = {f"{component}_channel": [rng.normal(size=50) for _ in range(count)] for component in "ENZ"}
+        columns |= {
+            "trace_name": [f"NRCA.IV.HH_{number}{n:03}" for n in range(count)],
+            "label": [[0, 1] if part == "post" else [1, 0]] * count,
+            "trace_start_time": times.strftime("%Y-%m-%dT%H:%M:%S.%fZ").to_numpy(dtype=object),
+            "source_id": 1000 * number + np.arange(count),
+        }
+        tables[part] = pd.DataFrame(columns).astype({"trace_name": object, "trace_start_time": object})
+        tables[part].columns = tables[part].columns.astype(object)
+    return tables
+
+
+@pytest.fixture
+def write_published() -> Callable[[Path, dict[str, Any]], Path]:
+    """Writes such tables as the three files, pandas pickles under the name csv; returns their folder."""
+
+    def write(folder: Path, tables: dict[str, Any]) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        for part, table in tables.items():
+            table.to_pickle(folder / f"dataframe_{part}_NRCA.csv", compression=None)
+        return folder
+
+    return write
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """Names of everything a trainable reports, in one place. A prefix becomes a chart group in MLflow.
 
 Picking metrics are per phase: `dev/p_f1`, `dev/s_residual_mae_s`; `dev/f1` is the mean of P and S.
+Classification has `dev/accuracy`, `dev/macro_f1` and one F1 a class: `dev/class_0_f1` is the earliest.
 """
 
 EPOCH = "epoch"
@@ -17,6 +18,9 @@ DISTILL_LOSS = "train/distill_loss"
 LEARNING_RATE = "train/learning_rate"
 DEV_LOSS = "dev/loss"
 DEV_F1 = "dev/f1"
+DEV_ACCURACY = "dev/accuracy"
+DEV_MACRO_F1 = "dev/macro_f1"
+"""Mean over classes of their F1."""
 INT8_F1 = "int8/f1"
 FP32_F1 = "fp32/f1"
 
@@ -45,3 +49,8 @@ HEADLINES = (INT8_F1, INT8_F1_LOSS, INT8_BYTES, PARAMETERS)
 def picking(split: str, phase: str | None, name: str) -> str:
     """Name of a picking metric: `picking("dev", "P", "f1")` is `dev/p_f1`; phase None is `dev/f1`."""
     return f"{split}/{phase.lower()}_{name}" if phase else f"{split}/{name}"
+
+
+def classification(split: str, name: str) -> str:
+    """Name of a classification metric: `classification("dev", "macro_f1")` is `dev/macro_f1`."""
+    return f"{split}/{name}"

@@ -1,4 +1,4 @@
-"""`seisweep data`: which data sets there are, what one holds, and a synthetic one."""
+"""`seisweep data`: which data sets there are, what one holds, synthetic ones, and import of a published one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from seisweep.tables import as_table
 from seisweep.watch import progress_bar
 
-app = typer.Typer(help="Data sets: list, info, synth.", no_args_is_help=True)
+app = typer.Typer(help="Data sets: list, info, synth, import-nrca.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -33,9 +33,12 @@ def info(
 ) -> None:
     """Traces, events, picks and recording of a data set, split by split, and whether seisweep can use it."""
     from seisweep.paths import absolute
-    from trainables.data.catalog import check_dataset, fingerprint, load_dataset
+    from trainables.data.catalog import check_dataset, dataset_folder, fingerprint, load_dataset
 
     name = absolute("data.dataset", dataset)
+    if _is_sequence(dataset_folder(name)):
+        _sequence_info(name)
+        return
     opened = load_dataset(name)
     print(as_table(_by_split(opened.metadata)))
     print(f"fingerprint {fingerprint(name)}")
@@ -45,20 +48,120 @@ def info(
 
 @app.command()
 def synth(
-    folder: Annotated[Path, typer.Argument(help="Folder to write, new or empty.")],
-    events: Annotated[int | None, typer.Option(help="Number of events, about 3.5 traces each.", min=1)] = None,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER|nrca",
+            help="Folder to write local earthquakes to, new or empty; or the word nrca for a foreshock/aftershock "
+            "sequence at one station.",
+        ),
+    ],
+    sequence_folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="With nrca: default data/nrca-synthetic of the home.")
+    ] = None,
+    events: Annotated[int | None, typer.Option(help="Number of events.", min=1)] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything in it.", min=0)] = 0,
 ) -> None:
-    """Write synthetic local earthquakes in SeisBench's format, with train, dev and test splits."""
-    from trainables.data.synthetic import NUM_EVENTS, write_local_earthquakes
+    """Write synthetic local earthquakes in SeisBench's format with splits, or a synthetic sequence (nrca)."""
+    from seisweep.home import Home
 
-    folder = folder.expanduser().absolute()
-    try:
+    if what == "nrca":
+        from trainables.data.synthetic_sequence import NUM_EVENTS, write_synthetic_sequence
+
+        folder = _absolute(sequence_folder or Home.find().data_dir / "nrca-synthetic")
         with progress_bar("traces") as progress:
-            write_local_earthquakes(folder, num_events=events or NUM_EVENTS, seed=seed, progress=progress)
-    except OSError as error:
-        raise ValueError(f"{folder} cannot be written: {error.strerror or error}") from None
+            write_synthetic_sequence(folder, num_events=events or NUM_EVENTS, seed=seed, progress=progress)
+    elif sequence_folder:
+        raise ValueError(f"two folders: {what} and {sequence_folder}; name one, or write `nrca FOLDER` for a sequence")
+    else:
+        from trainables.data import synthetic
+
+        folder = _absolute(Path(what))
+        number = events or synthetic.NUM_EVENTS
+        try:
+            with progress_bar("traces") as progress:
+                synthetic.write_local_earthquakes(folder, num_events=number, seed=seed, progress=progress)
+        except OSError as error:
+            raise ValueError(f"{folder} cannot be written: {error.strerror or error}") from None
     print(folder)
+
+
+@app.command("import-nrca")
+def import_nrca(
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the three dataframe_*_NRCA.csv files.")],
+    to: Annotated[Path | None, typer.Option(help="Folder to write. Default: data/nrca of the home.")] = None,
+    sampling_rate_hz: Annotated[float, typer.Option(help="The files do not say it.", min=1)] = 100.0,
+    without_visso: Annotated[bool, typer.Option("--without-visso", help="Do without it: 2, 4 or 8 classes.")] = False,
+) -> None:
+    """Import the published foreshock/aftershock data of station NRCA (zenodo 12806081), once.
+
+    The files are pickles of strangers: whatever names anything but a table is refused, and nothing of it runs.
+    """
+    from seisweep.home import Home
+    from trainables.data import nrca
+
+    folder = _absolute(to or Home.find().data_dir / "nrca")
+    with progress_bar("traces") as progress:
+        metadata = nrca.import_nrca(
+            _absolute(source),
+            folder,
+            sampling_rate_hz=sampling_rate_hz,
+            without_visso=without_visso,
+            progress=progress,
+        )
+    print(folder)
+    counts = ", ".join(f"{part} {count}" for part, count in metadata["sequence_part"].value_counts(sort=False).items())
+    print(f"{len(metadata)} traces ({counts}); next: seisweep data info {folder}", file=sys.stderr)
+
+
+def _absolute(folder: Path) -> Path:
+    return folder.expanduser().absolute()
+
+
+def _is_sequence(folder: Path) -> bool:
+    """Whether the folder's metadata have a sequence's own column."""
+    from trainables.data.sequence import PART_COLUMN
+
+    try:
+        with (folder / "metadata.csv").open() as file:
+            return PART_COLUMN in file.readline().strip().split(",")
+    except OSError:
+        return False
+
+
+def _sequence_info(name: str) -> None:
+    """Parts of a sequence, and for each number of classes how many traces its splits have."""
+    from trainables.data.catalog import fingerprint
+    from trainables.data.sequence import PART_COLUMN, open_sequence
+    from trainables.data.sequence_config import SequenceDataConfig
+    from trainables.data.sequence_splits import split_sequence
+
+    sequence = open_sequence(name)
+    parts = sequence.metadata.groupby(PART_COLUMN, sort=False)
+    rows: list[dict[str, Any]] = [
+        {
+            "part": part,
+            "traces": len(traces),
+            "events": traces["source_id"].nunique(),
+            "first": traces["trace_start_time"].min()[:19],
+            "last": traces["trace_start_time"].max()[:19],
+        }
+        for part, traces in parts
+    ]
+    print(as_table(rows))
+    kind = "synthetic" if sequence.is_synthetic else "imported"
+    length_s = sequence.num_samples / sequence.sampling_rate_hz
+    print(f"{kind}, {sequence.num_samples} samples at {sequence.sampling_rate_hz:g} Hz ({length_s:g} s)")
+    print(f"fingerprint {fingerprint(name)}")
+    for num_classes in (2, 4, 8, 9):
+        config = SequenceDataConfig.model_validate({"dataset": name, "num_classes": num_classes})
+        try:
+            splits = split_sequence(sequence, config)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+        else:
+            sizes = ", ".join(f"{split} {len(rows)}" for split, rows in splits.items())
+            print(f"{num_classes} classes: {sizes}")
 
 
 def _by_split(traces: Any) -> list[dict[str, Any]]:
