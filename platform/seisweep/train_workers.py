@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ import ray.train
 import ray.train.torch
 import torch
 from ray import tune
+from ray.train.backend import BackendConfig
 from torch import nn
 
+from seisweep.lone_worker import LoneWorker
 from seisweep.mailbox import Forward
 from seisweep.runners import (
     EPOCH_FILE,
@@ -93,9 +95,9 @@ def _trainer(
     worker = {"CPU": job.cpus_per_worker} | ({"GPU": job.gpus_per_worker} if use_gpu else {})
     return ray.train.torch.TorchTrainer(
         _train_loop,
-        train_loop_config={"job": job, "given": dict(given), "attempt": attempt, "earlier": earlier},
-        # NCCL refuses two workers on one card, which shares of less than 1 may give.
-        torch_config=ray.train.torch.TorchConfig(backend="nccl" if job.gpus_per_worker >= 1 else "gloo"),
+        # The controller reads this too: plain data, so that it need not import what the workers import.
+        train_loop_config={"job": asdict(job), "given": dict(given), "attempt": attempt, "earlier": earlier},
+        torch_config=_process_group(job),
         scaling_config=ray.train.ScalingConfig(num_workers=job.workers, use_gpu=use_gpu, resources_per_worker=worker),
         run_config=ray.train.RunConfig(
             name=f"trial-{given['trial']:05d}-{attempt}",
@@ -108,9 +110,17 @@ def _trainer(
     )
 
 
+def _process_group(job: Job) -> BackendConfig:
+    """How the workers of a trial find each other. One has nobody to find."""
+    if job.workers == 1:
+        return LoneWorker()
+    # NCCL refuses two workers on one card, which shares of less than 1 may give.
+    return ray.train.torch.TorchConfig(backend="nccl" if job.gpus_per_worker >= 1 else "gloo")
+
+
 def _train_loop(context: dict[str, Any]) -> None:
     """What every worker runs."""
-    job, given, attempt = context["job"], context["given"], context["attempt"]
+    job, given, attempt = Job(**context["job"]), context["given"], context["attempt"]
     mailbox = ray.get_actor(job.mailbox)
     if ray.train.get_context().get_world_rank() == 0:
         ray.get(mailbox.register.remote(attempt, ray.util.get_current_placement_group()))
