@@ -18,9 +18,10 @@ lint: $(READY)  ## style, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)  ## throughput of the data plane and of a training step, against SeisBench's own way
+bench: $(READY)  ## data plane and training step against SeisBench's own way; the engine against Tune's and Optuna's
 	$(BIN)/python benchmarks/data_plane.py
 	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/sweep_overhead.py
 
 clean:
 	rm -rf $(VENV)
