@@ -103,6 +103,9 @@ class Sweep(Config):
     gpus_per_worker: float | None = Field(None, ge=0)
     """Graphics cards of each worker, fractions allowed; default the profile's."""
 
+    memory_gb_per_worker: float | None = Field(None, gt=0)
+    """Memory (GiB) that each worker may take; default the profile's."""
+
     description: str = ""
     """One line for lists."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -16,6 +17,8 @@ from trainables.run import ARTIFACTS, TAGS, Run
 class ToyTraining(Config):
     epochs: int = 4
     """Upper bound of epochs."""
+    batch_size: int = 8
+    accumulation: int = 1
 
 
 class ToyConfig(Config):
@@ -33,6 +36,13 @@ class ToyConfig(Config):
     """Epoch whose loss is no number."""
     die_at: int | None = None
     """Epoch at which the process kills itself, the first time only."""
+    fault: str = "none"
+    """What goes wrong at the second epoch, every time: nan, raise, die, hog (memory), sleep, freeze, full (disk).
+    Anything else does no harm, so that a grid may have several such trials."""
+    mb_per_window: int = 0
+    """Memory that an epoch takes for each window of the batch."""
+    checkpoint_kb: int = 0
+    """Size of a checkpoint."""
     marks: Path | None = None
     """Folder where each epoch that is computed leaves a line."""
     bad_x: float | None = None
@@ -55,6 +65,10 @@ def train(config: ToyConfig, run: Run) -> None:
         epoch += 1
         time.sleep(config.sleep_s)
         misbehave(config, epoch)
+        held = bytearray(config.mb_per_window * config.training.batch_size * 2**20)
+        time.sleep(0.5 if held else 0)
+        del held
+        (folder / "weights").write_bytes(os.urandom(config.checkpoint_kb * 1024))
         (folder / "state.json").write_text(json.dumps({"epoch": epoch}))
         run.report({"epoch": epoch, "final": 0, **scores(config, epoch)}, folder if run.rank == 0 else None)
     artifacts = folder / ARTIFACTS
@@ -66,7 +80,7 @@ def train(config: ToyConfig, run: Run) -> None:
 
 def scores(config: ToyConfig, epoch: int) -> dict[str, float]:
     reached = 1 - math.exp(-epoch)
-    loss = math.nan if config.nan_at == epoch else 1 / epoch
+    loss = math.nan if config.nan_at == epoch or (config.fault, epoch) == ("nan", 2) else 1 / epoch
     return {
         "train/loss": loss,
         "dev/f1": reached * (1 - (config.x - 0.3) ** 2),
@@ -84,6 +98,26 @@ def misbehave(config: ToyConfig, epoch: int) -> None:
     if config.die_at == epoch and config.marks and not (config.marks / "died").exists():
         (config.marks / "died").touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    if epoch == 2:
+        go_wrong(config.fault)
+
+
+def go_wrong(fault: str) -> None:
+    if fault == "raise":
+        raise RuntimeError("the toy was told to fail")
+    if fault == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if fault == "freeze":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if fault == "full":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/checkpoint")
+    if fault == "sleep":
+        time.sleep(3600)
+    hoard = []
+    while fault == "hog":
+        hoard.append(bytearray(2**24))
+        time.sleep(0.02)
+        assert len(hoard) < 200, "nobody minds that the toy takes 3 GB"
 
 
 def plain(config: dict, run: Run) -> None:

@@ -46,24 +46,35 @@ def share_import_path() -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path for path in [*given, *own] if path))
 
 
-def trials_at_a_time(workers: int, cpus: float, gpus: float, wanted: int | None) -> int:
-    """How many trials of so many workers fit on the cluster. Raises ValueError where not even one does."""
-    fitting = sum(_workers_on(node["Resources"], cpus, gpus) for node in ray.nodes() if node["Alive"])
-    if fitting < workers:
+TRIAL_MEMORY_BYTES = 64 * 2**20
+"""What the function of a Ray Train trial asks for: no CPU, or its own would lock out its workers on a small machine,
+but Tune wants it to take something."""
+
+
+def trials_at_a_time(wanted: Resources, at_most: int | None) -> int:
+    """How many trials fit on the cluster. Raises ValueError where not even one does."""
+    fitting = sum(_workers_on(node["Resources"], wanted) for node in ray.nodes() if node["Alive"])
+    if fitting < wanted.workers:
         total = ray.cluster_resources()
-        asked = f"{workers} worker{'s' if workers > 1 else ''} of {cpus:g} CPU" + (f" and {gpus:g} GPU" if gpus else "")
+        asked = f"{wanted.workers} worker{'s' if wanted.workers > 1 else ''} of {wanted.cpus:g} CPU"
+        asked += f" and {wanted.gpus:g} GPU" if wanted.gpus else ""
+        asked += f" and {wanted.memory_gb:g} GB of memory" if wanted.memory_gb else ""
         there = f"{total.get('CPU', 0):g} CPU and {total.get('GPU', 0):g} GPU"
+        there += f" and {total.get('memory', 0) / 2**30:.1f} GB of memory" if wanted.memory_gb else ""
         raise ValueError(f"a trial of {asked} does not fit: the machines have {there} in all")
-    return min(fitting // workers, wanted or fitting)
+    return min(fitting // wanted.workers, at_most or fitting)
 
 
-def _workers_on(resources: dict[str, float], cpus: float, gpus: float) -> int:
-    by_cpu = int(resources.get("CPU", 0) / cpus + 1e-9)
-    if not gpus:
-        return by_cpu
-    if gpus >= 1:
-        return min(by_cpu, int(resources.get("GPU", 0) / gpus + 1e-9))
-    return min(by_cpu, int(resources.get("GPU", 0)) * int(1 / gpus + 1e-9))
+def _workers_on(resources: dict[str, float], wanted: Resources) -> int:
+    fitting = int(resources.get("CPU", 0) / wanted.cpus + 1e-9)
+    if wanted.memory_gb:
+        each = wanted.memory_gb * 2**30 + (TRIAL_MEMORY_BYTES if wanted.ray_train else 0)
+        fitting = min(fitting, int(resources.get("memory", 0) / each))
+    if wanted.gpus >= 1:
+        fitting = min(fitting, int(resources.get("GPU", 0) / wanted.gpus + 1e-9))
+    elif wanted.gpus:
+        fitting = min(fitting, int(resources.get("GPU", 0)) * int(1 / wanted.gpus + 1e-9))
+    return fitting
 
 
 class Resources:
@@ -73,4 +84,5 @@ class Resources:
         self.workers = sweep.workers or profile.workers
         self.cpus = sweep.cpus_per_worker or profile.cpus_per_worker
         self.gpus = profile.gpus_per_worker if sweep.gpus_per_worker is None else sweep.gpus_per_worker
+        self.memory_gb = sweep.memory_gb_per_worker or profile.memory_gb_per_worker
         self.ray_train = profile.runner == "ray-train" or self.workers > 1

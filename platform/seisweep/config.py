@@ -187,6 +187,19 @@ class Profile(Config):
     gpus_per_worker: float = Field(0, ge=0)
     """GPUs of a worker; a fraction shares one."""
 
+    memory_gb_per_worker: float | None = Field(None, gt=0)
+    """Memory (GiB) that a worker may take: it counts when trials are placed, and one that takes more fails.
+    Default: no limit."""
+
+    retry_oom: bool = False
+    """A trial that runs out of memory goes on with half the batch and twice the accumulation, instead of failing."""
+
+    report_timeout_s: float = Field(7200, ge=0)
+    """A trial that reports nothing for so long has hung and fails; 0: never."""
+
+    disk_budget_gb: float | None = Field(None, gt=0)
+    """What the checkpoints of a sweep may take (GB); default: all that is free."""
+
     max_concurrency: int | None = Field(None, ge=1)
     """Upper bound of trials at a time; default: as many as the resources allow."""
 
@@ -209,6 +222,12 @@ def load_profile(name_or_path: str = "local", folder: Path | None = None) -> Pro
         return build_config(Profile, {"name": path.stem, **filled})
     except ValueError as error:
         raise ValueError(f"profile {path.stem}: {error}") from None
+
+
+def with_limits(profile: Profile, limits: Mapping[str, Any]) -> Profile:
+    """The profile with what was given on the command line (None: not given). Raises ValueError in one line."""
+    given = {key: value for key, value in limits.items() if value is not None}
+    return build_config(Profile, profile.model_dump() | given) if given else profile
 
 
 def _from_environment(key: str, value: Any) -> Any:

@@ -8,13 +8,16 @@ sweep is a new Tune session that is told the past, so it may have another concur
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from search_spaces.narrowing import enumerate_space, searched_keys
 from search_spaces.sweep import Sweep
 from seisweep import tags
-from seisweep.config import Profile
+from seisweep.config import Profile, with_limits
+from seisweep.disk import check_room
 from seisweep.fields import nearest
 from seisweep.home import Home
 from seisweep.launch import LEDGER_FILE, SWEEP_FILE, Launch, driver_lock
@@ -39,6 +42,8 @@ def launch(
     quiet()
     trainable = Trainable.find(sweep.trainable)
     trainable.check(sweep)
+    if profile.retry_oom:
+        trainable.check_retry_oom()
     searched_keys(sweep)
     if sweep.sampler == "grid":
         enumerate_space(sweep)
@@ -46,6 +51,7 @@ def launch(
     if (folder / SWEEP_FILE).exists():
         state = sweep_state(home, name)
         raise ValueError(f"a sweep named {name} exists ({state}): `seisweep resume {name}`, or choose --name")
+    _check_disk(home, profile)
     facts = trainable.facts(sweep)
     uri = profile.tracking_uri or home.prepare().prepare_store()
 
@@ -73,25 +79,37 @@ def resume(
     profile: Profile | None,
     home: Home,
     *,
+    limits: Mapping[str, Any] | None = None,
     concurrency: int | None = None,
     watch: Watch | None = None,
 ) -> Outcome:
-    """Go on with a sweep where its ledger ends. `profile` None: the one that it was launched with."""
+    """Go on with a sweep where its ledger ends. `profile` None: the one that it was launched with.
+
+    `limits` are fields of the profile that this session has otherwise.
+    """
     quiet()
     folder = home.sweep_dir(name)
     if not (folder / SWEEP_FILE).exists():
         known = sorted(file.parent.name for file in home.sweeps_dir.glob(f"*/{SWEEP_FILE}"))
         raise ValueError(f"no sweep named {name} in {home.root}{nearest(name, known)}")
     begun = Launch.read(folder)
-    profile = profile or begun.profile
+    profile = with_limits(profile or begun.profile, limits or {})
     trainable = Trainable.find(begun.sweep.trainable)
     if sweep_state(home, name) == "interrupted":
         _check_that_all_is_there(trainable, begun)
+        _check_disk(home, profile)
     uri = profile.tracking_uri or home.prepare().prepare_store()
 
     from seisweep.session import run_session
 
     return run_session(begun, home, trainable, uri, profile, concurrency, watch or Silent(), fresh=False)
+
+
+def _check_disk(home: Home, profile: Profile) -> None:
+    """Home and storage have room. Creates nothing. Raises ValueError in one line."""
+    home.check()
+    if profile.storage_path and "://" not in profile.storage_path:
+        check_room(Path(profile.storage_path).expanduser().absolute(), "storage", "free some, or choose another disk")
 
 
 def _check_that_all_is_there(trainable: Trainable, begun: Launch) -> None:

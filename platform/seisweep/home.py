@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sqlite3
 import uuid
 from dataclasses import dataclass
@@ -16,9 +15,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from seisweep.config import Profile
-
-MIN_FREE_BYTES = 200 * 2**20
-"""Below this much free disk a sweep is not started."""
+from seisweep.disk import check_room
 
 
 @dataclass(frozen=True)
@@ -78,12 +75,7 @@ class Home:
             raise ValueError(f"home {self.root}: {existing} is a file; choose another folder in SEISWEEP_HOME")
         if not os.access(existing, os.W_OK | os.X_OK):
             raise ValueError(f"home {self.root} cannot be written; choose another folder in SEISWEEP_HOME")
-        free = shutil.disk_usage(existing).free
-        if free < MIN_FREE_BYTES:
-            raise ValueError(
-                f"home {self.root} is full: {free / 2**20:.0f} MB free, {MIN_FREE_BYTES / 2**20:.0f} MB "
-                "are needed; free some, or choose another disk in SEISWEEP_HOME"
-            )
+        check_room(self.root, "home", "free some, or choose another disk in SEISWEEP_HOME")
 
     def prepare(self) -> Home:
         """Check, then create the folders. Raises ValueError in one line."""

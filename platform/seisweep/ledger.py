@@ -9,8 +9,10 @@ ignored.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -59,6 +61,8 @@ class TrialRecord:
     """Those of the last report, over earlier ones that it does not repeat."""
     checkpoints: list[tuple[int, str]] = field(default_factory=list)
     """Epoch and place of the checkpoints, the newest last; `kept` says which may still exist."""
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Settings that differ from `params` and the sweep's base since the trial began, by dotted key."""
     final_checkpoint: bool = False
     """The newest checkpoint is the final report's, with the artifacts."""
 
@@ -94,7 +98,7 @@ class Ledger:
         cut_torn_line(path)
         for event in self._events():
             self._apply(event)
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("ab", buffering=0)
 
     def close(self) -> None:
         self._file.close()
@@ -129,6 +133,10 @@ class Ledger:
         """The checkpoint of this epoch, or of the final report, is complete at `place`."""
         self._append({"event": "checkpoint", "trial": number, "epoch": epoch, "final": final, "place": place})
 
+    def change(self, number: int, changes: dict[str, Any], reason: str) -> None:
+        """The trial goes on with other settings."""
+        self._append({"event": "change", "trial": number, "changes": changes, "reason": reason})
+
     def end_trial(self, number: int, state: EndState, reason: str = "") -> None:
         self._append({"event": "end", "trial": number, "state": state, "reason": reason})
 
@@ -143,10 +151,19 @@ class Ledger:
 
     def _append(self, event: dict[str, Any]) -> dict[str, Any]:
         event["time_ms"] = time.time_ns() // 1_000_000
-        self._file.write(json.dumps(event) + "\n")
-        self._file.flush()  # what the system has survives this process; a line is one write
+        self._write((json.dumps(event) + "\n").encode())
         self._apply(event)
         return event
+
+    def _write(self, line: bytes) -> None:
+        """The whole line or nothing of it. What the system has survives this process; a line is one write."""
+        before_bytes = os.fstat(self._file.fileno()).st_size
+        try:
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        except OSError:
+            self._file.truncate(before_bytes)
+            raise
 
     def _events(self) -> Iterator[dict[str, Any]]:
         if self.path.exists():
@@ -173,6 +190,8 @@ class Ledger:
         elif kind == "checkpoint":
             record.checkpoints.append((event["epoch"], event["place"]))
             record.final_checkpoint = event.get("final", False)
+        elif kind == "change":
+            record.changes |= event["changes"]
         elif kind == "end":
             record.state, record.reason, record.ended_ms = event["state"], event["reason"], time_ms
 

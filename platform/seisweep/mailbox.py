@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.train import Checkpoint, UserCallback
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
-DIED = (RayActorError, WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError)
+from seisweep.faults import DIED_TWICE, Fault
+
+DIED = (RayActorError, OutOfMemoryError, WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError)
 """What Train says of a worker whose process is gone; it has no public name for it."""
 
 
@@ -33,7 +36,7 @@ class Mailbox:
         self._letters: dict[str, asyncio.Queue[Any]] = defaultdict(lambda: asyncio.Queue(maxsize=1))
         self._groups: dict[str, list[PlacementGroup]] = defaultdict(list)
         self._closed: set[str] = set()
-        self._reasons: dict[str, str] = {}
+        self._reasons: dict[str, Fault] = {}
 
     async def put(self, attempt: str, letter: tuple[str, Any]) -> bool:
         """Wait for room, then leave a letter. False where the attempt is over."""
@@ -56,13 +59,13 @@ class Mailbox:
             self._release(attempt)
         return attempt not in self._closed
 
-    async def blame(self, attempt: str, reason: str) -> None:
+    async def blame(self, attempt: str, reason: Fault) -> None:
         """A worker raised. The first one counts: others raise because they miss it."""
         self._reasons.setdefault(attempt, reason)
 
-    async def reason(self, attempt: str) -> str:
+    async def reason(self, attempt: str) -> Fault | None:
         """Why the first worker raised; asked for once."""
-        return self._reasons.pop(attempt, "")
+        return self._reasons.pop(attempt, None)
 
     async def is_open(self, attempt: str) -> bool:
         return attempt not in self._closed
@@ -90,7 +93,7 @@ class Forward(UserCallback):
     reason where workers raised. Where one of them died, the others raised for that, and Train tries again."""
 
     def __init__(self, mailbox: str, attempt: str) -> None:
-        self.mailbox, self.attempt = mailbox, attempt
+        self.mailbox, self.attempt, self.deaths = mailbox, attempt, 0
 
     def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Checkpoint | None) -> None:
         letter = ("report", (metrics[0], checkpoint))
@@ -101,7 +104,16 @@ class Forward(UserCallback):
         mailbox = ray.get_actor(self.mailbox)
         if not ray.get(mailbox.is_open.remote(self.attempt)):
             raise TrialOverError("the trial is over")
-        reason = ray.get(mailbox.reason.remote(self.attempt))
-        if reason and not any(isinstance(error, DIED) for error in worker_exceptions.values()):
-            ray.get(mailbox.put.remote(self.attempt, ("failed", reason)))
-            raise TrialOverError(reason)
+        blamed = ray.get(mailbox.reason.remote(self.attempt))
+        if fault := self._fault(blamed, worker_exceptions.values()):
+            ray.get(mailbox.put.remote(self.attempt, ("failed", fault)))
+            raise TrialOverError(fault.reason)
+
+    def _fault(self, blamed: Fault | None, errors: Iterable[Exception]) -> Fault | None:
+        """What ends the trial; None where Train is to try again."""
+        deaths = [str(error) for error in errors if isinstance(error, DIED)]
+        if not deaths or (blamed and blamed.kind != "error"):
+            return blamed
+        self.deaths += 1
+        out_of_memory = next(filter(None, map(Fault.of_death, deaths)), None)
+        return out_of_memory or (Fault("error", DIED_TWICE) if self.deaths > 1 else None)

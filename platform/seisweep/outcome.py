@@ -14,6 +14,7 @@ from seisweep.watch import Outcome, TrialRow, short_names
 from trainables import metrics
 
 TOP = 10
+TOP_REASONS = 5
 
 
 def show(outcome: Outcome) -> None:
@@ -28,9 +29,10 @@ def show(outcome: Outcome) -> None:
 
 def closing_lines(outcome: Outcome) -> list[str]:
     """How it ended, where the files lie, and the commands and links that come next."""
-    failed = [row for row in outcome.rows if row.state == "failed"]
-    lines = ["", *(f"trial {row.number} failed: {row.reason}" for row in failed[:3])]
-    if outcome.state == "interrupted":
+    lines = ["", *failures(outcome.rows)]
+    if outcome.obstacle:
+        lines.append(f"interrupted, {outcome.obstacle}, then: seisweep resume {outcome.name}")
+    elif outcome.state == "interrupted":
         lines.append(f"interrupted; go on with: seisweep resume {outcome.name}")
     if len(outcome.rows) > TOP:
         lines.append(f"all {len(outcome.rows)} trials: seisweep results {outcome.name}")
@@ -38,6 +40,24 @@ def closing_lines(outcome: Outcome) -> list[str]:
         return lines + _record(outcome)
     except Exception as error:  # the sweep is done and its table printed: a server that is gone takes nothing away
         return [*lines, f"MLflow does not answer now: {' '.join(str(error).split())[:120]}"]
+
+
+def failures(rows: Sequence[TrialRow]) -> list[str]:
+    """How many trials failed, and with what reasons, the most frequent first; nothing where none did."""
+    by_reason: dict[str, list[int]] = {}
+    for row in rows:
+        if row.state == "failed":
+            by_reason.setdefault(row.reason, []).append(row.number)
+    if not by_reason:
+        return []
+    num_failed = sum(map(len, by_reason.values()))
+    lines = [f"{num_failed} of {len(rows)} trials failed:"]
+    for reason, numbers in sorted(by_reason.items(), key=lambda item: -len(item[1]))[:TOP_REASONS]:
+        which = f"trial{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:TOP]))}"
+        lines.append(f"  {which}{' ...' if len(numbers) > TOP else ''}: {reason}")
+    if len(by_reason) > TOP_REASONS:
+        lines.append(f"  and {len(by_reason) - TOP_REASONS} more reasons")
+    return lines
 
 
 def best_files(outcome: Outcome) -> Path | None:

@@ -16,20 +16,22 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import ray.train
 import torch
 from ray import tune
 from torch import nn
 
+from seisweep.faults import DivergedError, Fault
+from seisweep.memory import memory_limit
 from seisweep.quiet import ignore_library_warnings
 from seisweep.schedulers import METRICS
 from seisweep.trainables import Trainable
 from trainables import metrics as names
 
 FAILURE = "failure"
-"""Key of a Tune result: why the trial failed, in one line."""
+"""Key of a Tune result: the trial's `Fault`."""
 
 EPOCH_FILE = ".seisweep-epoch"
 """File of a checkpoint: the epoch that it was reported at."""
@@ -48,12 +50,11 @@ class Job:
     workers: int
     cpus_per_worker: float
     gpus_per_worker: float
+    memory_gb_per_worker: float | None
+    scratch: str
+    """Name of the session's folder for working files, in the temporary folder of each machine."""
     mailbox: str
     """Name of the session's mailbox actor; only Ray Train trials use one."""
-
-
-class DivergedError(ArithmeticError):
-    """A loss or an objective is no longer a number."""
 
 
 def in_process_trial(job: Job) -> Callable[[dict[str, Any]], None]:
@@ -63,7 +64,7 @@ def in_process_trial(job: Job) -> Callable[[dict[str, Any]], None]:
         with failures_reported(job, given):
             prepare_process(job.cpus_per_worker)
             trainable, config = load(job, given)
-            with scratch_folder() as workdir:
+            with scratch_folder(job) as workdir, memory_limit(job.memory_gb_per_worker):
                 trainable.train(config, TuneRun(workdir, job, given["resume_from"]))
 
     return trial
@@ -95,15 +96,28 @@ class TuneRun:
         return fetch(checkpoint, self.workdir) if checkpoint else None
 
     def report(self, metrics: Mapping[str, float], checkpoint: Path | None = None) -> None:
-        if self.epoch is None:
-            self.epoch = epoch_of(self.workdir / "resumed")
-        checked = check_metrics(metrics, self.job.objectives, self.epoch)
-        self.epoch = int(checked[names.EPOCH])
-        if checkpoint is None:
-            tune.report({METRICS: checked})
-            return
-        (checkpoint / EPOCH_FILE).write_text(str(self.epoch))
-        tune.report({METRICS: checked}, checkpoint=tune.Checkpoint(str(checkpoint)))
+        checked = check_report(self, metrics, checkpoint)
+        tune.report({METRICS: checked}, checkpoint=tune.Checkpoint(str(checkpoint)) if checkpoint else None)
+
+
+class Reporting(Protocol):
+    """What `check_report` needs of a run."""
+
+    workdir: Path
+    job: Job
+    epoch: int | None
+    """Of the last report; None before the first one."""
+
+
+def check_report(run: Reporting, metrics: Mapping[str, float], checkpoint: Path | None) -> dict[str, float]:
+    """The metrics checked; the run and its checkpoint know their epoch. Raises DivergedError."""
+    if run.epoch is None:
+        run.epoch = epoch_of(run.workdir / "resumed")
+    checked = check_metrics(metrics, run.job.objectives, run.epoch)
+    run.epoch = int(checked[names.EPOCH])
+    if checkpoint is not None:
+        (checkpoint / EPOCH_FILE).write_text(str(run.epoch))
+    return checked
 
 
 def check_metrics(metrics: Mapping[str, float], objectives: tuple[str, ...], last_epoch: int) -> dict[str, float]:
@@ -146,12 +160,20 @@ def epoch_of(checkpoint: Path) -> int:
 
 
 @contextmanager
-def scratch_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="seisweep-trial-"))
+def scratch_folder(job: Job) -> Iterator[Path]:
+    """A trial's working files. What a killed process leaves goes with the session's folder."""
+    place = scratch_place(job.scratch)
+    place.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="trial-", dir=place))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def scratch_place(name: str) -> Path:
+    """The folder of that name for working files on this machine."""
+    return Path(tempfile.gettempdir()) / name
 
 
 @contextmanager
@@ -161,7 +183,15 @@ def failures_reported(job: Job, given: Mapping[str, Any]) -> Iterator[None]:
         with trial_log(job, given):
             yield
     except Exception as error:
-        tune.report({METRICS: {}, FAILURE: one_line(error)})
+        report_fault(Fault.of(error))
+
+
+def report_fault(fault: Fault) -> None:
+    """The driver decides what follows. A process that had no memory ends with this: the next trial, or the next
+    attempt, gets a fresh one."""
+    tune.report({METRICS: {}, FAILURE: tuple(fault)})
+    if fault.kind == "memory":
+        raise RuntimeError(fault.reason) from None
 
 
 @contextmanager
@@ -193,15 +223,3 @@ def trial_log(job: Job, given: Mapping[str, Any]) -> Iterator[None]:
 def log_name(number: int) -> str:
     """File of a trial's log, in the sweep's `logs/`."""
     return f"trial-{number:05d}.log"
-
-
-def one_line(error: BaseException) -> str:
-    """The reason of a failure as a user can use it: kind, first line, and the remedy where it is known."""
-    if isinstance(error, torch.cuda.OutOfMemoryError):
-        return "out of GPU memory: take a smaller training.batch_size or student, or fewer trials on each GPU"
-    if isinstance(error, MemoryError):
-        return "out of memory: take a smaller training.batch_size, or fewer trials at a time (--concurrency)"
-    text = str(error).strip().partition("\n")[0]
-    if isinstance(error, DivergedError | ValueError) and text:
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -14,11 +14,12 @@ from ray import tune
 from seisweep.cluster import Resources, connected, trials_at_a_time
 from seisweep.config import Profile
 from seisweep.driver import FETCHED, Driver
+from seisweep.faults import disk_full_line, is_disk_full, one_line
 from seisweep.home import Home
 from seisweep.launch import JOURNAL_FILE, LEDGER_FILE, Launch, driver_lock
 from seisweep.ledger import Ledger, Report, TrialRecord
 from seisweep.quiet import LibraryLog
-from seisweep.runners import Job, in_process_trial, one_line
+from seisweep.runners import Job, in_process_trial, scratch_place
 from seisweep.schedulers import make_scheduler, replay_past
 from seisweep.searcher import Study, StudySearcher
 from seisweep.stopping import StopRequest, interruptible
@@ -45,6 +46,7 @@ class Session:
         self.tracker = Tracker(uri, artifacts, self.sweep, launch.name, launch.id, launch.tags)
         self.driver = Driver(
             self.sweep,
+            profile,
             trainable,
             self.study,
             self.scheduler,
@@ -53,6 +55,7 @@ class Session:
             watch,
             cache_dir=home.cache_dir,
             folder=launch.folder,
+            storage=self._storage(),
             epochs=self.defaults.get(self.sweep.epochs_key),
         )
 
@@ -97,16 +100,18 @@ class Session:
             self.tracker.trial_begins(record, self.driver.configure(record)[0], past[number])
             self.driver.close_trial(record)
         replay_past(self.scheduler, self.ledger)
+        self._remove_leftovers()
+
+    def _remove_leftovers(self) -> None:
+        """What no trial refers to: of a session that died, and of this one."""
         remove_leftovers(self._storage(), self.ledger)
+        shutil.rmtree(self.launch.folder / FETCHED, ignore_errors=True)
+        shutil.rmtree(scratch_place(self._scratch), ignore_errors=True)
 
     def fit(self, concurrency: int | None, stop: StopRequest) -> None:
         """Run what is left under Ray Tune."""
-        at_a_time = trials_at_a_time(
-            self.resources.workers,
-            self.resources.cpus,
-            self.resources.gpus,
-            concurrency or self.profile.max_concurrency,
-        )
+        self.driver.stop = stop
+        at_a_time = trials_at_a_time(self.resources, concurrency or self.profile.max_concurrency)
         if self.num_left > 0:
             at_a_time = min(at_a_time, self.num_left)
         function, reuse = self._trial_function()
@@ -144,7 +149,8 @@ class Session:
         for record in running:
             self.watch.trial_update(self.row(record))
         states = {record.state for record in self.ledger.trials.values()}
-        if running or stop.interrupted or (self.num_left > 0 and not stop.out_of_time):
+        left = self.num_left != 0 and not stop.out_of_time
+        if running or stop.interrupted or (left and (self.num_left > 0 or stop.obstacle)):
             state = "interrupted"
         elif states == {"failed"}:
             state = "failed"
@@ -159,8 +165,7 @@ class Session:
                 f"MLflow at {self.uri} lacks {self.tracker.lacks} ({self.tracker.trouble}); "
                 f"`seisweep resume {self.launch.name}` writes it once the store answers"
             )
-        remove_leftovers(self._storage(), self.ledger)
-        shutil.rmtree(self.launch.folder / FETCHED, ignore_errors=True)
+        self._remove_leftovers()
         rows = [self.row(record) for record in sorted(self.ledger.trials.values(), key=lambda r: r.number)]
         return Outcome(
             name=self.launch.name,
@@ -171,6 +176,7 @@ class Session:
             parent_run_id=self.tracker.parent_run_id,
             tracking_uri=self.uri,
             objectives=dict(self.sweep.objectives),
+            obstacle=stop.obstacle if state == "interrupted" else "",
         )
 
     def row(self, record: TrialRecord) -> TrialRow:
@@ -194,6 +200,8 @@ class Session:
             workers=wanted.workers,
             cpus_per_worker=wanted.cpus,
             gpus_per_worker=wanted.gpus,
+            memory_gb_per_worker=wanted.memory_gb,
+            scratch=self._scratch,
             mailbox=f"seisweep-{self.launch.id}-{self.ledger.num_sessions}",
         )
         if wanted.ray_train:
@@ -202,7 +210,12 @@ class Session:
 
             self.driver.mailbox = open_mailbox(job.mailbox)
             return ray_train_trial(job), True
-        return tune.with_resources(in_process_trial(job), {"cpu": wanted.cpus, "gpu": wanted.gpus}), True
+        memory = {"memory": wanted.memory_gb * 2**30} if wanted.memory_gb else {}
+        return tune.with_resources(in_process_trial(job), {"cpu": wanted.cpus, "gpu": wanted.gpus, **memory}), True
+
+    @property
+    def _scratch(self) -> str:
+        return f"seisweep-{self.launch.id}"
 
     def _storage(self) -> str:
         """Where checkpoints go: the sweep's folder, or the profile's storage under the sweep's id."""
@@ -250,7 +263,10 @@ def run_session(
                     session.fit(concurrency, stop)
                 except Exception as error:  # Ray itself failed: what is written down is safe
                     logger.exception("Ray Tune ended")
-                    watch.log(f"Ray ended the session: {one_line(error)}; see {launch.folder / 'sweep.log'}")
+                    if is_disk_full(error):
+                        stop.end(f"{disk_full_line(error)}: free some space")
+                    else:
+                        watch.log(f"Ray ended the session: {one_line(error)}; see {launch.folder / 'sweep.log'}")
         outcome = session.finish(stop)
     watch.finished(outcome)
     return outcome
@@ -261,7 +277,7 @@ def _ray_with_room(launch: Launch, profile: Profile) -> Iterator[None]:
     """A Ray on which at least one trial fits. Raises ValueError where there is none."""
     wanted = Resources(launch.sweep, profile)
     with connected(profile):
-        trials_at_a_time(wanted.workers, wanted.cpus, wanted.gpus, None)
+        trials_at_a_time(wanted, None)
         yield
 
 

@@ -1,4 +1,4 @@
-"""How a sweep is asked to end before its time: Ctrl-C, SIGTERM, the time budget."""
+"""How a sweep is asked to end before its time: Ctrl-C, SIGTERM, the time budget, a full disk."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from seisweep.watch import Watch
 
 
 class StopRequest(tune.Stopper):
-    """Ends a sweep between two events of Tune: on Ctrl-C, and when the time budget is used up."""
+    """Ends a sweep between two events of Tune: on Ctrl-C, when the time budget is used up, when it cannot go on."""
 
     def __init__(self, seconds_left: float | None) -> None:
         self._deadline_s = None if seconds_left is None else time.monotonic() + seconds_left
         self._interrupted = threading.Event()
+        self.obstacle = ""
+        """Why the sweep cannot go on for now, and what helps, in one line."""
 
     @property
     def interrupted(self) -> bool:
@@ -33,11 +35,15 @@ class StopRequest(tune.Stopper):
     def interrupt(self) -> None:
         self._interrupted.set()
 
+    def end(self, obstacle: str) -> None:
+        """The sweep cannot go on for now. The first obstacle counts: others follow from it."""
+        self.obstacle = self.obstacle or obstacle
+
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
-        return self.interrupted or self.out_of_time
+        return self.interrupted or self.out_of_time or bool(self.obstacle)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return tune.stopper.NoopStopper, ()

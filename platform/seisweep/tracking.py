@@ -134,6 +134,11 @@ class Tracker:
             self._attempt(lambda: self._reopen(run_id))
         self._flush(record.number)
 
+    def changed(self, record: TrialRecord, config: dict[str, Any]) -> None:
+        """The trial goes on with other settings: its configuration is written again with the next flush."""
+        pending = self._pending[record.number]
+        pending.record, pending.config, pending.described = record, config, False
+
     def report(self, report: Report) -> None:
         """Log a report, now or with the next ones if the last flush was a moment ago."""
         pending = self._pending[report.trial]
@@ -255,6 +260,8 @@ class Tracker:
         if params:
             self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
         self.client.log_dict(run_id, pending.config, tags.CONFIG_FILE)
+        if changes := pending.record.changes:
+            self.client.set_tag(run_id, tags.CHANGED, ", ".join(f"{key}={value}" for key, value in changes.items()))
 
     def _close_trial(self, run_id: str, pending: _Pending) -> None:
         record = pending.record

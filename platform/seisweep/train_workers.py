@@ -17,28 +17,23 @@ from ray import tune
 from ray.train.backend import BackendConfig
 from torch import nn
 
+from seisweep.cluster import TRIAL_MEMORY_BYTES
+from seisweep.faults import Fault
 from seisweep.lone_worker import LoneWorker
 from seisweep.mailbox import Forward
+from seisweep.memory import memory_limit
 from seisweep.runners import (
-    EPOCH_FILE,
-    FAILURE,
     Job,
-    check_metrics,
-    epoch_of,
+    check_report,
     failures_reported,
     fetch,
     load,
-    one_line,
     prepare_process,
+    report_fault,
     scratch_folder,
     trial_log,
 )
 from seisweep.schedulers import METRICS
-from trainables import metrics as names
-
-TRIAL_RESOURCES = {"memory": 64 * 2**20}
-"""A trial function takes no CPU, or its own would lock out its workers on a small machine; Tune wants it to take
-something."""
 
 KEPT_BY_TRAIN = 4
 """Train's copies of checkpoints: Tune copies one while another waits in the mailbox and a third is written."""
@@ -50,20 +45,24 @@ def ray_train_trial(job: Job) -> Callable[[dict[str, Any]], None]:
     def trial(given: dict[str, Any]) -> None:
         mailbox = ray.get_actor(job.mailbox)
         attempt = f"{tune.get_context().get_trial_id()}-{uuid.uuid4().hex[:8]}"
+        fault = None
         with failures_reported(job, given):
             # `tune.get_checkpoint` knows more than `given` where Tune has tried this trial before.
             earlier = tune.get_checkpoint() or (given["resume_from"] and tune.Checkpoint(given["resume_from"]))
             trainer = _trainer(job, given, attempt, earlier or None)
             threading.Thread(target=_fit, args=(trainer, mailbox, attempt), daemon=True).start()
             try:
-                _pass_on(mailbox, attempt)
+                fault = _pass_on(mailbox, attempt)
             finally:  # also where Tune stops the trial, which ends `tune.report` with SystemExit
                 mailbox.close.remote(attempt)
+        if fault:
+            report_fault(fault)
 
-    return tune.with_resources(trial, TRIAL_RESOURCES)
+    return tune.with_resources(trial, {"memory": TRIAL_MEMORY_BYTES})
 
 
-def _pass_on(mailbox: Any, attempt: str) -> None:
+def _pass_on(mailbox: Any, attempt: str) -> Fault | None:
+    """Reports to Tune, until the last letter, which may be about a fault."""
     while True:
         kind, body = ray.get(mailbox.take.remote(attempt))
         if kind == "report":
@@ -71,10 +70,9 @@ def _pass_on(mailbox: Any, attempt: str) -> None:
             kept = tune.Checkpoint(checkpoint.path, checkpoint.filesystem) if checkpoint else None
             tune.report({METRICS: metrics}, checkpoint=kept)
         elif kind == "failed":
-            tune.report({METRICS: {}, FAILURE: body})
-            return
+            return Fault(*body)
         else:
-            return
+            return None
 
 
 def _fit(trainer: Any, mailbox: Any, attempt: str) -> None:
@@ -82,8 +80,10 @@ def _fit(trainer: Any, mailbox: Any, attempt: str) -> None:
     try:
         trainer.fit()
     except Exception as error:
-        reason = f"Ray Train gave up: {one_line(error)}"
-        mailbox.put.remote(attempt, ("failed", reason))
+        fault = Fault.of(error)
+        if fault.kind == "error":
+            fault = Fault("error", f"Ray Train gave up: {fault.reason}")
+        mailbox.put.remote(attempt, ("failed", fault))
     else:
         mailbox.put.remote(attempt, ("end", None))
 
@@ -93,6 +93,7 @@ def _trainer(
 ) -> ray.train.torch.TorchTrainer:
     use_gpu = job.gpus_per_worker > 0
     worker = {"CPU": job.cpus_per_worker} | ({"GPU": job.gpus_per_worker} if use_gpu else {})
+    worker |= {"memory": job.memory_gb_per_worker * 2**30} if job.memory_gb_per_worker else {}
     return ray.train.torch.TorchTrainer(
         _train_loop,
         # The controller reads this too: plain data, so that it need not import what the workers import.
@@ -126,12 +127,12 @@ def _train_loop(context: dict[str, Any]) -> None:
         ray.get(mailbox.register.remote(attempt, ray.util.get_current_placement_group()))
     prepare_process(job.cpus_per_worker)
     try:
-        with trial_log(job, given), scratch_folder() as workdir:
+        with trial_log(job, given), scratch_folder(job) as workdir, memory_limit(job.memory_gb_per_worker):
             trainable, config = load(job, given)
             trainable.train(config, WorkerRun(workdir, job, context["earlier"]))
     except Exception as error:
         # Only the controller sees whether another worker died, for which this one then is not to blame.
-        ray.get(mailbox.blame.remote(attempt, one_line(error)))
+        ray.get(mailbox.blame.remote(attempt, Fault.of(error)))
         raise
 
 
@@ -161,12 +162,6 @@ class WorkerRun:
         return fetch(checkpoint, self.workdir) if checkpoint else None
 
     def report(self, metrics: Mapping[str, float], checkpoint: Path | None = None) -> None:
-        if self.epoch is None:
-            self.epoch = epoch_of(self.workdir / "resumed")
-        checked = check_metrics(metrics, self.job.objectives, self.epoch)
-        self.epoch = int(checked[names.EPOCH])
-        kept = None
-        if checkpoint is not None and self.rank == 0:
-            (checkpoint / EPOCH_FILE).write_text(str(self.epoch))
-            kept = ray.train.Checkpoint.from_directory(str(checkpoint))
-        ray.train.report(checked, checkpoint=kept)
+        mine = checkpoint if self.rank == 0 else None
+        checked = check_report(self, metrics, mine)
+        ray.train.report(checked, checkpoint=ray.train.Checkpoint.from_directory(str(mine)) if mine else None)

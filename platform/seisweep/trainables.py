@@ -19,6 +19,10 @@ OWN = ("distillation", "picking")
 """Trainables of this package; the short name stands for `trainables.NAME:train`."""
 
 SEED_KEY = "seed"
+BATCH_KEY = "training.batch_size"
+ACCUMULATION_KEY = "training.accumulation"
+"""What a trial that ran out of memory goes on with: half the one, twice the other."""
+
 CACHE_KEY = "data.cache_dir"
 """Where trainables on window stores keep them; the engine puts them into the home."""
 
@@ -71,6 +75,19 @@ class Trainable:
             return False
         inner = fields[group].annotation
         return not rest or (inspect.isclass(inner) and issubclass(inner, BaseModel) and rest in inner.model_fields)
+
+    def smaller_batch(self, config: Mapping[str, Any], workers: int) -> dict[str, int]:
+        """What halves the batch of a dumped configuration at the same effective batch, rounded down to what
+        the workers can share; empty where there is nothing left to halve.
+        """
+        settings = dict(flatten(config))
+        smaller = int(settings[BATCH_KEY]) // 2 // workers * workers
+        return {BATCH_KEY: smaller, ACCUMULATION_KEY: 2 * int(settings.get(ACCUMULATION_KEY, 1))} if smaller else {}
+
+    def check_retry_oom(self) -> None:
+        """Its batch can be made smaller. Raises ValueError."""
+        if not (self.config_class and self.has(BATCH_KEY) and self.has(ACCUMULATION_KEY)):
+            raise ValueError(f"--retry-oom: the configuration of {self.name} has no {BATCH_KEY} and {ACCUMULATION_KEY}")
 
     def check(self, sweep: Sweep) -> None:
         """Every setting and every end of every narrowing is allowed. Raises ValueError in one line."""

@@ -49,6 +49,8 @@ class Outcome:
     parent_run_id: str
     tracking_uri: str
     objectives: dict[str, str]
+    obstacle: str = ""
+    """Why an interrupted sweep could not go on, and what helps, in one line."""
 
 
 class Watch(Protocol):

@@ -7,7 +7,8 @@ import math
 
 import pytest
 import torch
-from seisweep.runners import DivergedError, Job, check_metrics, epoch_of, load, one_line, trial_log
+from seisweep.faults import DivergedError
+from seisweep.runners import Job, check_metrics, epoch_of, load, trial_log
 
 
 def job(folder, **fields) -> Job:
@@ -19,6 +20,8 @@ def job(folder, **fields) -> Job:
         "workers": 1,
         "cpus_per_worker": 1,
         "gpus_per_worker": 0,
+        "memory_gb_per_worker": None,
+        "scratch": "scratch",
         "mailbox": "",
     }
     return Job(**{**plain, **fields})
@@ -45,19 +48,6 @@ def test_a_residual_without_picks_is_no_divergence():
     assert math.isnan(
         check_metrics({"epoch": 1, "dev/p_residual_mean_s": math.nan}, ("dev/f1",), 0)["dev/p_residual_mean_s"]
     )
-
-
-@pytest.mark.parametrize(
-    ("error", "line"),
-    [
-        (ValueError("student.pooling = 3 is not allowed"), "student.pooling = 3 is not allowed"),
-        (RuntimeError("first\nsecond"), "RuntimeError: first"),
-        (KeyError(), "KeyError"),
-        (MemoryError(), "out of memory: take a smaller training.batch_size, or fewer trials at a time (--concurrency)"),
-    ],
-)
-def test_reasons_are_one_line(error, line):
-    assert one_line(error) == line
 
 
 def test_what_the_driver_could_not_configure_fails_in_the_trial(tmp_path):

@@ -22,7 +22,11 @@ class TrainingConfig(Config):
     """Optimizer steps of an epoch; default one pass over the traces, at least 30."""
 
     batch_size: int = Field(64, ge=1)
-    """Windows of a step, over all workers together (32 to 128)."""
+    """Windows of a batch, over all workers together (32 to 128)."""
+
+    accumulation: int = Field(1, ge=1)
+    """Batches whose gradients make one optimizer step: batch_size 32 with accumulation 2 takes the step of
+    batch_size 64 in less memory. Batch normalisation alone then sees the smaller batch."""
 
     learning_rate: float = Field(1e-3, gt=0, le=1)
     """Adam's rate (1e-4 to 1e-3)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -14,6 +16,11 @@ def sum_over_workers(values: Tensor, world_size: int) -> Tensor:
     total = values.clone()
     dist.all_reduce(total)
     return total
+
+
+def gradients_stay_here(model: nn.Module, stay: bool) -> AbstractContextManager[None]:
+    """While it is open and `stay`, workers sum up their own gradients and do not exchange them."""
+    return model.no_sync() if stay and isinstance(model, nn.parallel.DistributedDataParallel) else nullcontext()
 
 
 def same_buffers(model: nn.Module, world_size: int) -> None:

@@ -25,7 +25,7 @@ from trainables.evaluation.picks import PickCounts, count_picks, scores
 from trainables.export.artifacts import export_picker
 from trainables.run import ARTIFACTS, Run
 from trainables.training.config import PickerTrainingConfig
-from trainables.training.distributed import same_buffers, sum_over_workers
+from trainables.training.distributed import gradients_stay_here, same_buffers, sum_over_workers
 from trainables.training.losses import soft_cross_entropy
 from trainables.training.precision import autocast
 from trainables.training.state import TrainingState, fresh_state
@@ -151,31 +151,38 @@ def train_epoch(
 ) -> dict[str, float]:
     """One epoch of optimizer steps; the mean losses over all workers and the learning rate."""
     training = config.training
-    num_steps = training.steps_per_epoch or max(MIN_STEPS_PER_EPOCH, math.ceil(len(store) / training.batch_size))
+    step_size = training.batch_size * training.accumulation
+    num_batches = training.accumulation * (
+        training.steps_per_epoch or max(MIN_STEPS_PER_EPOCH, math.ceil(len(store) / step_size))
+    )
     batches = training_batches(
         store,
         config.data,
         seed=config.seed,
         epoch=epoch,
-        num_steps=num_steps,
+        num_steps=num_batches,
         batch_size=training.batch_size,
         device=run.device,
         rank=run.rank,
         world_size=run.world_size,
     )
     model.train()
+    state.optimizer.zero_grad(set_to_none=True)
     sums: dict[str, Tensor] = {}
-    for batch in batches:
-        with autocast(run.device, training.precision):
-            batch_losses = losses(logits(model, batch).float(), batch)
-        state.optimizer.zero_grad(set_to_none=True)
-        batch_losses[metrics.TRAIN_LOSS].backward()
-        nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
-        state.optimizer.step()
+    for number, batch in enumerate(batches, start=1):
+        steps_now = number % training.accumulation == 0
+        with gradients_stay_here(model, not steps_now):
+            with autocast(run.device, training.precision):
+                batch_losses = losses(logits(model, batch).float(), batch)
+            (batch_losses[metrics.TRAIN_LOSS] / training.accumulation).backward()
+        if steps_now:
+            nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
+            state.optimizer.step()
+            state.optimizer.zero_grad(set_to_none=True)
         for name, loss in batch_losses.items():
             sums[name] = sums.get(name, torch.zeros_like(loss)) + loss.detach()
 
-    total = sum_over_workers(torch.stack(list(sums.values())), run.world_size) / (num_steps * run.world_size)
+    total = sum_over_workers(torch.stack(list(sums.values())), run.world_size) / (num_batches * run.world_size)
     means = dict(zip(sums, total.tolist(), strict=True))
     if not math.isfinite(means[metrics.TRAIN_LOSS]):
         raise FloatingPointError(

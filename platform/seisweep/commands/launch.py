@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from search_spaces.sweep import NAME_PATTERN, Sweep, single_run
-from seisweep.config import Overrides, load_profile, parse_overrides
+from seisweep.config import Overrides, load_profile, parse_overrides, with_limits
 from seisweep.home import Home
 from seisweep.prepare import narrow, next_name, parse_duration, parse_seeds
 from seisweep.watch import Outcome, watching
@@ -26,6 +27,15 @@ Name = Annotated[str | None, typer.Option("--name", help="Name of this launch; d
 Note = Annotated[str, typer.Option("--note", help="A line for the record: why this sweep.")]
 Cpus = Annotated[float | None, typer.Option(help="Processor cores of a worker; default the profile's.")]
 Gpus = Annotated[float | None, typer.Option(help="GPUs of a worker, 0.5 for half a one; default the profile's.")]
+Memory = Annotated[float | None, typer.Option(help="Most memory of a worker in GB; default the profile's.")]
+RetryOom = Annotated[
+    bool | None,
+    typer.Option("--retry-oom", help="Out of memory: go on with half the batch and twice the accumulation."),
+]
+ReportTimeout = Annotated[
+    str | None, typer.Option(help="A trial without a report for 30m, 2h has hung and fails; 0: never.")
+]
+DiskBudget = Annotated[float | None, typer.Option(help="What the checkpoints of the sweep may take, in GB.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Ray Train workers of a trial; default the profile's.")]
 
 
@@ -44,6 +54,10 @@ def run(
     workers: Workers = None,
     cpus: Cpus = None,
     gpus: Gpus = None,
+    memory: Memory = None,
+    retry_oom: RetryOom = None,
+    report_timeout: ReportTimeout = None,
+    disk_budget: DiskBudget = None,
 ) -> Outcome:
     """Search: run a sweep of trials."""
     from search_spaces.named import named_sweep
@@ -54,10 +68,11 @@ def run(
         "sampler": sampler,
         "scheduler": scheduler,
         "time_budget_s": parse_duration(time_budget) if time_budget else None,
-        **_resources(workers, cpus, gpus),
+        **_resources(workers, cpus, gpus, memory),
     }
+    limits = _limits(retry_oom, report_timeout, disk_budget)
     chosen = narrow(named_sweep(sweep), parse_overrides(settings or []), changes)
-    return finish(start(chosen, profile, name=name, note=note, concurrency=concurrency))
+    return finish(start(chosen, profile, name=name, note=note, concurrency=concurrency, limits=limits))
 
 
 def train(
@@ -70,21 +85,29 @@ def train(
     workers: Workers = None,
     cpus: Cpus = None,
     gpus: Gpus = None,
+    memory: Memory = None,
+    retry_oom: RetryOom = None,
+    report_timeout: ReportTimeout = None,
+    disk_budget: DiskBudget = None,
 ) -> Outcome:
     """Train once, without a search."""
     base, vary = parse_overrides(settings or [])
     if vary:
         key = next(iter(vary))
         raise ValueError(f"{key} has several values; train takes one, `seisweep run` searches")
-    changes = {"seeds": None if seed is None else [seed], **_resources(workers, cpus, gpus)}
+    changes = {"seeds": None if seed is None else [seed], **_resources(workers, cpus, gpus, memory)}
     chosen = narrow(single_run(trainable, {}), Overrides(base, vary), changes)
-    return finish(start(chosen, profile, name=name, note=note))
+    limits = _limits(retry_oom, report_timeout, disk_budget)
+    return finish(start(chosen, profile, name=name, note=note, limits=limits))
 
 
 def resume(
     name: Annotated[str, typer.Argument(help="A sweep that was interrupted (see `seisweep sweeps`).")],
     profile: Annotated[str | None, typer.Option(help="Where it goes on; default where it was launched.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials at a time.")] = None,
+    retry_oom: RetryOom = None,
+    report_timeout: ReportTimeout = None,
+    disk_budget: DiskBudget = None,
 ) -> Outcome:
     """Go on with a sweep that was interrupted: same search, same checkpoints, same record."""
     home = Home.find()
@@ -92,20 +115,46 @@ def resume(
     from seisweep import engine
 
     with watching() as watch:
-        outcome = engine.resume(name, where, home, watch=watch, concurrency=concurrency)
+        outcome = engine.resume(
+            name,
+            where,
+            home,
+            limits=_limits(retry_oom, report_timeout, disk_budget),
+            watch=watch,
+            concurrency=concurrency,
+        )
     return finish(outcome)
 
 
-def _resources(workers: int | None, cpus: float | None, gpus: float | None) -> dict[str, float | None]:
-    return {"workers": workers, "cpus_per_worker": cpus, "gpus_per_worker": gpus}
+def _resources(
+    workers: int | None, cpus: float | None, gpus: float | None, memory_gb: float | None
+) -> dict[str, float | None]:
+    return {
+        "workers": workers,
+        "cpus_per_worker": cpus,
+        "gpus_per_worker": gpus,
+        "memory_gb_per_worker": memory_gb,
+    }
+
+
+def _limits(retry_oom: bool | None, report_timeout: str | None, disk_budget_gb: float | None) -> dict[str, Any]:
+    """Fields of the profile; None where the profile's own holds."""
+    timeout_s = None if report_timeout is None else 0 if report_timeout == "0" else parse_duration(report_timeout)
+    return {"retry_oom": retry_oom, "report_timeout_s": timeout_s, "disk_budget_gb": disk_budget_gb}
 
 
 def start(
-    sweep: Sweep, profile: str, *, name: str | None = None, note: str = "", concurrency: int | None = None
+    sweep: Sweep,
+    profile: str,
+    *,
+    name: str | None = None,
+    note: str = "",
+    concurrency: int | None = None,
+    limits: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """Launch a sweep on a profile by name, watched in this terminal."""
+    """Launch a sweep on a profile by name, watched in this terminal. `limits` are fields of the profile."""
     home = Home.find()
-    where = load_profile(profile, home.profiles_dir)
+    where = with_limits(load_profile(profile, home.profiles_dir), limits or {})
     from seisweep import engine
 
     if name is not None and not re.fullmatch(NAME_PATTERN, name):

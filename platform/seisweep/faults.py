@@ -1,0 +1,95 @@
+"""What went wrong in a trial, told apart by what is to be done about it, in one line that a user can use."""
+
+from __future__ import annotations
+
+import errno
+import re
+from typing import Any, Literal, NamedTuple
+
+from ray.exceptions import OutOfMemoryError
+
+Kind = Literal["error", "memory", "disk"]
+
+OUT_OF_MEMORY = "out of memory"
+OUT_OF_GPU_MEMORY = "out of GPU memory"
+DIED_TWICE = "its process died twice; see the log of the sweep"
+REMEDIES = {
+    OUT_OF_MEMORY: "take a smaller training.batch_size, fewer trials at a time (--concurrency), or --retry-oom",
+    OUT_OF_GPU_MEMORY: "take a smaller training.batch_size or student, fewer trials on each GPU, or --retry-oom",
+}
+
+_NO_MEMORY = re.compile(
+    "DefaultCPUAllocator: (can't allocate memory|not enough memory)|std::bad_alloc|OOM kill reason: "
+    "|killed due to (the node running low on memory|memory pressure)"
+)
+_NO_GPU_MEMORY = re.compile("CUDA out of memory|CUDA error: out of memory|CU(BLAS|DNN)_STATUS_ALLOC_FAILED")
+_NO_SPACE = re.compile(
+    r"No space left on device|\[?Errno 28\b|Disk quota exceeded|database or disk is full"
+    # What torch.save says where a file cannot take all that is written: it does not pass on the system's reason.
+    r"|PytorchStreamWriter failed writing|unexpected pos \d+ vs|enforce fail at inline_container"
+    r"|the disk has [\d.]+ GB free"
+)
+
+
+class DivergedError(ArithmeticError):
+    """A loss or an objective is no longer a number."""
+
+
+class MemoryLimitError(MemoryError):
+    """The trial took more memory than it may."""
+
+
+class Fault(NamedTuple):
+    """Why a trial cannot go on: `error` fails it, `memory` may try a smaller batch, `disk` is not its own fault."""
+
+    kind: Kind
+    reason: str
+
+    @classmethod
+    def of(cls, error: BaseException) -> Fault:
+        text = f"{type(error).__name__}: {error}"
+        if is_disk_full(error):
+            return cls("disk", disk_full_line(error))
+        if _NO_GPU_MEMORY.search(text):
+            return cls("memory", f"{OUT_OF_GPU_MEMORY}: {REMEDIES[OUT_OF_GPU_MEMORY]}")
+        if isinstance(error, MemoryLimitError):
+            return cls("memory", f"{error}: {REMEDIES[OUT_OF_MEMORY]}, or a larger limit (--memory)")
+        if isinstance(error, MemoryError | OutOfMemoryError) or _NO_MEMORY.search(text):
+            return cls("memory", f"{OUT_OF_MEMORY}: {REMEDIES[OUT_OF_MEMORY]}")
+        return cls("error", _first_line(error))
+
+    @classmethod
+    def of_death(cls, text: str) -> Fault | None:
+        """Of what Ray says about a process that died: its memory monitor names itself; None for any other death."""
+        if _NO_MEMORY.search(text):
+            return cls("memory", f"{OUT_OF_MEMORY}, killed by Ray's memory monitor: {REMEDIES[OUT_OF_MEMORY]}")
+        return None
+
+
+def one_line(error: BaseException) -> str:
+    """The reason of a failure as a user can use it: kind, first line, and the remedy where it is known."""
+    return Fault.of(error).reason
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the disk is full or its quota used up, whoever noticed it."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return bool(_NO_SPACE.search(f"{type(error).__name__}: {error}"))
+
+
+def disk_full_line(error: Any) -> str:
+    """`disk full at FILE`, where the file is known."""
+    if isinstance(error, ValueError):  # a check before the writing, which says more than the system would
+        return _first_line(error)
+    named = getattr(error, "filename", None)
+    if not named and (found := re.search(r"No space left on device: '([^']+)'", str(error))):
+        named = found[1]
+    return f"disk full at {named}" if named else "disk full"
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().partition("\n")[0]
+    if isinstance(error, DivergedError | ValueError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
