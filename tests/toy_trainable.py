@@ -37,8 +37,8 @@ class ToyConfig(Config):
     die_at: int | None = None
     """Epoch at which the process kills itself, the first time only."""
     fault: str = "none"
-    """What goes wrong at the second epoch, every time: nan, raise, die, hog (memory), sleep, freeze, full (disk).
-    Anything else does no harm, so that a grid may have several such trials."""
+    """What goes wrong at the second epoch, every time: nan, raise, die, hog (memory), sleep, freeze; or, the first
+    time only, full (disk). Anything else does no harm, so that a grid may have several such trials."""
     mb_per_window: int = 0
     """Memory that an epoch takes for each window of the batch."""
     checkpoint_kb: int = 0
@@ -98,6 +98,9 @@ def misbehave(config: ToyConfig, epoch: int) -> None:
     if config.die_at == epoch and config.marks and not (config.marks / "died").exists():
         (config.marks / "died").touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    if config.fault == "full" and epoch == 2 and config.marks and not (config.marks / "full").exists():
+        (config.marks / "full").touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/checkpoint")
     if epoch == 2:
         go_wrong(config.fault)
 
@@ -109,8 +112,6 @@ def go_wrong(fault: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if fault == "freeze":
         os.kill(os.getpid(), signal.SIGSTOP)
-    if fault == "full":
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/checkpoint")
     if fault == "sleep":
         time.sleep(3600)
     hoard = []

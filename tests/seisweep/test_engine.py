@@ -55,7 +55,7 @@ def test_a_sweep_from_launch_to_results(local_ray, engine_home, toy_sweep, capfd
     assert outcome.best is not None
     assert loaded.best == outcome.best.number
     assert (loaded.artifacts(loaded.best) / "model.txt").read_text().startswith("x = ")
-    assert loaded.config(0)["training"] == {"epochs": 6}
+    assert loaded.config(0)["training"]["epochs"] == 6
     assert loaded.tags(loaded.best)["gate"] == "accepted"
     assert loaded.tags(0)["data_fingerprint"] == "toy"
     assert_every_step_once(loaded)
