@@ -26,8 +26,7 @@ _NO_GPU_MEMORY = re.compile("CUDA out of memory|CUDA error: out of memory|CU(BLA
 _NO_SPACE = re.compile(
     r"No space left on device|\[?Errno 28\b|Disk quota exceeded|database or disk is full"
     # What torch.save says where a file cannot take all that is written: it does not pass on the system's reason.
-    r"|PytorchStreamWriter failed writing|unexpected pos \d+ vs|enforce fail at inline_container"
-    r"|the disk has [\d.]+ GB free"
+    r"|PytorchStreamWriter failed writing|unexpected pos \d+ vs|the disk has [\d.]+ GB free"
 )
 
 

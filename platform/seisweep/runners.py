@@ -50,11 +50,11 @@ class Job:
     workers: int
     cpus_per_worker: float
     gpus_per_worker: float
-    memory_gb_per_worker: float | None
-    scratch: str
-    """Name of the session's folder for working files, in the temporary folder of each machine."""
     mailbox: str
     """Name of the session's mailbox actor; only Ray Train trials use one."""
+    memory_gb_per_worker: float | None = None
+    scratch: str = "seisweep-trials"
+    """Name of the session's folder for working files, in the temporary folder of each machine."""
 
 
 def in_process_trial(job: Job) -> Callable[[dict[str, Any]], None]:

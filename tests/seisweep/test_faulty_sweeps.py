@@ -20,7 +20,7 @@ REASONS = {
     "raise": "RuntimeError: the toy was told to fail",
     "die": "its process died twice; see the log of the sweep",
     "hog": "over its memory limit: ",
-    "freeze": "no report for 20 s (--report-timeout)",
+    "freeze": "no report for ",
 }
 
 
@@ -30,12 +30,13 @@ def study_states(home: Home, name: str) -> list[str]:
     return [trial.state.name for trial in optuna.load_study(study_name="sweep", storage=storage).trials]
 
 
-@pytest.mark.parametrize("runner", ["in-process", "ray-train"])
-def test_five_ways_to_fail(local_ray, engine_home, toy_sweep, runner):
+# The time to start a trial's processes counts, on a busy machine too.
+@pytest.mark.parametrize(("runner", "report_timeout_s"), [("in-process", 30), ("ray-train", 120)])
+def test_five_ways_to_fail(local_ray, engine_home, toy_sweep, runner, report_timeout_s):
     sweep = toy_sweep(
         space=None, sampler="grid", scheduler="none", samples=None, vary={"fault": FAULTS}, memory_gb_per_worker=1.2
     )
-    profile = Profile(runner=runner, report_timeout_s=20)
+    profile = Profile(runner=runner, report_timeout_s=report_timeout_s)
     outcome = launch(sweep, profile, engine_home, name="toy-1")
     assert outcome.state == "finished"
     rows = {row.params["fault"]: row for row in outcome.rows}

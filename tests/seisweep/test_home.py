@@ -46,7 +46,7 @@ def test_a_home_that_cannot_be_written_is_one_clear_error(tmp_path, monkeypatch)
 
 def test_a_full_disk_is_one_clear_error_and_nothing_is_created(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3 * 2**20))
-    with pytest.raises(ValueError, match=r"is full: 3 MB free, 200 MB are needed"):
+    with pytest.raises(ValueError, match=r"is full: 3 MB free, 500 MB are needed"):
         Home(tmp_path / "home").prepare()
     assert not (tmp_path / "home").exists()
 

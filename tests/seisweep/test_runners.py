@@ -20,8 +20,6 @@ def job(folder, **fields) -> Job:
         "workers": 1,
         "cpus_per_worker": 1,
         "gpus_per_worker": 0,
-        "memory_gb_per_worker": None,
-        "scratch": "scratch",
         "mailbox": "",
     }
     return Job(**{**plain, **fields})

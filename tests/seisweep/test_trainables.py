@@ -13,7 +13,7 @@ def test_a_users_own_by_module_and_attribute():
     toy = Trainable.find("toy_trainable:train")
     assert toy.config_class is ToyConfig
     assert toy.preflight is not None
-    assert toy.dump({"training.epochs": 9})["training"] == {"epochs": 9}
+    assert toy.dump({"training.epochs": 9})["training"]["epochs"] == 9
     assert toy.load(toy.dump({"x": 0.25})) == ToyConfig(x=0.25)
 
 
