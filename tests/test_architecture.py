@@ -49,7 +49,10 @@ def test_imports_point_one_way():
     assert found.returncode == 0, found.stdout
 
 
-@pytest.mark.parametrize("module", ["trainables.distillation", "trainables.picking", "trainables.data.synthetic"])
+@pytest.mark.parametrize(
+    "module",
+    ["trainables.distillation", "trainables.picking", "trainables.data.synthetic", "trainables.models.pretrained"],
+)
 def test_the_science_imports_without_the_engine(module):
     found = run_python(f"""
         import sys
@@ -58,6 +61,17 @@ def test_the_science_imports_without_the_engine(module):
         import {module}
     """)
     assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.parametrize("module", ["trainables.distillation", "trainables.models.classifier"])
+def test_xlstm_is_imported_where_a_network_is_built(module):
+    found = run_python(f"""
+        import sys
+        import {module}
+        print([name for name in ("xlstm", "mlstm_kernels", "transformers") if name in sys.modules])
+    """)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout == "[]\n"
 
 
 def test_the_science_trains_without_the_engine(earthquakes, teacher_file, tmp_path):

@@ -1,1 +1,1 @@
-"""Networks: the XiaoNet student and the PhaseNet teacher."""
+"""Networks: the XiaoNet student, the PhaseNet teacher, the xLSTM U-Net and its rivals and heads."""
