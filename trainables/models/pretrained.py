@@ -126,14 +126,15 @@ def find_checkpoint(source: str, field: str = "model.pretrained") -> Path:
 def _read_tensors(file: Path, field: str) -> dict[str, Tensor]:
     """The tensors of a checkpoint, whatever lies around them. Weights are data from strangers: no code of them runs."""
     try:
-        unknown = get_unsafe_globals_in_checkpoint(str(file)) if zipfile.is_zipfile(file) else []
-        shells = [(_shell(name), name) for name in unknown if name.startswith(_SETTINGS) or name in _PLAIN]
-        refused = sorted(set(unknown) - {name for _, name in shells})
-        if refused:
-            raise ValueError(f"{field}={file}: refused, it asks for {_some(refused)}; a checkpoint holds tensors alone")
-        with safe_globals(shells), warnings.catch_warnings():  # type: ignore[arg-type]
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch muses on the pickle's protocol; what cannot be read is an error
-            held = torch.load(file, map_location="cpu", weights_only=True)
+            unknown = get_unsafe_globals_in_checkpoint(str(file)) if zipfile.is_zipfile(file) else []
+            shells = [(_shell(name), name) for name in unknown if name.startswith(_SETTINGS) or name in _PLAIN]
+            refused = sorted(set(unknown) - {name for _, name in shells})
+            if refused:
+                raise ValueError(f"{field}={file}: refused, it asks for {_some(refused)}; a checkpoint holds no code")
+            with safe_globals(shells):  # type: ignore[arg-type]
+                held = torch.load(file, map_location="cpu", weights_only=True)
     except ValueError:
         raise
     except Exception as error:
