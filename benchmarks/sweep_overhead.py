@@ -44,7 +44,7 @@ from seisweep.config import Profile
 from seisweep.engine import launch
 from seisweep.home import Home
 from seisweep.ledger import Ledger
-from seisweep.watch import Outcome, TrialRow
+from seisweep.progress import Outcome, TrialRow
 
 from search_spaces.sweep import Sweep
 

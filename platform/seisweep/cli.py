@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import typer
 
 from seisweep.commands import data, evaluate, launch, results, system
+from seisweep.progress import Outcome
 from seisweep.quiet import quiet
-from seisweep.watch import Outcome
 
 app = typer.Typer(
     name="seisweep",

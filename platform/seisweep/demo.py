@@ -12,8 +12,8 @@ from typing import Any
 from seisweep.home import Home
 from seisweep.outcome import best_files
 from seisweep.paths import from_here
+from seisweep.progress import Outcome, show_value
 from seisweep.tables import as_table
-from seisweep.watch import Outcome, show_value
 from trainables import metrics
 
 SUMMARY = (metrics.DEV_F1, metrics.FP32_F1, metrics.INT8_F1, metrics.FP32_BYTES, metrics.INT8_BYTES, metrics.PARAMETERS)

@@ -19,13 +19,14 @@ from seisweep.config import Profile
 from seisweep.disk import CheckpointBudget, FreeDisk
 from seisweep.faults import DIED_TWICE, Fault, disk_full_line, is_disk_full
 from seisweep.ledger import EndState, Ledger, TrialRecord
+from seisweep.progress import State, TrialRow
 from seisweep.runners import FAILURE, log_name
 from seisweep.schedulers import METRICS, Halving
 from seisweep.searcher import Study
 from seisweep.stopping import StopRequest
 from seisweep.tracking import Tracker
 from seisweep.trainables import BATCH_KEY, CACHE_KEY, SEED_KEY, Trainable
-from seisweep.watch import State, TrialRow, Watch
+from seisweep.watch import Watch
 from trainables import metrics as names
 
 FETCHED = "fetched"

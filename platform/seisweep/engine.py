@@ -22,10 +22,11 @@ from seisweep.fields import nearest
 from seisweep.home import Home
 from seisweep.launch import LEDGER_FILE, SWEEP_FILE, Launch, driver_lock
 from seisweep.ledger import Ledger
+from seisweep.progress import Outcome
 from seisweep.provenance import launch_tags
 from seisweep.quiet import quiet
 from seisweep.trainables import Trainable
-from seisweep.watch import Outcome, Watch
+from seisweep.watch import Watch
 
 
 def launch(

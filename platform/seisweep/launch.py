@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ from seisweep.config import Profile
 SWEEP_FILE = "sweep.json"
 LEDGER_FILE = "ledger.jsonl"
 JOURNAL_FILE = "study.journal"
+
+
+class NameTakenError(ValueError):
+    """Another process has launched a sweep of this name since it was found to be free."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,18 @@ class Launch:
     tags: dict[str, str]
 
     def write(self) -> None:
-        """The folder appears whole: under another name first."""
+        """The folder appears whole: under another name first. Raises NameTakenError where there is one already."""
         arriving = self.folder.with_name(f".{self.folder.name}.{self.id}")
         for part in ("tune", "logs"):
             (arriving / part).mkdir(parents=True)
         (arriving / SWEEP_FILE).write_text(json.dumps(self.as_dict(), indent=2))
-        arriving.rename(self.folder)
+        try:
+            arriving.rename(self.folder)
+        except OSError:
+            shutil.rmtree(arriving)
+            if not self.folder.exists():
+                raise
+            raise NameTakenError(f"a sweep named {self.name} was launched a moment ago: choose --name") from None
 
     def as_dict(self) -> dict[str, Any]:
         return {

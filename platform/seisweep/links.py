@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from mlflow.tracking import MlflowClient
 
 from seisweep import tags
-from seisweep.watch import Outcome
+from seisweep.progress import Outcome
 from trainables import metrics
 
 MOST_COMPARED = 30

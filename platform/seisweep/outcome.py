@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from seisweep import ui
+from seisweep.home import Home
 from seisweep.paths import from_here
+from seisweep.progress import Outcome, TrialRow, short_names
 from seisweep.tables import as_table
-from seisweep.watch import Outcome, TrialRow, short_names
 from trainables import metrics
 
 TOP = 10
@@ -29,11 +30,15 @@ def show(outcome: Outcome) -> None:
 
 def closing_lines(outcome: Outcome) -> list[str]:
     """How it ended, where the files lie, and the commands and links that come next."""
-    lines = ["", *failures(outcome.rows)]
+    failed = failures(outcome.rows)
+    lines = ["", *failed]
     if outcome.obstacle:
         lines.append(f"interrupted, {outcome.obstacle}, then: seisweep resume {outcome.name}")
     elif outcome.state == "interrupted":
         lines.append(f"interrupted; go on with: seisweep resume {outcome.name}")
+    logs = Home.find().sweep_dir(outcome.name)
+    if (failed or outcome.state != "finished") and logs.is_dir():
+        lines.append(f"logs: {from_here(logs / 'sweep.log')}, of each trial in {from_here(logs / 'logs')}")
     if len(outcome.rows) > TOP:
         lines.append(f"all {len(outcome.rows)} trials: seisweep results {outcome.name}")
     try:

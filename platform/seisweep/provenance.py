@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import os
 import platform
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -19,7 +21,7 @@ def launch_tags() -> dict[str, str]:
     commit, dirty = _git(Path(__file__).parent)
     here = {
         tags.VERSIONS: ", ".join(f"{name} {number}" for name in PACKAGES if (number := _version(name))),
-        tags.HARDWARE: f"{platform.node()}: {_processor()}, {os.cpu_count()} cores",
+        tags.HARDWARE: hardware(),
         tags.USER: _user(),
         tags.SOURCE_NAME: "seisweep",
         tags.SOURCE_TYPE: "LOCAL",
@@ -27,6 +29,14 @@ def launch_tags() -> dict[str, str]:
     if commit:
         here |= {tags.GIT_COMMIT: commit, tags.SOURCE_COMMIT: commit, tags.GIT_DIRTY: str(dirty).lower()}
     return here
+
+
+@functools.cache
+def hardware() -> str:
+    """This machine: name, processor, cores, and the GPU that this process uses."""
+    torch = sys.modules.get("torch")
+    gpu = f", {torch.cuda.get_device_name()}" if torch and torch.cuda.is_initialized() else ""
+    return f"{platform.node()}: {_processor()}, {os.cpu_count()} cores{gpu}"
 
 
 def _git(folder: Path) -> tuple[str, bool]:

@@ -25,8 +25,10 @@ from torch import nn
 
 from seisweep.faults import DivergedError, Fault
 from seisweep.memory import memory_limit
+from seisweep.provenance import hardware
 from seisweep.quiet import ignore_library_warnings
 from seisweep.schedulers import METRICS
+from seisweep.tags import HARDWARE_FILE
 from seisweep.trainables import Trainable
 from trainables import metrics as names
 
@@ -116,7 +118,7 @@ def check_report(run: Reporting, metrics: Mapping[str, float], checkpoint: Path 
     checked = check_metrics(metrics, run.job.objectives, run.epoch)
     run.epoch = int(checked[names.EPOCH])
     if checkpoint is not None:
-        (checkpoint / EPOCH_FILE).write_text(str(run.epoch))
+        sign(checkpoint, run.epoch)
     return checked
 
 
@@ -151,6 +153,12 @@ def fetch(checkpoint: ray.train.Checkpoint, workdir: Path) -> Path:
     resumed = workdir / "resumed"
     shutil.rmtree(resumed, ignore_errors=True)
     return Path(checkpoint.to_directory(str(resumed)))
+
+
+def sign(checkpoint: Path, epoch: int) -> None:
+    """Write into a checkpoint when and on which machine it was made."""
+    (checkpoint / EPOCH_FILE).write_text(str(epoch))
+    (checkpoint / HARDWARE_FILE).write_text(hardware())
 
 
 def epoch_of(checkpoint: Path) -> int:

@@ -18,6 +18,7 @@ from seisweep.faults import disk_full_line, is_disk_full, one_line
 from seisweep.home import Home
 from seisweep.launch import JOURNAL_FILE, LEDGER_FILE, Launch, driver_lock
 from seisweep.ledger import Ledger, Report, TrialRecord
+from seisweep.progress import Outcome, TrialRow
 from seisweep.quiet import LibraryLog
 from seisweep.runners import Job, in_process_trial, scratch_place
 from seisweep.schedulers import make_scheduler, replay_past
@@ -25,7 +26,7 @@ from seisweep.searcher import Study, StudySearcher
 from seisweep.stopping import StopRequest, interruptible
 from seisweep.tracking import Tracker
 from seisweep.trainables import Trainable
-from seisweep.watch import Outcome, TrialRow, Watch
+from seisweep.watch import Watch
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seisweep.watch import show_value
+from seisweep.progress import show_value
 
 
 class Format(StrEnum):

@@ -270,6 +270,8 @@ class Tracker:
             facts[tags.REASON] = record.reason
         if pending.checkpoint is not None:
             facts |= read_tags(pending.checkpoint)
+            if (machine := pending.checkpoint / tags.HARDWARE_FILE).exists():
+                facts[tags.HARDWARE] = machine.read_text()
             if (pending.checkpoint / ARTIFACTS).is_dir():
                 self.client.log_artifacts(run_id, str(pending.checkpoint / ARTIFACTS))
         self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in _short(facts).items()])

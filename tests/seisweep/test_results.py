@@ -12,8 +12,8 @@ from seisweep import results
 from seisweep.home import Home
 from seisweep.ledger import Ledger
 from seisweep.links import links
+from seisweep.progress import Outcome
 from seisweep.tracking import Tracker
-from seisweep.watch import Outcome
 
 
 @pytest.fixture

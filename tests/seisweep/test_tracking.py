@@ -43,6 +43,7 @@ def run_trial(ledger: Ledger, writer: Tracker, number: int, epochs: int = 2) -> 
 
 def checkpoint(folder: Path) -> Path:
     (folder / "artifacts").mkdir(parents=True)
+    (folder / tags.HARDWARE_FILE).write_text("node 2: a processor, 4 cores")
     (folder / "artifacts" / "model.onnx").write_text("weights")
     (folder / "tags.json").write_text(json.dumps({"gate": "accepted"}))
     return folder
@@ -75,6 +76,7 @@ def test_a_trial_becomes_a_nested_run(engine_home, toy_sweep, ledger, client, tm
     assert run.data.params == {"x": "0.5"}
     assert points(client, run, "dev/f1") == [(1, 0.1), (2, 0.2)]
     assert "dev/nothing" not in run.data.metrics
+    assert run.data.tags["hardware"] == "node 2: a processor, 4 cores", "where it trained, not where the driver is"
     expected = {"state": "done", "gate": "accepted", "git_commit": "abc", "seed": "0", "sweep": "toy-1"}
     assert expected.items() <= run.data.tags.items()
     assert run.data.tags[tags.PARENT] == writer.parent_run_id

@@ -5,16 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
-from seisweep.watch import (
-    LiveTable,
-    Outcome,
-    PlainLines,
-    Progress,
-    TrialRow,
-    short_names,
-    show_number,
-    show_seconds,
-)
+from seisweep.progress import Outcome, TrialRow
+from seisweep.watch import LiveTable, PlainLines
 
 SWEEP = SimpleNamespace(objectives={"dev/f1": "max"}, trainable="distillation", name="distillation")
 
@@ -34,51 +26,6 @@ def row(number: int, state: str, epoch: int = 1, f1: float | None = None, **para
 
 def outcome(rows: list[TrialRow]) -> Outcome:
     return Outcome("distillation-1", "finished", rows, rows[0], "1", "r", "sqlite:///x", {"dev/f1": "max"})
-
-
-def test_progress_counts_rates_and_ends():
-    clock = Clock()
-    progress = Progress(clock)
-    progress.begin({"dev/f1": "max"}, num_trials=4)
-    assert progress.seconds_left() is None
-    assert progress.update(row(0, "running"))
-    assert not progress.update(row(0, "running", epoch=2, f1=0.5))
-    clock.now_s = 60.0
-    assert progress.update(row(0, "done", f1=0.8))
-    progress.update(row(1, "failed", f1=float("nan")))
-    assert progress.trials_per_hour == pytest.approx(120)
-    assert progress.seconds_left() == pytest.approx(60)
-    assert progress.summary() == (
-        "2 of 4 done, 0 running, best dev/f1 0.8 (trial 0), 1 failed, 120 trials/hour, about 60 s left"
-    )
-
-
-def test_a_smaller_value_is_better_where_the_objective_says_so():
-    progress = Progress()
-    progress.begin({"dev/f1": "min"}, num_trials=None)
-    for number, f1 in enumerate([0.5, 0.3, 0.4]):
-        progress.update(row(number, "done", f1=f1))
-    assert progress.best() == ("dev/f1", 0.3, row(1, "done", f1=0.3))
-
-
-def test_the_best_so_far_does_not_fall_when_a_trial_has_a_worse_epoch():
-    progress = Progress()
-    progress.begin({"dev/f1": "max"}, num_trials=2)
-    for epoch, f1 in enumerate([0.5, 0.8, 0.6], start=1):
-        progress.update(row(0, "running", epoch, f1))
-    assert progress.best()[:2] == ("dev/f1", 0.8)
-
-
-def test_trials_that_were_over_before_a_resume_do_not_count_into_the_rate():
-    clock = Clock()
-    progress = Progress(clock)
-    progress.begin({"dev/f1": "max"}, num_trials=4)
-    for number in range(3):
-        progress.update(row(number, "done", f1=0.1))
-    progress.update(row(3, "running"))
-    clock.now_s = 3600.0
-    progress.update(row(3, "done", f1=0.2))
-    assert progress.trials_per_hour == pytest.approx(1)
 
 
 def test_plain_lines_tell_of_every_trial_and_of_its_failure():
@@ -130,19 +77,26 @@ def test_the_live_table_shows_running_trials_where_not_all_fit():
     assert "best dev/f1 0.9 (trial 9)" in text
 
 
-@pytest.mark.parametrize(("value", "text"), [(3.0, "3"), (0.123456, "0.1235"), (204524.0, "204524"), (1e-4, "0.0001")])
-def test_numbers_have_four_digits(value, text):
-    assert show_number(value) == text
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(40, "40 s"), (720, "12 min"), (12600, "3.5 h")])
-def test_times_are_rounded(seconds, text):
-    assert show_seconds(seconds) == text
-
-
-def test_short_names_stay_unique():
-    assert short_names(["loss.alpha", "student.pooling"]) == {
-        "loss.alpha": "alpha",
-        "student.pooling": "pooling",
-    }
-    assert short_names(["a.x", "b.x"]) == {"a.x": "a.x", "b.x": "b.x"}
+@pytest.mark.parametrize("seconds_a_trial", [0.1, 60.0])
+def test_plain_lines_of_many_trials_are_few(seconds_a_trial):
+    """Failures and new bests, and now and then how the whole sweep stands."""
+    stream, clock = io.StringIO(), Clock()
+    watch = PlainLines(stream, clock)
+    watch.started(SWEEP, "distillation-1", 1000)
+    for number in range(1000):
+        clock.now_s += seconds_a_trial
+        f1 = 0.9 if number == 500 else 0.5
+        watch.trial_update(row(number, "running", 0))
+        watch.trial_update(row(number, "running", 1, f1))
+        watch.trial_update(row(number, "failed" if number == 700 else "done", 5, f1))
+    lines = stream.getvalue().splitlines()
+    about_trials = [line for line in lines if line.startswith("trial")]
+    assert [line.split(",")[0] for line in about_trials] == [
+        "trial 0 done after epoch 5 of 5",
+        "trial 500 done after epoch 5 of 5",
+        "trial 700 failed after epoch 5 of 5",
+    ]
+    summaries = [line for line in lines if line.startswith("  ")]
+    assert len(summaries) == (1000 if seconds_a_trial == 60 else 4)  # every 30 s of the 100 s
+    assert "best dev/f1 0.9 (trial 500)" in summaries[-1]
+    assert "left" in summaries[0]

@@ -11,8 +11,10 @@ import typer
 from search_spaces.sweep import NAME_PATTERN, Sweep, single_run
 from seisweep.config import Overrides, load_profile, parse_overrides, with_limits
 from seisweep.home import Home
+from seisweep.launch import NameTakenError
 from seisweep.prepare import narrow, next_name, parse_duration, parse_seeds
-from seisweep.watch import Outcome, watching
+from seisweep.progress import Outcome
+from seisweep.watch import watching
 
 Settings = Annotated[
     list[str] | None,
@@ -159,9 +161,14 @@ def start(
 
     if name is not None and not re.fullmatch(NAME_PATTERN, name):
         raise ValueError(f"--name {name}: a name is letters, digits, dots, dashes and underscores, as distillation-1")
-    name = name or next_name(home, sweep.name)
-    with watching() as watch:
-        return engine.launch(sweep, where, home, name=name, note=note, concurrency=concurrency, watch=watch)
+    while True:
+        chosen = name or next_name(home, sweep.name)
+        try:
+            with watching() as watch:
+                return engine.launch(sweep, where, home, name=chosen, note=note, concurrency=concurrency, watch=watch)
+        except NameTakenError:  # by another launch of the same moment
+            if name is not None:
+                raise
 
 
 def finish(outcome: Outcome) -> Outcome:

@@ -41,12 +41,13 @@ def sweeps(format: TableFormat = Format.TABLE, profile: ProfileName = "local") -
 
     if format is Format.TABLE:
         write([{"sweep": name, "what it is": words} for name, words in descriptions().items()], format)
-    uri = _store(profile)
+    home, uri = Home.find(), _store(profile)
     if uri is None:
         return
     from seisweep import results as record
 
     launched = record.sweeps(uri)
+    launched["state"] = [_state_now(home, *sweep) for sweep in zip(launched["name"], launched["state"], strict=True)]
     if format is Format.TABLE and not launched.empty:
         print()
         launched["started"] = launched["started"].dt.strftime("%Y-%m-%d %H:%M")
@@ -56,6 +57,15 @@ def sweeps(format: TableFormat = Format.TABLE, profile: ProfileName = "local") -
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as dictionaries, whole numbers as such."""
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _state_now(home: Home, name: str, recorded: str) -> str:
+    """A driver that was killed has left its sweep running in MLflow; its lock and its ledger know better."""
+    if recorded != "running" or not home.sweep_dir(name).is_dir():
+        return recorded
+    from seisweep.engine import sweep_state
+
+    return sweep_state(home, name)
 
 
 def _store(profile: str) -> str | None:
