@@ -62,7 +62,13 @@ class LocalRun:
     def checkpoint(self) -> Path:
         return self.workdir / "checkpoint"
 
+    @property
+    def _leaving(self) -> Path:
+        return self.workdir / "checkpoint.leaving"
+
     def resume_from(self) -> Path | None:
+        if not self.checkpoint.exists() and self._leaving.exists():  # killed while one took the other's place
+            self._leaving.rename(self.checkpoint)
         return self.checkpoint if self.checkpoint.exists() else None
 
     def report(self, metrics: Mapping[str, float], checkpoint: Path | None = None) -> None:
@@ -71,8 +77,11 @@ class LocalRun:
             arriving = self.workdir / "checkpoint.arriving"
             shutil.rmtree(arriving, ignore_errors=True)
             shutil.copytree(checkpoint, arriving)
-            shutil.rmtree(self.checkpoint, ignore_errors=True)
+            if self.checkpoint.exists():
+                shutil.rmtree(self._leaving, ignore_errors=True)
+                self.checkpoint.rename(self._leaving)
             arriving.rename(self.checkpoint)
+            shutil.rmtree(self._leaving, ignore_errors=True)
 
 
 def read_tags(checkpoint: Path) -> dict[str, str]:
