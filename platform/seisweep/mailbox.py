@@ -3,7 +3,8 @@
 Ray Train neither hands a worker's checkpoint to Tune nor frees its workers when Tune stops the trial: their
 placement group belongs to the whole job. One small actor a session, owned by the driver, does both. Reports go
 through it in order. When a trial is over, whatever ended it, its placement groups are removed, and the Train
-controller that comes back with the next report is told to give up.
+controller that comes back with the next report is told to give up. A controller that was killed has left its group
+behind, perhaps before any worker could name it: groups of dead actors are looked for all the time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import ray
+from ray._private.state import state as cluster_state
+from ray._raylet import PlacementGroupID
+from ray.core.generated.gcs_pb2 import PlacementGroupTableData
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.train import Checkpoint, UserCallback
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
@@ -23,6 +27,9 @@ from seisweep.faults import DIED_TWICE, Fault
 
 DIED = (RayActorError, OutOfMemoryError, WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError)
 """What Train says of a worker whose process is gone; it has no public name for it."""
+
+
+TIDY_EVERY_S = 1.0
 
 
 class TrialOverError(RuntimeError):
@@ -76,6 +83,13 @@ class Mailbox:
             self._closed.add(attempt)
             self._release(attempt)
 
+    async def tidy(self) -> None:
+        """For ever: remove the placement groups whose creator is dead."""
+        while True:
+            for group in orphaned_groups():
+                remove_placement_group(group)
+            await asyncio.sleep(TIDY_EVERY_S)
+
     def _release(self, attempt: str) -> None:
         for group in self._groups.pop(attempt, []):
             remove_placement_group(group)
@@ -85,7 +99,27 @@ class Mailbox:
 
 def open_mailbox(name: str) -> Any:
     """The session's mailbox, an actor that takes no CPU and lives as long as the driver."""
-    return ray.remote(num_cpus=0)(Mailbox).options(name=name).remote()
+    mailbox = ray.remote(num_cpus=0)(Mailbox).options(name=name).remote()
+    mailbox.tidy.remote()
+    return mailbox
+
+
+def orphaned_groups() -> list[PlacementGroup]:
+    """Placement groups of this job that an actor made which is dead. Ray keeps them until the job ends.
+
+    Its public table of groups leaves out who made one.
+    """
+    job_id = ray.get_runtime_context().job_id.binary()
+    accessor = cluster_state._connect_and_get_accessor()
+    groups = map(PlacementGroupTableData.FromString, accessor.get_placement_group_table())
+    return [
+        PlacementGroup(PlacementGroupID(group.placement_group_id))
+        for group in groups
+        if group.creator_job_id == job_id
+        and group.creator_actor_id.strip(b"\xff")  # one that the driver made has none, and counts as orphaned
+        and group.creator_actor_dead
+        and group.state != PlacementGroupTableData.REMOVED
+    ]
 
 
 class Forward(UserCallback):

@@ -59,6 +59,10 @@ class Job:
     """Name of the session's folder for working files, in the temporary folder of each machine."""
 
 
+class ProcessDiedError(RuntimeError):
+    """A process that the trial needs was killed: Tune hears of it, and tries the trial again."""
+
+
 def in_process_trial(job: Job) -> Callable[[dict[str, Any]], None]:
     """The Tune function whose actor trains by itself: one worker, used again by the next trial."""
 
@@ -190,6 +194,8 @@ def failures_reported(job: Job, given: Mapping[str, Any]) -> Iterator[None]:
     try:
         with trial_log(job, given):
             yield
+    except ProcessDiedError:
+        raise
     except Exception as error:
         report_fault(Fault.of(error))
 

@@ -14,7 +14,9 @@ import ray.train
 import ray.train.torch
 import torch
 from ray import tune
+from ray.exceptions import RayActorError
 from ray.train.backend import BackendConfig
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from torch import nn
 
 from seisweep.cluster import TRIAL_MEMORY_BYTES
@@ -24,6 +26,7 @@ from seisweep.mailbox import Forward
 from seisweep.memory import memory_limit
 from seisweep.runners import (
     Job,
+    ProcessDiedError,
     check_report,
     failures_reported,
     fetch,
@@ -71,6 +74,8 @@ def _pass_on(mailbox: Any, attempt: str) -> Fault | None:
             tune.report({METRICS: metrics}, checkpoint=kept)
         elif kind == "failed":
             return Fault(*body)
+        elif kind == "died":
+            raise ProcessDiedError(body)
         else:
             return None
 
@@ -79,6 +84,8 @@ def _fit(trainer: Any, mailbox: Any, attempt: str) -> None:
     """Train to the end. The last letter says that it is reached, or why not."""
     try:
         trainer.fit()
+    except RayActorError as error:  # workers that die are Train's business: this is its controller
+        mailbox.put.remote(attempt, ("died", str(error)))
     except Exception as error:
         fault = Fault.of(error)
         if fault.kind == "error":
@@ -94,7 +101,7 @@ def _trainer(
     use_gpu = job.gpus_per_worker > 0
     worker = {"CPU": job.cpus_per_worker} | ({"GPU": job.gpus_per_worker} if use_gpu else {})
     worker |= {"memory": job.memory_gb_per_worker * 2**30} if job.memory_gb_per_worker else {}
-    return ray.train.torch.TorchTrainer(
+    return Trainer(
         _train_loop,
         # The controller reads this too: plain data, so that it need not import what the workers import.
         train_loop_config={"job": asdict(job), "given": dict(given), "attempt": attempt, "earlier": earlier},
@@ -109,6 +116,17 @@ def _trainer(
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=KEPT_BY_TRAIN),
         ),
     )
+
+
+class Trainer(ray.train.torch.TorchTrainer):
+    """Without Ray's cleaner of placement groups, a process more for each trial: the mailbox does its work.
+
+    It asks the dashboard whether its controller lives; where there is none, it would outlive a killed one for ever.
+    """
+
+    def _create_default_callbacks(self) -> list[Any]:
+        callbacks = super()._create_default_callbacks()
+        return [callback for callback in callbacks if not isinstance(callback, PlacementGroupCleanerCallback)]
 
 
 def _process_group(job: Job) -> BackendConfig:
