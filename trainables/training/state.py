@@ -21,6 +21,8 @@ from trainables.training.config import TrainingConfig
 from trainables.training.stopping import EarlyStopping
 
 STATE = "state.pt"
+PLATEAU = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
+"""What the schedule of the learning rate has counted; its factor and patience are settings."""
 HISTORY = "history.json"
 
 
@@ -58,7 +60,8 @@ class TrainingState:
         parts = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict(),
+            "learning_rate": self.optimizer.defaults["lr"],
+            "scheduler": {name: self.scheduler.state_dict()[name] for name in PLATEAU},
             "stopping": self.stopping.state_dict(),
             "best_weights": self.best_weights,
         }
@@ -68,10 +71,13 @@ class TrainingState:
         return folder
 
     def load(self, folder: Path, device: torch.device) -> None:
-        """Go on from a checkpoint folder that `save` wrote."""
+        """Go on from a checkpoint folder that `save` wrote, perhaps with other settings: the learning rate is the
+        configured one, as often lowered as it was there."""
         parts = torch.load(folder / STATE, map_location=device, weights_only=True)
         self.model.load_state_dict(parts["model"])
         self.optimizer.load_state_dict(parts["optimizer"])
+        for group in self.optimizer.param_groups:
+            group["lr"] *= self.optimizer.defaults["lr"] / parts["learning_rate"]
         self.scheduler.load_state_dict(parts["scheduler"])
         self.stopping.load_state_dict(parts["stopping"])
         self.best_weights = parts["best_weights"]
