@@ -76,14 +76,22 @@ class Sweep(Config):
     sampler: Literal["tpe", "random", "nsgaii", "grid"] = "tpe"
     """Who proposes; `grid` runs every combination once and wants lists, no ranges."""
 
-    scheduler: Literal["asha", "none"] = "asha"
-    """Who stops trials early."""
+    scheduler: Literal["asha", "hyperband", "pbt", "none"] = "asha"
+    """Who stops trials early. `hyperband` is `asha` with several grace periods, one of which is the whole training.
+    `pbt` stops none: the worst take over weights and perturbed settings of the best, several times under way."""
 
     grace_epochs: int | None = Field(None, ge=1)
     """Epochs that every trial gets before it may be stopped early; default an eighth of `epochs_key`."""
 
     reduction_factor: float = Field(3.0, gt=1)
     """Of so many trials that reach a rung, one goes on."""
+
+    perturbation_epochs: int | None = Field(None, ge=1)
+    """pbt: epochs between two comparisons of all trials; default an eighth of `epochs_key`."""
+
+    perturb: list[str] | None = Field(None, min_length=1)
+    """pbt: searched keys that may change under way; default every range of real numbers. Not what decides about the
+    shape of the model, which has to fit the weights that are taken over."""
 
     epochs_key: str = "training.epochs"
     """Where the trainable's config keeps the upper bound of epochs."""
@@ -127,6 +135,10 @@ class Sweep(Config):
             raise ValueError(f"a seed is there twice: {self.seeds}")
         if self.sampler != "grid" and self.samples is None and self.time_budget_s is None:
             raise ValueError("neither samples nor time_budget_s: the sweep would never end")
+        if self.scheduler == "pbt" and self.sampler == "grid":
+            raise ValueError("pbt changes the settings of its trials, and a grid wants them as they are: not both")
+        if self.scheduler == "pbt" and (self.samples is None or self.samples < 2):
+            raise ValueError("pbt trains a population: it wants samples, at least 2")
         return self
 
     def changed(self, **fields: Any) -> Sweep:

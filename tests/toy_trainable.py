@@ -145,3 +145,25 @@ def together(config: dict, run: Run) -> None:
 
 def space(trial) -> None:
     trial.suggest_float("x", 0.0, 1.0)
+
+
+def climb(config: dict, run: Run) -> None:
+    """A value that each epoch grows by `rate`, from where the checkpoint left it; the checkpoint knows its `size`."""
+    resumed = run.resume_from()
+    state = json.loads((resumed / "state.json").read_text()) if resumed else {"epoch": 0, "value": 0.0}
+    assert state.get("size", config["size"]) == config["size"], "a checkpoint of another architecture"
+    folder = run.workdir / "checkpoint"
+    folder.mkdir(parents=True, exist_ok=True)
+    for epoch in range(state["epoch"] + 1, config["epochs"] + 1):
+        time.sleep(config.get("sleep_s", 0))
+        value = state["value"] + config["rate"]
+        state = {"epoch": epoch, "value": value, "size": config["size"]}
+        (folder / "state.json").write_text(json.dumps(state))
+        saved = folder if run.rank == 0 and config.get("saves", True) else None
+        run.report({"epoch": epoch, "value": value, "final": 0}, saved)
+    run.report({"epoch": config["epochs"], "value": state["value"], "final": 1}, folder if run.rank == 0 else None)
+
+
+def climbing_space(trial) -> None:
+    trial.suggest_float("rate", 0.0, 1.0)
+    trial.suggest_categorical("size", [1, 2])

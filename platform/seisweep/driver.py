@@ -13,12 +13,14 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.tune.search import Searcher
 
 from search_spaces.sweep import Sweep
 from seisweep.config import Profile
 from seisweep.disk import CheckpointBudget, FreeDisk
 from seisweep.faults import DIED_TWICE, Fault, disk_full_line, is_disk_full
 from seisweep.ledger import EndState, Ledger, TrialRecord
+from seisweep.population import Population
 from seisweep.progress import State, TrialRow
 from seisweep.runners import FAILURE, log_name
 from seisweep.schedulers import METRICS, Halving
@@ -52,10 +54,11 @@ class Driver(tune.Callback):
         folder: Path,
         storage: str,
         epochs: int | None,
+        population: Population | None = None,
     ) -> None:
         self.sweep, self.trainable, self.study, self.scheduler = sweep, trainable, study, scheduler
         self.ledger, self.tracker, self.watch, self.cache_dir = ledger, tracker, watch, cache_dir
-        self.folder, self.epochs = folder, epochs
+        self.folder, self.epochs, self.population = folder, epochs, population
         self.profile, self.budget = profile, CheckpointBudget(profile.disk_budget_gb)
         self.workers = sweep.workers or profile.workers
         self.free_disk = FreeDisk([folder, *([] if "://" in storage else [Path(storage)])])
@@ -65,6 +68,7 @@ class Driver(tune.Callback):
         """The actor that frees the workers of Ray Train trials; None where trials train by themselves."""
         self._numbers: dict[str, int] = {}  # by Tune's trial id
         self._epochs: dict[int, int | None] = {}  # of trials whose own setting differs from the base's
+        self._legs: dict[int, int] = {}  # how often a trial of a population began again in this session
         self._reasons: dict[str, str] = {}
         self._cut: set[str] = set()  # Tune's ids of trials that the scheduler stopped
         self._tried: dict[str, Any] = {}  # Tune's trials, by its id
@@ -75,21 +79,35 @@ class Driver(tune.Callback):
 
     # What the searcher asks
 
-    def propose(self, trial_id: str) -> dict[str, Any]:
+    def propose(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial's Tune config: number, parameters, whole configuration, checkpoint to go on from."""
-        trial = self.study.ask()
-        number, seed = trial.number, self.study.seed_of(trial)
-        self._numbers[trial_id] = number
-        record = self.ledger.begin_trial(number, dict(trial.params), seed)
+        if self.population is None:
+            return self._begin(trial_id)
+        record = self.population.take()
+        if record is not None or not self.population.all_begun:
+            return self._begin(trial_id, record)
+        return Searcher.FINISHED if self.population.all_over else None
+
+    def _begin(self, trial_id: str, record: TrialRecord | None = None) -> dict[str, Any]:
+        """A trial that the study proposes, or this one of a population once more."""
+        if record is None:
+            trial = self.study.ask()
+            record = self.ledger.begin_trial(trial.number, dict(trial.params), self.study.seed_of(trial))
+        number = self._numbers[trial_id] = record.number
         config, error = self.configure(record)
         if self.sweep.epochs_key in record.params:
             self._epochs[number] = record.params[self.sweep.epochs_key]
-        past = list(self.ledger.reports({number})) if record.epoch else []
+        leg = self._legs[number] = self._legs.get(number, -1) + 1
+        past = list(self.ledger.reports({number})) if record.epoch and not leg else []
         if past and isinstance(self.scheduler, Halving):
-            self.scheduler.replay(trial_id, past)
-        self.tracker.trial_begins(record, config, past)
+            self.scheduler.replay(trial_id, number, past)
+        if leg:
+            self.tracker.changed(record, config)
+        else:
+            self.tracker.trial_begins(record, config, past)
         return {
             "trial": number,
+            "leg": leg,
             "params": record.params,
             "config": config,
             "error": error,
@@ -97,14 +115,32 @@ class Driver(tune.Callback):
         }
 
     def trial_over(self, trial_id: str, failed: bool) -> None:
-        """Tune is done with a trial: write down how it ended, then tell Optuna."""
+        """Tune is done with a trial: write down how it ended, then tell Optuna. Or it waits at a barrier."""
         record = self.ledger.trials[self._numbers[trial_id]]
         if trial_id in self._set_aside:
             return
         with self._disk_full_ends_the_sweep(trial_id):
-            if record.running:
-                self.ledger.end_trial(record.number, *self._verdict(record, trial_id, failed))
-            self.study.tell(record)
+            if record.running and self._waits(record, trial_id, failed):
+                assert self.population is not None
+                self.population.waiting.add(record.number)
+            else:
+                if record.running:
+                    self.ledger.end_trial(record.number, *self._verdict(record, trial_id, failed))
+                self.study.tell(record)
+            self.pass_barrier()
+
+    def _waits(self, record: TrialRecord, trial_id: str, failed: bool) -> bool:
+        if self.population is None or failed or record.final or trial_id not in self._cut:
+            return False
+        return self.population.at_barrier(record)
+
+    def pass_barrier(self) -> None:
+        """Where all trials of a population have arrived, some take over from others, and all go on."""
+        if self.population is None:
+            return
+        for exploit in self.population.pass_barrier():
+            self.watch.log(f"trial {exploit.trial} goes on from trial {exploit.donor} after epoch {exploit.epoch}")
+        self.tracker.exploited(self.ledger.exploits)
 
     def _verdict(self, record: TrialRecord, trial_id: str, failed: bool) -> tuple[EndState, str]:
         if trial_id in self._reasons:
@@ -112,6 +148,8 @@ class Driver(tune.Callback):
         if failed:
             fault = Fault.of_death(_last_error(self._tried[trial_id])) if trial_id in self._tried else None
             return "failed", fault.reason if fault else DIED_TWICE
+        if self.population is not None and trial_id in self._cut and not record.final:
+            return "failed", f"pbt wants a checkpoint with the report of epoch {record.epoch}, and there was none"
         missing = [metric for metric in self.sweep.objectives if metric not in record.metrics]
         if missing:
             reported = ", ".join(sorted(record.metrics)) or "nothing"
@@ -151,6 +189,8 @@ class Driver(tune.Callback):
 
     def _result(self, trial: Any, result: dict[str, Any]) -> None:
         metrics = result[METRICS]
+        if self.population is not None and not metrics.get(names.FINAL):
+            metrics = metrics | self.population.settings(self.ledger.trials[self._numbers[trial.trial_id]])
         self._seen[trial.trial_id] = int(metrics[names.EPOCH]), bool(metrics.get(names.FINAL))
         report = self.ledger.report(self._numbers[trial.trial_id], metrics)
         if result.get("done"):  # Tune sets it on the report at which the scheduler stops a trial
@@ -275,7 +315,7 @@ class Driver(tune.Callback):
         self._heard_s.pop(trial_id, None)
         self._tried.pop(trial_id, None)
         record = self.ledger.trials[self._numbers[trial_id]]
-        if record.running:  # set aside
+        if record.running:  # set aside, or waiting at a barrier
             self._show(trial_id, "pending")
             return
         self.close_trial(record)
@@ -304,7 +344,7 @@ class Driver(tune.Callback):
 
     def _remove_all_but(self, record: TrialRecord, kept: list[str]) -> None:
         for _, place in record.checkpoints:
-            if place not in kept:
+            if place not in kept and not self.ledger.shared(place, record):
                 remove_checkpoint(place)
         record.checkpoints = [(epoch, place) for epoch, place in record.checkpoints if place in kept]
 

@@ -7,8 +7,9 @@ sweep is a new Tune session that is told the past, so it may have another concur
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,10 +49,17 @@ def launch(
     searched_keys(sweep)
     if sweep.sampler == "grid":
         enumerate_space(sweep)
+    if sweep.scheduler == "pbt":
+        from seisweep.population import check_population
+
+        check_population(sweep, trainable.defaults(sweep))
     folder = home.sweep_dir(name)
     if (folder / SWEEP_FILE).exists():
         state = sweep_state(home, name)
-        raise ValueError(f"a sweep named {name} exists ({state}): `seisweep resume {name}`, or choose --name")
+        raise ValueError(
+            f"a sweep named {name} exists ({state}): `seisweep resume {name}`, add --extend N for more trials, "
+            "or choose another --name"
+        )
     _check_disk(home, profile)
     facts = trainable.facts(sweep)
     uri = profile.tracking_uri or home.prepare().prepare_store()
@@ -82,11 +90,14 @@ def resume(
     *,
     limits: Mapping[str, Any] | None = None,
     concurrency: int | None = None,
+    extend: int = 0,
+    same_as: Sweep | None = None,
     watch: Watch | None = None,
 ) -> Outcome:
-    """Go on with a sweep where its ledger ends. `profile` None: the one that it was launched with.
+    """Go on with a sweep where its ledger ends, with `extend` more trials.
 
-    `limits` are fields of the profile that this session has otherwise.
+    `profile` None: the one that it was launched with. `limits` are fields of the profile that this session has
+    otherwise. `same_as`: what the sweep must be, but for its number of trials. Raises ValueError before any work.
     """
     quiet()
     folder = home.sweep_dir(name)
@@ -94,16 +105,48 @@ def resume(
         known = sorted(file.parent.name for file in home.sweeps_dir.glob(f"*/{SWEEP_FILE}"))
         raise ValueError(f"no sweep named {name} in {home.root}{nearest(name, known)}")
     begun = Launch.read(folder)
+    if same_as is not None:
+        _check_that_it_is_the_same(begun, same_as)
+    if extend:
+        _check_that_it_can_grow(begun.sweep, name)
     profile = with_limits(profile or begun.profile, limits or {})
     trainable = Trainable.find(begun.sweep.trainable)
-    if sweep_state(home, name) == "interrupted":
+    if extend or sweep_state(home, name) == "interrupted":
         _check_that_all_is_there(trainable, begun)
         _check_disk(home, profile)
     uri = profile.tracking_uri or home.prepare().prepare_store()
 
     from seisweep.session import run_session
 
-    return run_session(begun, home, trainable, uri, profile, concurrency, watch or Silent(), fresh=False)
+    return run_session(begun, home, trainable, uri, profile, concurrency, watch or Silent(), fresh=False, extend=extend)
+
+
+def _check_that_it_can_grow(sweep: Sweep, name: str) -> None:
+    """More trials of this sweep make sense. Raises ValueError."""
+    if sweep.sampler == "grid":
+        raise ValueError(f"{name} is a grid, which has all its points: launch a new sweep with more values")
+    if sweep.scheduler == "pbt":
+        raise ValueError(f"{name} is a population, which was compared as a whole: launch a new sweep with more samples")
+    if sweep.samples is None:
+        raise ValueError(f"{name} is bounded by its time, not by a number of trials: launch a new sweep")
+
+
+def _check_that_it_is_the_same(begun: Launch, wanted: Sweep) -> None:
+    """The sweep of this name is the wanted one, but for its number of trials. Raises ValueError that names a key."""
+    before, now = (dict(_keys(sweep)) for sweep in (begun.sweep, wanted))
+    for key in dict.fromkeys([*before, *now]):
+        if before.get(key) != now.get(key):
+            was, given = (json.dumps(side[key]) if key in side else "not given" for side in (before, now))
+            raise ValueError(
+                f"{begun.name} cannot be extended by another sweep: {key} was {was} and is {given} here "
+                f"(`seisweep resume {begun.name} --extend N` takes it as it was)"
+            )
+
+
+def _keys(sweep: Sweep) -> Iterator[tuple[str, Any]]:
+    """What a sweep is, key by key, as plain data."""
+    for field, value in sweep.model_dump(mode="json", exclude={"samples", "description"}).items():
+        yield from value.items() if field in ("base", "vary") else [(field, value)]
 
 
 def _check_disk(home: Home, profile: Profile) -> None:

@@ -42,12 +42,25 @@ class Report(NamedTuple):
         return self.epoch + self.final
 
 
+class Exploit(NamedTuple):
+    """A trial of a population took over another one's weights and, changed a little, its settings."""
+
+    trial: int
+    donor: int
+    epoch: int
+    params: dict[str, Any]
+    """Those that the trial goes on with."""
+    place: str
+    """The donor's checkpoint, from which it goes on."""
+
+
 @dataclass
 class TrialRecord:
     """A trial as the ledger knows it."""
 
     number: int
-    params: dict[str, Any]
+    proposed: dict[str, Any]
+    """Its parameters as Optuna proposed them."""
     seed: int
     started_ms: int
     state: Literal["running", "done", "stopped", "failed"] = "running"
@@ -63,8 +76,13 @@ class TrialRecord:
     """Epoch and place of the checkpoints, the newest last; `kept` says which may still exist."""
     changes: dict[str, Any] = field(default_factory=dict)
     """Settings that differ from `params` and the sweep's base since the trial began, by dotted key."""
+    params: dict[str, Any] = field(init=False)
+    """Its parameters now: those of the last exploit, where it had one."""
     final_checkpoint: bool = False
     """The newest checkpoint is the final report's, with the artifacts."""
+
+    def __post_init__(self) -> None:
+        self.params = self.proposed
 
     @property
     def running(self) -> bool:
@@ -95,6 +113,11 @@ class Ledger:
         self._sessions: list[list[int]] = []  # start and last event of each, ms
         self.outcome = ""
         """finished or failed, once the sweep is over."""
+        self.samples: int | None = None
+        """Number of trials, once it was extended; before that the sweep itself says it."""
+        self.exploits: list[Exploit] = []
+        self.barrier = 0
+        """Epoch at which a population was last compared, and those who take over were written down."""
         cut_torn_line(path)
         for event in self._events():
             self._apply(event)
@@ -137,11 +160,31 @@ class Ledger:
         """The trial goes on with other settings."""
         self._append({"event": "change", "trial": number, "changes": changes, "reason": reason})
 
+    def exploit(self, number: int, donor: int, epoch: int, params: dict[str, Any], place: str) -> None:
+        """A trial goes on from another one's checkpoint of the same epoch, with these parameters."""
+        self._append(
+            {"event": "exploit", "trial": number, "donor": donor, "epoch": epoch, "params": params, "place": place}
+        )
+
+    def pass_barrier(self, epoch: int) -> None:
+        """All exploits at this epoch are written down."""
+        self._append({"event": "barrier", "epoch": epoch})
+
+    def shared(self, place: str, holder: TrialRecord) -> bool:
+        """Whether another trial than its holder may still need this checkpoint: it took it over, or has lent it."""
+        if not any(exploit.place == place for exploit in self.exploits):
+            return False
+        return any(place in record.kept for record in self.trials.values() if record is not holder)
+
     def end_trial(self, number: int, state: EndState, reason: str = "") -> None:
         self._append({"event": "end", "trial": number, "state": state, "reason": reason})
 
     def end_sweep(self, state: str) -> None:
         self._append({"event": "sweep_end", "state": state})
+
+    def extend(self, samples: int) -> None:
+        """The sweep gets so many trials in all, and is no longer over."""
+        self._append({"event": "extend", "samples": samples})
 
     def reports(self, numbers: set[int] | None = None) -> Iterator[Report]:
         """All reports in the order in which they came, read from the file; of these trials only."""
@@ -178,6 +221,12 @@ class Ledger:
         if kind in ("session", "sweep_end"):
             self.outcome = event.get("state", "")
             return
+        if kind == "extend":
+            self.samples, self.outcome = event["samples"], ""
+            return
+        if kind == "barrier":
+            self.barrier = event["epoch"]
+            return
         if kind == "trial":
             fresh = TrialRecord(event["trial"], event["params"], event["seed"], time_ms)
             self.trials.setdefault(event["trial"], fresh)
@@ -192,6 +241,11 @@ class Ledger:
             record.final_checkpoint = event.get("final", False)
         elif kind == "change":
             record.changes |= event["changes"]
+        elif kind == "exploit":
+            exploit = Exploit(*(event[name] for name in Exploit._fields))
+            self.exploits.append(exploit)
+            record.params = exploit.params
+            record.checkpoints.append((exploit.epoch, exploit.place))
         elif kind == "end":
             record.state, record.reason, record.ended_ms = event["state"], event["reason"], time_ms
 

@@ -10,14 +10,17 @@ sweep.artifacts(sweep.best)
 from __future__ import annotations
 
 import json
+import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
 import pandas as pd
-from mlflow.artifacts import download_artifacts
+from mlflow.artifacts import download_artifacts, load_text
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -95,6 +98,44 @@ class SweepResults:
         index = pd.MultiIndex.from_tuples(values, names=["trial", "step"])
         return pd.DataFrame(list(values.values()), index=index, columns=list(metrics) or None).sort_index()
 
+    @property
+    def exploits(self) -> pd.DataFrame:
+        """Of a population: at which epoch which trial took over from which donor, and the settings that it went on
+        with. Empty where none did."""
+        quiet()
+        try:
+            return pd.read_csv(StringIO(load_text(f"{self.parent.info.artifact_uri}/{tags.EXPLOITS_FILE}")))
+        except (MlflowException, OSError):
+            return pd.DataFrame(columns=["epoch", "trial", "donor"])
+
+    def schedule(self, trial: int) -> pd.DataFrame:
+        """Of a population: the settings that changed under way, by epoch, as the weights of this trial saw them.
+
+        Up to the epoch at which it took over another trial's weights they are that trial's.
+        """
+        settings = [name for name in self._run(trial).data.metrics if name.startswith(tags.PBT)]
+        curves = self.curves(*settings)
+        parts: list[pd.DataFrame] = []
+        end = math.inf
+        for begin, number in self._descent(trial):
+            own = curves[curves.index.get_level_values("trial") == number].droplevel("trial")
+            parts.insert(0, own[(own.index > begin) & (own.index <= end)])
+            end = begin
+        return pd.concat(parts).rename_axis("epoch")
+
+    def _descent(self, trial: int) -> Iterator[tuple[int, int]]:
+        """Whose weights they were, backwards: the epoch after which, and the trial."""
+        rows = self.exploits.to_dict("records")
+        end = math.inf
+        while True:
+            taken = [(row["epoch"], row["donor"]) for row in rows if row["trial"] == trial and row["epoch"] < end]
+            if not taken:
+                yield 0, trial
+                return
+            end, donor = max(taken)
+            yield int(end), trial
+            trial = int(donor)
+
     def artifacts(self, trial: int) -> Path:
         """Folder of a trial's files; those of a remote store are fetched first. Raises ValueError."""
         run = self._run(trial)
@@ -135,7 +176,7 @@ def load(name: str, tracking_uri: str | None = None) -> SweepResults:
 
 
 def sweeps(tracking_uri: str | None = None) -> pd.DataFrame:
-    """The sweeps of a store, the latest first: name, kind, state, best trial and value, when, note."""
+    """The sweeps of a store, the latest first: name, kind, state, trials, best trial and value, when, note."""
     uri = _store(tracking_uri)
     rows = []
     for run in search_runs(MlflowClient(tracking_uri=uri), f"tags.{tags.ROLE} = 'sweep'"):
@@ -146,6 +187,7 @@ def sweeps(tracking_uri: str | None = None) -> pd.DataFrame:
                 "name": facts[tags.SWEEP],
                 "kind": facts[tags.KIND],
                 "state": facts.get(tags.STATE, ""),
+                "trials": facts.get(tags.NUM_TRIALS, ""),
                 "objective": metric,
                 "best": run.data.metrics.get(metric),
                 "best_trial": facts.get(tags.BEST_TRIAL, ""),
@@ -153,7 +195,7 @@ def sweeps(tracking_uri: str | None = None) -> pd.DataFrame:
                 "note": facts.get(tags.NOTE, ""),
             }
         )
-    columns = ["name", "kind", "state", "objective", "best", "best_trial", "started", "note"]
+    columns = ["name", "kind", "state", "trials", "objective", "best", "best_trial", "started", "note"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
@@ -90,6 +90,10 @@ class Study:
                 self._open.remove(number)
                 self.tell(record)
 
+    def leave_open(self, numbers: Collection[int]) -> None:
+        """These are under way, and somebody else hands them out."""
+        self._open = [number for number in self._open if number not in numbers]
+
     @property
     def num_finished(self) -> int:
         return sum(trial.state.is_finished() for trial in self._trials())
@@ -121,8 +125,8 @@ class Study:
 class Host(Protocol):
     """What the searcher needs from the driver."""
 
-    def propose(self, trial_id: str) -> dict[str, Any]:
-        """The next trial's Tune config."""
+    def propose(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial's Tune config; None where it has to wait for others, FINISHED where there is none."""
 
     def trial_over(self, trial_id: str, failed: bool) -> None:
         """Tune is done with a trial."""

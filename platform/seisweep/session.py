@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from seisweep.faults import disk_full_line, is_disk_full, one_line
 from seisweep.home import Home
 from seisweep.launch import JOURNAL_FILE, LEDGER_FILE, Launch, driver_lock
 from seisweep.ledger import Ledger, Report, TrialRecord
+from seisweep.population import Barriers, Population
 from seisweep.progress import Outcome, TrialRow
 from seisweep.quiet import LibraryLog
 from seisweep.runners import Job, in_process_trial, scratch_place
@@ -42,7 +44,9 @@ class Session:
         self.defaults = trainable.defaults(self.sweep)
         self.ledger = Ledger(launch.folder / LEDGER_FILE)
         self.study = Study(self.sweep, launch.folder / JOURNAL_FILE, self.defaults)
-        self.scheduler = make_scheduler(self.sweep, self.defaults)
+        is_population = self.sweep.scheduler == "pbt"
+        self.population = Population(self.sweep, self.defaults, self.ledger) if is_population else None
+        self.scheduler = Barriers(self.population) if self.population else make_scheduler(self.sweep, self.defaults)
         artifacts = None if profile.tracking_uri else home.artifacts_dir.as_uri()
         self.tracker = Tracker(uri, artifacts, self.sweep, launch.name, launch.id, launch.tags)
         self.driver = Driver(
@@ -58,12 +62,22 @@ class Session:
             folder=launch.folder,
             storage=self._storage(),
             epochs=self.defaults.get(self.sweep.epochs_key),
+            population=self.population,
         )
 
     @property
     def num_trials(self) -> int | None:
-        """Trials of the whole sweep; None where only time bounds it."""
-        return self.study.num_known if self.sweep.sampler == "grid" else self.sweep.samples
+        """Trials of the whole sweep, with those it was extended by; None where only time bounds it."""
+        if self.sweep.sampler == "grid":
+            return self.study.num_known
+        return self.ledger.samples or self.sweep.samples
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """The launch as data, with the number of trials that it has now."""
+        if self.ledger.samples is None:
+            return self.launch.as_dict()
+        return replace(self.launch, sweep=self.sweep.changed(samples=self.ledger.samples)).as_dict()
 
     @property
     def num_left(self) -> int:
@@ -81,6 +95,13 @@ class Session:
         """Whether this session has trials to run, and time to run them."""
         has_time = self.seconds_left is None or self.seconds_left > 0
         return not self.ledger.outcome and self.num_left != 0 and has_time
+
+    def extend(self, more: int) -> None:
+        """So many trials more. Raises ValueError where there is no time for any."""
+        if self.seconds_left is not None and self.seconds_left <= 0:
+            raise ValueError(f"the time budget of {self.launch.name} ({self.sweep.time_budget_s:g} s) is used up")
+        assert self.num_trials is not None
+        self.ledger.extend(self.num_trials + more)
 
     def recover(self) -> None:
         """Bring the study and MLflow up to the ledger: what ended just before the last session died.
@@ -101,6 +122,9 @@ class Session:
             self.tracker.trial_begins(record, self.driver.configure(record)[0], past[number])
             self.driver.close_trial(record)
         replay_past(self.scheduler, self.ledger)
+        if self.population:
+            self.study.leave_open(self.population.waiting)
+            self.driver.pass_barrier()
         self._remove_leftovers()
 
     def _remove_leftovers(self) -> None:
@@ -121,7 +145,7 @@ class Session:
             tune_config=tune.TuneConfig(
                 search_alg=StudySearcher(self.driver, limit=stop.stop_all),
                 scheduler=self.scheduler,
-                num_samples=self.num_left,
+                num_samples=-1 if self.population else self.num_left,  # a population ends the search by itself
                 max_concurrent_trials=at_a_time,
                 reuse_actors=reuse,
                 trial_name_creator=_trial_name,
@@ -160,6 +184,7 @@ class Session:
         if state != "interrupted":
             self.ledger.end_sweep(state)
         best = self.best()
+        self.tracker.exploited(self.ledger.exploits)
         self.tracker.end(state, best)
         if self.tracker.lacks:
             self.watch.log(
@@ -236,8 +261,9 @@ def run_session(
     concurrency: int | None,
     watch: Watch,
     fresh: bool,
+    extend: int = 0,
 ) -> Outcome:
-    """Run a new sweep, or go on with one, until it is finished or interrupted."""
+    """Run a new sweep, or go on with one and `extend` more trials, until it is finished or interrupted."""
     with ExitStack() as stack:
         if fresh:  # what cannot run is refused before there is any trace of it
             stack.enter_context(_ray_with_room(launch, profile))
@@ -246,11 +272,13 @@ def run_session(
         stack.enter_context(LibraryLog(launch.folder / "sweep.log"))
         session = Session(launch, home, trainable, uri, profile, watch)
         stack.callback(session.ledger.close)
-        over = session.ledger.outcome
-        if not fresh and session.has_work:
+        if not fresh and (extend or session.has_work):
             stack.enter_context(_ray_with_room(launch, profile))
+        if extend:
+            session.extend(extend)
+        over = session.ledger.outcome
         session.ledger.begin_session()
-        session.tracker.begin(launch.note, launch.as_dict())
+        session.tracker.begin(launch.note, session.description, session.num_trials)
         watch.started(launch.sweep, launch.name, session.num_trials)
         session.recover()
         for record in session.ledger.trials.values():
@@ -294,4 +322,6 @@ def remove_leftovers(storage: str, ledger: Ledger) -> None:
 
 
 def _trial_name(trial: Any) -> str:
-    return f"trial-{trial.config['trial']:05d}"
+    """Name and folder of a Tune trial; each leg of a trial of a population has its own."""
+    leg = trial.config["leg"]
+    return f"trial-{trial.config['trial']:05d}" + (f"-{leg}" if leg else "")

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pandas as pd
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -22,7 +23,7 @@ from mlflow.tracking import MlflowClient
 from search_spaces.narrowing import searched_keys
 from search_spaces.sweep import Sweep
 from seisweep import tags
-from seisweep.ledger import Report, TrialRecord, finite
+from seisweep.ledger import Exploit, Report, TrialRecord, finite
 from seisweep.links import saved_view
 from seisweep.store import experiment_named, search_runs, store_answers
 from trainables import metrics as names
@@ -81,23 +82,28 @@ class Tracker:
         self.parent_run_id = ""
         self._run_ids: dict[int, str] = {}
         self._finished: set[int] = set()
+        self._num_exploits = 0
         self._pending: dict[int, _Pending] = {}
         self._silent_until_s = 0.0
         self.trouble: str = ""
         """Why MLflow could not be written last; empty while all is well."""
 
-    def begin(self, note: str, description: Mapping[str, Any]) -> None:
-        """Create the parent run, or find it and the trials' runs of earlier sessions. Raises ValueError."""
-        with store_answers(self.uri):
-            self._begin(note, description)
+    def begin(self, note: str, description: Mapping[str, Any], num_trials: int | None = None) -> None:
+        """Create the parent run, or find it and the trials' runs of earlier sessions. Raises ValueError.
 
-    def _begin(self, note: str, description: Mapping[str, Any]) -> None:
+        `num_trials`: of the whole sweep, None where only time bounds it.
+        """
+        with store_answers(self.uri):
+            self._begin(note, description, "" if num_trials is None else str(num_trials))
+
+    def _begin(self, note: str, description: Mapping[str, Any], num_trials: str) -> None:
         described = False
         ours = f"tags.{tags.SWEEP_ID} = '{self.sweep_id}'"
         for run in search_runs(self.client, ours, self.experiment_id):
             if run.data.tags.get(tags.ROLE) == tags.SWEEP_ROLE:
                 self.parent_run_id = run.info.run_id
-                described = run.info.status in ("FINISHED", "FAILED")
+                as_before = run.data.tags.get(tags.NUM_TRIALS, "") == num_trials
+                described = run.info.status in ("FINISHED", "FAILED") and as_before
             else:
                 number = int(run.data.tags[tags.TRIAL])
                 self._run_ids[number] = run.info.run_id
@@ -109,6 +115,7 @@ class Tracker:
             self.parent_run_id = self._create_parent(note)
         if not described:  # or not known to be: the last session may have died before it had done it
             self.client.log_dict(self.parent_run_id, dict(description), tags.SWEEP_FILE)
+            self.client.set_tag(self.parent_run_id, tags.NUM_TRIALS, num_trials)
             view = saved_view(self.name, self.sweep.objectives, searched_keys(self.sweep))
             self.client.set_experiment_tag(self.experiment_id, *view)
 
@@ -137,7 +144,25 @@ class Tracker:
     def changed(self, record: TrialRecord, config: dict[str, Any]) -> None:
         """The trial goes on with other settings: its configuration is written again with the next flush."""
         pending = self._pending[record.number]
-        pending.record, pending.config, pending.described = record, config, False
+        if config != pending.config:
+            pending.record, pending.config, pending.described = record, config, False
+
+    def exploited(self, exploits: Sequence[Exploit]) -> None:
+        """Who took over from whom: a table of the sweep, and a tag of each trial that did."""
+        if len(exploits) == self._num_exploits:
+            return
+        if self._attempt(lambda: self._write_exploits(exploits)) is not None:
+            self._num_exploits = len(exploits)
+
+    def _write_exploits(self, exploits: Sequence[Exploit]) -> None:
+        table = pd.DataFrame([{"epoch": e.epoch, "trial": e.trial, "donor": e.donor, **e.params} for e in exploits])
+        self.client.log_text(self.parent_run_id, table.to_csv(index=False), tags.EXPLOITS_FILE)
+        words: dict[int, list[str]] = {}
+        for exploit in exploits:
+            words.setdefault(exploit.trial, []).append(f"epoch {exploit.epoch} from trial {exploit.donor}")
+        for number, taken in words.items():
+            if number in self._run_ids:
+                self.client.set_tag(self._run_ids[number], tags.EXPLOITS, "; ".join(taken)[:TAG_LENGTH])
 
     def report(self, report: Report) -> None:
         """Log a report, now or with the next ones if the last flush was a moment ago."""
@@ -254,7 +279,7 @@ class Tracker:
 
     def _describe(self, run_id: str, pending: _Pending) -> None:
         """Parameters and configuration. Once more where a session may have died in between: it changes nothing."""
-        params = dict(pending.record.params)
+        params = dict(pending.record.proposed)  # MLflow keeps a parameter as it is
         if len(self.sweep.seeds) > 1:
             params["seed"] = pending.record.seed
         if params:

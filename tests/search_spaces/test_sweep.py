@@ -41,6 +41,9 @@ def test_the_order_of_objectives_survives():
         ({"vary": {"a": {"low": 2, "high": 1}}}, "from a smaller to a larger"),
         ({"vary": {"a": []}}, "at least 1 item"),
         ({"name": "a b"}, "pattern"),
+        ({"scheduler": "pbt", "sampler": "grid"}, "a grid wants them as they are"),
+        ({"scheduler": "pbt", "samples": 1}, "samples, at least 2"),
+        ({"scheduler": "pbt", "samples": None, "time_budget_s": 9}, "samples, at least 2"),
         ({"samplers": "tpe"}, "Extra inputs"),
     ],
 )

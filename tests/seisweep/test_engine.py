@@ -17,6 +17,7 @@ from seisweep.engine import launch, resume, sweep_state
 from seisweep.home import Home
 from seisweep.launch import Launch
 from seisweep.ledger import Ledger
+from seisweep.schedulers import Halving
 
 TESTS = Path(__file__).resolve().parent.parent
 LOCAL = Profile()
@@ -67,6 +68,24 @@ def test_a_sweep_from_launch_to_results(local_ray, engine_home, toy_sweep, capfd
     with pytest.raises(ValueError, match=r"a sweep named toy-1 exists \(finished\)"):
         launch(sweep, LOCAL, engine_home, name="toy-1")
     assert capfd.readouterr() == ("", ""), "no library has anything to say on the screen"
+
+
+@pytest.mark.integration
+def test_hyperband_stops_some_at_once_and_lets_some_run_to_the_end(local_ray, engine_home, toy_sweep):
+    sweep = toy_sweep(
+        samples=8, base={"training.epochs": 9}, scheduler="hyperband", grace_epochs=1, reduction_factor=3,
+        sampler="random", vary={"x": {"low": 0.4, "high": 0.9}},
+    )  # fmt: skip
+    outcome = launch(sweep, LOCAL, engine_home, name="toy-1")
+    in_bracket = [Halving("dev/f1", "max", 9, 1, 3, hyperband=True).bracket_of(number) for number in range(8)]
+    assert set(in_bracket) == {0, 1, 2}
+    ends = {bracket: {r.epoch for r in outcome.rows if in_bracket[r.number] == bracket} for bracket in (0, 1, 2)}
+    assert ends[0] <= {1, 3, 9}
+    assert 1 in ends[0], "stopped at its bracket's first rung"
+    assert ends[1] <= {3, 9}
+    assert ends[2] == {9}, "no rung"
+    reasons = {row.reason for row in outcome.rows if row.state == "stopped"}
+    assert "stopped by hyperband after epoch 1" in reasons
 
 
 @pytest.mark.integration

@@ -26,6 +26,9 @@ Settings = Annotated[
 ]
 ProfileName = Annotated[str, typer.Option("--profile", help="Where it runs: local, cluster, or a TOML file.")]
 Name = Annotated[str | None, typer.Option("--name", help="Name of this launch; default the sweep's with a number.")]
+Extend = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="N trials more for a sweep that is there, which goes on.")
+]
 Note = Annotated[str, typer.Option("--note", help="A line for the record: why this sweep.")]
 Cpus = Annotated[float | None, typer.Option(help="Processor cores of a worker; default the profile's.")]
 Gpus = Annotated[float | None, typer.Option(help="GPUs of a worker, 0.5 for half a one; default the profile's.")]
@@ -46,12 +49,17 @@ def run(
     settings: Settings = None,
     samples: Annotated[int | None, typer.Option(min=1, help="Number of trials.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials at a time.")] = None,
-    profile: ProfileName = "local",
+    extend: Extend = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Where it runs: local (default), cluster, or a TOML file.")
+    ] = None,
     name: Name = None,
     note: Note = "",
     seed: Annotated[str | None, typer.Option(help="Seed, or several for a grid: 0,1,2.")] = None,
     sampler: Annotated[str | None, typer.Option(help="Who proposes: tpe, random, nsgaii, grid.")] = None,
-    scheduler: Annotated[str | None, typer.Option(help="Who stops trials early: asha, none.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Who stops trials early: asha, hyperband, none; or pbt.")
+    ] = None,
     time_budget: Annotated[str | None, typer.Option(help="Stop after 90s, 30m, 2h.")] = None,
     workers: Workers = None,
     cpus: Cpus = None,
@@ -74,7 +82,15 @@ def run(
     }
     limits = _limits(retry_oom, report_timeout, disk_budget)
     chosen = narrow(named_sweep(sweep), parse_overrides(settings or []), changes)
-    return finish(start(chosen, profile, name=name, note=note, concurrency=concurrency, limits=limits))
+    if extend is None:
+        where = profile or "local"
+        return finish(start(chosen, where, name=name, note=note, concurrency=concurrency, limits=limits))
+    if name is None:
+        raise ValueError("--extend adds trials to a sweep that is there: give its --name (see `seisweep sweeps`)")
+    if samples is not None or note:
+        given = "--samples" if samples is not None else "--note"
+        raise ValueError(f"--extend N adds N trials to the sweep as it is: leave out {given}")
+    return finish(go_on(name, profile, concurrency=concurrency, limits=limits, extend=extend, same_as=chosen))
 
 
 def train(
@@ -110,22 +126,38 @@ def resume(
     retry_oom: RetryOom = None,
     report_timeout: ReportTimeout = None,
     disk_budget: DiskBudget = None,
+    extend: Extend = None,
 ) -> Outcome:
-    """Go on with a sweep that was interrupted: same search, same checkpoints, same record."""
+    """Go on with a sweep that was interrupted: same search, same checkpoints, same record. Or add trials to one."""
+    limits = _limits(retry_oom, report_timeout, disk_budget)
+    return finish(go_on(name, profile, concurrency=concurrency, limits=limits, extend=extend or 0))
+
+
+def go_on(
+    name: str,
+    profile: str | None,
+    *,
+    concurrency: int | None = None,
+    limits: Mapping[str, Any] | None = None,
+    extend: int = 0,
+    same_as: Sweep | None = None,
+) -> Outcome:
+    """Resume a sweep, where it was launched or on a profile by name, watched in this terminal."""
     home = Home.find()
     where = load_profile(profile, home.profiles_dir) if profile else None
     from seisweep import engine
 
     with watching() as watch:
-        outcome = engine.resume(
+        return engine.resume(
             name,
             where,
             home,
-            limits=_limits(retry_oom, report_timeout, disk_budget),
-            watch=watch,
+            limits=limits,
             concurrency=concurrency,
+            extend=extend,
+            same_as=same_as,
+            watch=watch,
         )
-    return finish(outcome)
 
 
 def _resources(
