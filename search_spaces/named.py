@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from search_spaces import distillation, picking
+from search_spaces import distillation, foreshock, picking, pretraining
 from search_spaces.sweep import Sweep
 
 NAMED: dict[str, Callable[[], Sweep]] = {
@@ -17,6 +17,11 @@ NAMED: dict[str, Callable[[], Sweep]] = {
     "distillation-pareto": distillation.pareto,
     "distillation-fewshot": distillation.fewshot,
     "picking": picking.picking,
+    "pretraining": pretraining.pretraining,
+    "foreshock": foreshock.foreshock,
+    "foreshock-ablation": foreshock.ablation,
+    "foreshock-fewshot": foreshock.fewshot,
+    "foreshock-classes": foreshock.classes,
 }
 
 

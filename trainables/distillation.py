@@ -25,8 +25,9 @@ from trainables.models.xiaonet import StudentConfig, build_student
 from trainables.run import Run
 from trainables.training.config import PickerTrainingConfig
 from trainables.training.hints import hints
+from trainables.training.loop import Losses, fit
 from trainables.training.losses import soft_cross_entropy, softened_divergence
-from trainables.training.picker import Losses, PickerData, check_data, finish, fit, start, student_logits
+from trainables.training.picker import PickerTask, check_data, finish, start, student_logits
 from trainables.training.state import TrainingState
 
 
@@ -66,10 +67,7 @@ def preflight(config: DistillationConfig) -> dict[str, str]:
 def train(config: DistillationConfig, run: Run) -> None:
     """Distil until early stopping, then export the best weights with their FP32 and INT8 scores."""
     cost = architecture_cost(config.student, cache_folder(config.data))
-    data = PickerData.open(config, run.device)
     teacher = load_teacher(config.teacher).to(run.device)
-    state = start(lambda: build_student(config.student), config, run)
-    check_roles(state, teacher, run.device)
 
     def losses(student_BCT: Tensor, batch: Batch) -> Losses:
         return distillation_losses(student_BCT, batch, teacher, config.loss)
@@ -77,8 +75,11 @@ def train(config: DistillationConfig, run: Run) -> None:
     def advise(history: list[dict[str, float]]) -> list[str]:
         return hints(history, config.loss.alpha)
 
-    fit(state, student_logits, losses, data, config, run, cost, advise)
-    finish(state, data, config, run, docstring=_describe(config))
+    task = PickerTask.open(config, run, student_logits, losses)
+    state = start(lambda: build_student(config.student), config, run)
+    check_roles(state, teacher, run.device)
+    fit(state, task, config.training, config.seed, run, constants=cost, advise=advise)
+    finish(state, task, docstring=_describe(config))
 
 
 def distillation_losses(student_BCT: Tensor, batch: Batch, teacher: Teacher, config: DistillationLossConfig) -> Losses:

@@ -15,6 +15,12 @@ EPOCH_TIME_S = "time/epoch_s"
 TRAIN_LOSS = "train/loss"
 TASK_LOSS = "train/task_loss"
 DISTILL_LOSS = "train/distill_loss"
+CONTRASTIVE_LOSS = "train/contrastive_loss"
+DIVERSITY_LOSS = "train/diversity_loss"
+TRAIN_ACCURACY = "train/accuracy"
+TRAIN_PERPLEXITY = "train/perplexity"
+"""Effective number of codes in use, from the hard choices."""
+L2_LOSS = "train/l2_to_pretrained"
 LEARNING_RATE = "train/learning_rate"
 DEV_LOSS = "dev/loss"
 DEV_F1 = "dev/f1"
@@ -53,4 +59,9 @@ def picking(split: str, phase: str | None, name: str) -> str:
 
 def classification(split: str, name: str) -> str:
     """Name of a classification metric: `classification("dev", "macro_f1")` is `dev/macro_f1`."""
+    return f"{split}/{name}"
+
+
+def pretraining(split: str, name: str) -> str:
+    """Name of a pretraining metric: `pretraining("dev", "perplexity")` is `dev/perplexity`."""
     return f"{split}/{name}"

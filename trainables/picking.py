@@ -24,9 +24,18 @@ from trainables.models.weights import load_weights
 from trainables.models.xiaonet import CLASSES, StudentConfig, XiaoNet, build_student
 from trainables.run import Run
 from trainables.training.config import PickerTrainingConfig
+from trainables.training.freezing import Freezing, FreezingConfig
 from trainables.training.hints import hints
+from trainables.training.loop import Losses, fit
 from trainables.training.losses import soft_cross_entropy
-from trainables.training.picker import Losses, PickerData, check_data, finish, fit, start, student_logits
+from trainables.training.picker import PickerTask, check_data, finish, start, student_logits
+
+XIAONET_PARTS = {"encoder": ("encoder",), "backbone": ("bottleneck", "decoder")}
+PHASENET_PARTS = {
+    "encoder": ("phasenet.inc", "phasenet.in_bn", "phasenet.down_branch"),
+    "backbone": ("phasenet.up_branch",),
+}
+"""Submodules that a freezing schedule knows as encoder and backbone."""
 
 
 class PickerModelConfig(Config):
@@ -49,25 +58,32 @@ class PickingConfig(PickerTrainingConfig):
     student: StudentConfig = StudentConfig()
     """Size and shape of a XiaoNet from random weights."""
 
+    freezing: FreezingConfig = FreezingConfig()
+    """What of `model.pretrained` may change: the encoder is the way down, the backbone the way up."""
+
 
 def preflight(config: PickingConfig) -> dict[str, str]:
     """Check data and weights before any work starts; returns facts for the record. Raises ValueError."""
     facts = check_data(config.data)
     build_picker(config)
+    if config.freezing.schedule != "full" and not config.model.pretrained:
+        raise ValueError(
+            f"freezing.schedule={config.freezing.schedule} without model.pretrained: random weights would rest"
+        )
     return facts
 
 
 def train(config: PickingConfig, run: Run) -> None:
     """Train on labels until early stopping, then export the best weights."""
-    data = PickerData.open(config, run.device)
-    state = start(lambda: build_picker(config), config, run)
     is_xiaonet = config.model.architecture == "xiaonet"
+    freezing = Freezing(config.freezing, XIAONET_PARTS if is_xiaonet else PHASENET_PARTS)
+    task = PickerTask.open(config, run, student_logits if is_xiaonet else phasenet_logits, label_losses)
+    state = start(lambda: build_picker(config), config, run, freezing)
     cost = {metrics.PARAMETERS: float(sum(parameter.numel() for parameter in state.model.parameters()))}
     if is_xiaonet and not config.model.pretrained:
         cost = architecture_cost(config.student, cache_folder(config.data))
-    logits = student_logits if is_xiaonet else phasenet_logits
-    fit(state, logits, label_losses, data, config, run, cost, hints)
-    finish(state, data, config, run, docstring=_describe(config))
+    fit(state, task, config.training, config.seed, run, constants=cost, advise=hints, freezing=freezing)
+    finish(state, task, docstring=_describe(config))
 
 
 def build_picker(config: PickingConfig) -> nn.Module:

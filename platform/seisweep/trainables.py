@@ -15,7 +15,7 @@ from seisweep.config import build_config, check_narrowing, flatten, nest
 from seisweep.fields import nearest, walk
 from trainables.run import Run
 
-OWN = ("distillation", "picking")
+OWN = ("distillation", "picking", "pretraining", "finetuning")
 """Trainables of this package; the short name stands for `trainables.NAME:train`."""
 
 SEED_KEY = "seed"

@@ -61,27 +61,27 @@ class SequenceWindows:
         label_B = torch.from_numpy(self.label_N[window_B]).to(self.device)
         return SequenceBatch(normalise(raw_BXT, self.amp_norm_type), label_B, torch.from_numpy(window_B))
 
-    def training_batches(
-        self, *, seed: int, epoch: int, num_steps: int, batch_size: int, rank: int = 0, world_size: int = 1
-    ) -> Iterator[SequenceBatch]:
-        """One epoch in seeded permutations, one after the other; each rank gets its part of every joint batch.
+    def training_windows(
+        self, *, seed: int, epoch: int, num_batches: int, batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> Iterator[np.ndarray]:
+        """Windows of an epoch's batches, in seeded permutations one after the other; each rank gets its part.
 
         Which window is where is a function of seed, epoch and position alone, so the joint batch does not depend on
-        `world_size`. `steps_per_pass` is the number of steps that visit every window.
+        `world_size`. `steps_per_pass` is the number of batches that visit every window.
         """
         first, last = batch_size * rank // world_size, batch_size * (rank + 1) // world_size
-        for step in range(num_steps):
-            yield self.batch(visit_order(seed, epoch, step * batch_size + np.arange(first, last), len(self)))
+        for step in range(num_batches):
+            yield visit_order(seed, epoch, step * batch_size + np.arange(first, last), len(self))
 
     def steps_per_pass(self, batch_size: int) -> int:
         """Steps after which every window was visited; the last one is filled from the next permutation."""
         return -(-len(self) // batch_size)
 
-    def batches(self, batch_size: int, rank: int = 0, world_size: int = 1) -> Iterator[SequenceBatch]:
+    def windows(self, batch_size: int, rank: int = 0, world_size: int = 1) -> Iterator[np.ndarray]:
         """Every window exactly once over all ranks, in order; the last batch of a rank may be smaller."""
         first, last = len(self) * rank // world_size, len(self) * (rank + 1) // world_size
         for start in range(first, last, batch_size):
-            yield self.batch(np.arange(start, min(start + batch_size, last)))
+            yield np.arange(start, min(start + batch_size, last))
 
 
 @dataclass(frozen=True)

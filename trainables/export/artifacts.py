@@ -18,8 +18,9 @@ from trainables import metrics
 from trainables.data.batches import Arrivals, Batch, DevWindows
 from trainables.data.config import PHASES
 from trainables.evaluation.picks import PickConfig, PickCounts, count_picks, match_picks, residuals_s, scores
-from trainables.export.figures import Example, example_picks, residual_histograms, training_history
+from trainables.export.figures import Example, example_picks, residual_histograms
 from trainables.export.gate import ExportConfig, QuantizedPicker, judge
+from trainables.export.history import training_history
 from trainables.export.onnx import OnnxPicker, export_onnx
 from trainables.export.quantize import int8_conv_share, quantize_int8
 from trainables.models.teacher import PhaseNetAdapter

@@ -1,46 +1,25 @@
-"""Figures of a finished picker: its training, its residuals, and an example of its picks.
-
-Drawn without pyplot, so that no state is shared with a notebook. Colours are Okabe and Ito's, which colour-blind
-readers tell apart; line styles and markers differ as well.
-"""
+"""Figures of a finished picker: its residuals, and an example of its picks."""
 
 # C class (P, S, noise), X component (E, N, Z), T time sample
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
-from trainables import metrics
 from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ
+from trainables.export.drawing import BLUE, GREY, VERMILION, save
 
-BLUE, VERMILION, GREEN, ORANGE, GREY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#666666"
 PHASE_COLOUR = {"P": BLUE, "S": VERMILION}
-DPI = 130
 _PICK_MARKER = {"P": "v", "S": "D"}
 _ARRIVAL_STYLE = {"P": ":", "S": (0, (4, 2))}
 _THRESHOLD_STYLE = {"P": ":", "S": "-."}
-_PLAIN_NUMBERS = FuncFormatter(lambda value, _: f"{value:g}")
-
-_LOSSES = {
-    metrics.TRAIN_LOSS: ("train, total", BLUE, "-", "o"),
-    metrics.TASK_LOSS: ("train, labels", GREEN, "--", "s"),
-    metrics.DISTILL_LOSS: ("train, teacher", ORANGE, ":", "^"),
-    metrics.DEV_LOSS: ("dev, labels", VERMILION, "-.", "D"),
-}
-_SCORES = {
-    metrics.DEV_F1: ("mean of P and S", GREY, "-", "o"),
-    metrics.picking("dev", "P", "f1"): ("P", BLUE, "--", "s"),
-    metrics.picking("dev", "S", "f1"): ("S", VERMILION, ":", "^"),
-}
 
 
 @dataclass(frozen=True)
@@ -56,25 +35,6 @@ class Example:
     picks: Mapping[str, np.ndarray]
     """Picks by phase, in samples, of the last entry of `probabilities`."""
     thresholds: Mapping[str, float]
-
-
-def training_history(history: Sequence[Mapping[str, float]], path: Path, best_epoch: int | None = None) -> None:
-    """Losses and dev F1 of each epoch; `best_epoch` (default: the best dev F1) is marked."""
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    losses, f1 = figure.subplots(2, 1, sharex=True)
-    _curves(losses, _without_repeated_total(history), _LOSSES)
-    losses.set_yscale("log")  # most of the loss is gone after the first epochs; only a logarithm shows the rest
-    losses.yaxis.set_major_formatter(_PLAIN_NUMBERS)
-    losses.yaxis.set_minor_formatter(_PLAIN_NUMBERS)
-    losses.set(ylabel="loss", title="Training history", xlim=(0.5, max(len(history), 2) + 0.5))
-    _curves(f1, history, _SCORES)
-    f1.set(ylabel="dev F1", xlabel="epoch", ylim=(0, 1.02))
-    f1.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    _mark_best(losses, f1, [epoch.get(metrics.DEV_F1, -math.inf) for epoch in history], best_epoch)
-    for axes in (losses, f1):
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
-        axes.grid(alpha=0.25)
-    _save(figure, path)
 
 
 def residual_histograms(residuals_s: Mapping[str, Mapping[str, np.ndarray]], path: Path, tolerance_s: float) -> None:
@@ -98,7 +58,7 @@ def residual_histograms(residuals_s: Mapping[str, Mapping[str, np.ndarray]], pat
         axes.set(title=f"{phase} picks", xlabel="pick minus arrival (s)", ylabel="picks", xlim=bins[[0, -1]])
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def example_picks(example: Example, path: Path) -> None:
@@ -132,37 +92,7 @@ def example_picks(example: Example, path: Path) -> None:
     _mark_times(bottom, example)
     bottom.set(ylabel="probability", xlabel="time in window (s)", ylim=(0, 1.02), xlim=_shown_s(example))
     bottom.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=5, frameon=False)
-    _save(figure, path)
-
-
-def _curves(axes: Axes, history: Sequence[Mapping[str, float]], names: Mapping[str, tuple[str, str, str, str]]) -> None:
-    for name, (label, colour, style, marker) in names.items():
-        points = [(epoch, record[name]) for epoch, record in enumerate(history, start=1) if name in record]
-        if points:
-            axes.plot(*zip(*points, strict=True), style, color=colour, marker=marker, markersize=3.5, label=label)
-
-
-def _without_repeated_total(history: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
-    """Without a teacher the total loss is that of the labels: one curve, not two on top of each other."""
-    same = all(epoch.get(metrics.TRAIN_LOSS) == epoch.get(metrics.TASK_LOSS) for epoch in history)
-    return [{name: v for name, v in epoch.items() if not (same and name == metrics.TRAIN_LOSS)} for epoch in history]
-
-
-def _mark_best(losses: Axes, f1: Axes, scores: Sequence[float], best_epoch: int | None) -> None:
-    best_epoch = best_epoch or (int(np.argmax(scores)) + 1 if scores else None)
-    if best_epoch is None:
-        return
-    for axes in (losses, f1):
-        axes.axvline(best_epoch, color=GREY, linewidth=1, alpha=0.6, zorder=0)
-    is_late = best_epoch > len(scores) / 2
-    f1.annotate(
-        f"best: epoch {best_epoch}, F1 {scores[best_epoch - 1]:.3f}",
-        (best_epoch, 0.04),
-        xytext=(-5 if is_late else 5, 0),
-        textcoords="offset points",
-        ha="right" if is_late else "left",
-        color=GREY,
-    )
+    save(figure, path)
 
 
 def _mark_times(axes: Axes, example: Example, named: bool = False) -> None:
@@ -196,9 +126,3 @@ def _shown_s(example: Example) -> tuple[float, float]:
 
 def _signed_s(value: float) -> str:
     return f"{value:+.3f} s"
-
-
-def _save(figure: Figure, path: Path) -> None:
-    arriving = path.with_name(f".{path.name}.arriving")
-    FigureCanvasAgg(figure).print_figure(arriving, format="png", dpi=DPI)
-    arriving.replace(path)

@@ -73,14 +73,19 @@ class Classifier(Representation):
     """Normalised waveforms (B, 3, T) to logits (B, K).
 
     Parts: `encoder`, `backbone`, `head`. Where everything below the head is frozen, `tokens` may be computed once
-    and kept: `head(tokens)` is the rest.
+    and kept: `forward` takes them as well.
     """
 
     def __init__(self, config: RepresentationConfig, head: HeadConfig, num_classes: int) -> None:
         super().__init__(config)
         self.head = ClassifierHead(config.d_model, num_classes, head)
 
-    def forward(self, x_BXT: Tensor, num_samples_B: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x_BXT: Tensor | None, num_samples_B: Tensor | None = None, tokens_BLD: Tensor | None = None
+    ) -> Tensor:
+        if tokens_BLD is not None:
+            return self.head(tokens_BLD)
+        assert x_BXT is not None, "waveforms or their tokens"
         return self.head(*self.tokens(x_BXT, num_samples_B))
 
     def activation_map(self, x_BXT: Tensor) -> Tensor:

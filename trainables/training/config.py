@@ -12,14 +12,11 @@ from trainables.evaluation.picks import PickConfig
 from trainables.export.gate import ExportConfig
 
 
-class TrainingConfig(Config):
-    """Adam with plateau decay, early stopping and best weights restored."""
+class StepConfig(Config):
+    """What the epoch loop needs; the kinds of training add their optimizer and schedule."""
 
     epochs: int = Field(50, ge=1)
     """Upper bound of epochs; early stopping usually ends before."""
-
-    steps_per_epoch: int | None = Field(None, ge=1)
-    """Optimizer steps of an epoch; default one pass over the traces, at least 30."""
 
     batch_size: int = Field(64, ge=1)
     """Windows of a batch, over all workers together (32 to 128)."""
@@ -29,10 +26,23 @@ class TrainingConfig(Config):
     batch_size 64 in less memory. Batch normalisation alone then sees the smaller batch."""
 
     learning_rate: float = Field(1e-3, gt=0, le=1)
-    """Adam's rate (1e-4 to 1e-3)."""
+    """The optimizer's rate (1e-4 to 1e-3)."""
 
     gradient_clip: float = Field(1.0, gt=0)
     """Upper bound of the gradient's norm."""
+
+    monitor: str = "dev/loss"
+    """What decides on best weights."""
+
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Arithmetic of the training step; auto takes bfloat16 where the processor or GPU has it. Evaluation is fp32."""
+
+
+class TrainingConfig(StepConfig):
+    """Adam with plateau decay, early stopping and best weights restored."""
+
+    steps_per_epoch: int | None = Field(None, ge=1)
+    """Optimizer steps of an epoch; default one pass over the traces, at least 30."""
 
     monitor: Literal["dev/f1", "dev/loss"] = "dev/f1"
     """What decides on best weights, rate decay and early stopping. dev/loss is biased against distillation:
@@ -47,8 +57,30 @@ class TrainingConfig(Config):
     lr_patience: int = Field(3, ge=0)
     """Epochs without improvement before the rate falls."""
 
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """Arithmetic of the training step; auto takes bfloat16 where the processor or GPU has it. Evaluation is fp32."""
+
+class CosineTrainingConfig(StepConfig):
+    """AdamW along a cosine with warm-up; the best weights are restored."""
+
+    weight_decay: float = Field(0.1, ge=0)
+    """Of all weights but biases and norms."""
+
+    beta1: float = Field(0.9, ge=0, lt=1)
+    """AdamW's memory of gradients."""
+
+    beta2: float = Field(0.999, ge=0, lt=1)
+    """AdamW's memory of their squares."""
+
+    warmup_fraction: float = Field(0.0, ge=0, lt=1)
+    """Share of all steps over which the rate rises; 0.1 where training is unsteady."""
+
+    patience: int | None = Field(None, ge=1)
+    """Epochs without improvement before training ends; default: all epochs run."""
+
+    limit_train_batches: int | None = Field(None, ge=1)
+    """Optimizer steps of an epoch at most, for a debug run."""
+
+    limit_dev_batches: int | None = Field(None, ge=1)
+    """Dev batches of each worker at most, for a debug run; its scores are those of a part of dev."""
 
 
 class PickerTrainingConfig(Config):

@@ -38,13 +38,14 @@ def contrastive_draws(
     config: ContrastiveConfig,
     device: torch.device,
     training: bool = True,
+    num_tokens: int | None = None,
 ) -> ContrastiveDraws:
     """Draw for samples of the given keys (position in the epoch, or number of the window).
 
-    `num_tokens_B` are the tokens of each waveform without padding. Raises ValueError where a waveform is too short
-    to mask two spans of it.
+    `num_tokens_B` are the tokens of each waveform without padding, `num_tokens` those of the batch with it (default:
+    of its longest waveform). Raises ValueError where a waveform is too short to mask two spans of it.
     """
-    num_tokens = max(num_tokens_B)
+    num_tokens = num_tokens or max(num_tokens_B)
     mask_BL = np.zeros((len(keys_B), num_tokens), dtype=bool)
     negatives_BLK = np.zeros((len(keys_B), num_tokens, config.negatives), dtype=np.int64)
     for place, (key, tokens) in enumerate(zip(keys_B, num_tokens_B, strict=True)):

@@ -14,15 +14,14 @@ from typing import Literal
 
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from trainables.run import TAGS
-from trainables.training.config import TrainingConfig
+from trainables.training.config import CosineTrainingConfig, TrainingConfig
+from trainables.training.freezing import NOTHING_FROZEN, Freezing
+from trainables.training.schedules import Plateau, RateSchedule, WarmupCosine
 from trainables.training.stopping import EarlyStopping
 
 STATE = "state.pt"
-PLATEAU = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
-"""What the schedule of the learning rate has counted; its factor and patience are settings."""
 HISTORY = "history.json"
 
 
@@ -32,7 +31,7 @@ class TrainingState:
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    scheduler: ReduceLROnPlateau
+    schedule: RateSchedule
     stopping: EarlyStopping
     best_weights: dict[str, torch.Tensor] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
@@ -47,7 +46,7 @@ class TrainingState:
         self.history.append(record)
         if self.stopping.update(monitored, self.epochs_done):
             self.best_weights = copy.deepcopy(self.model.state_dict())
-        self.scheduler.step(monitored)
+        self.schedule.after_epoch(monitored)
 
     def restore_best(self) -> dict[str, float]:
         """Put the best weights back; returns the report of their epoch."""
@@ -61,7 +60,7 @@ class TrainingState:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "learning_rate": self.optimizer.defaults["lr"],
-            "scheduler": {name: self.scheduler.state_dict()[name] for name in PLATEAU},
+            "schedule": self.schedule.state_dict(),
             "stopping": self.stopping.state_dict(),
             "best_weights": self.best_weights,
         }
@@ -78,18 +77,35 @@ class TrainingState:
         self.optimizer.load_state_dict(parts["optimizer"])
         for group in self.optimizer.param_groups:
             group["lr"] *= self.optimizer.defaults["lr"] / parts["learning_rate"]
-        self.scheduler.load_state_dict(parts["scheduler"])
+        self.schedule.load_state_dict(parts["schedule"])
         self.stopping.load_state_dict(parts["stopping"])
         self.best_weights = parts["best_weights"]
         self.history = json.loads((folder / HISTORY).read_text())
         self.tags = json.loads((folder / TAGS).read_text()) | self.tags
 
 
-def fresh_state(model: nn.Module, config: TrainingConfig) -> TrainingState:
-    """State before the first epoch: Adam on the trainable parameters, plateau decay, early stopping."""
-    mode: Literal["max", "min"] = "min" if config.monitor.endswith("loss") else "max"
-    optimizer = torch.optim.Adam(
-        [parameter for parameter in model.parameters() if parameter.requires_grad], lr=config.learning_rate
+def fresh_state(model: nn.Module, config: TrainingConfig, freezing: Freezing = NOTHING_FROZEN) -> TrainingState:
+    """State before the first epoch: Adam, plateau decay, early stopping."""
+    mode = _mode(config.monitor)
+    optimizer = torch.optim.Adam(freezing.groups(model, config.learning_rate), lr=config.learning_rate)
+    schedule = Plateau(optimizer, mode=mode, factor=config.lr_factor, patience=config.lr_patience)
+    return TrainingState(model, optimizer, schedule, EarlyStopping(config.patience, mode))
+
+
+def cosine_state(
+    model: nn.Module, config: CosineTrainingConfig, steps_per_epoch: int, freezing: Freezing = NOTHING_FROZEN
+) -> TrainingState:
+    """State before the first epoch: AdamW, a cosine over all steps, early stopping where it is asked for."""
+    optimizer = torch.optim.AdamW(
+        freezing.groups(model, config.learning_rate, config.weight_decay),
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
     )
-    scheduler = ReduceLROnPlateau(optimizer, mode=mode, factor=config.lr_factor, patience=config.lr_patience)
-    return TrainingState(model, optimizer, scheduler, EarlyStopping(config.patience, mode))
+    schedule = WarmupCosine(optimizer, steps_per_epoch * config.epochs, config.warmup_fraction)
+    return TrainingState(
+        model, optimizer, schedule, EarlyStopping(config.patience or config.epochs, _mode(config.monitor))
+    )
+
+
+def _mode(monitor: str) -> Literal["max", "min"]:
+    return "min" if monitor.endswith("loss") else "max"

@@ -45,7 +45,8 @@ def test_a_dead_component_stays_zero(kind):
 
 def test_windows_are_the_traces_of_the_split(config, published_tables):
     dev = SequenceData.open(config, CPU).dev
-    (batch,) = dev.batches(1000)
+    (window_B,) = dev.windows(1000)
+    batch = dev.batch(window_B)
     assert batch.waveform_BXT.shape == (len(dev), 3, 50)
     assert batch.window_B.tolist() == list(range(len(dev)))
     assert batch.label_B.tolist() == dev.label_N.tolist()
@@ -59,8 +60,8 @@ def test_every_dev_window_once(config, world_size):
     seen = [
         window
         for rank in range(world_size)
-        for batch in dev.batches(3, rank, world_size)
-        for window in batch.window_B.tolist()
+        for window_B in dev.windows(3, rank, world_size)
+        for window in window_B.tolist()
     ]
     assert seen == list(range(len(dev)))
 
@@ -69,8 +70,8 @@ def test_the_joint_batch_does_not_depend_on_workers(config):
     train = SequenceData.open(config, CPU).train
 
     def order(**workers):
-        batches = train.training_batches(seed=1, epoch=2, num_steps=5, batch_size=8, **workers)
-        return [batch.window_B.tolist() for batch in batches]
+        batches = train.training_windows(seed=1, epoch=2, num_batches=5, batch_size=8, **workers)
+        return [window_B.tolist() for window_B in batches]
 
     halves = [order(rank=rank, world_size=2) for rank in (0, 1)]
     assert [one + other for one, other in zip(*halves, strict=True)] == order()
@@ -82,8 +83,8 @@ def test_an_epoch_visits_every_window_and_epochs_differ(config):
     assert 8 * (steps - 1) < len(train) <= 8 * steps
     orders = []
     for seed, epoch in [(0, 1), (0, 1), (0, 2), (1, 1)]:
-        batches = train.training_batches(seed=seed, epoch=epoch, num_steps=steps, batch_size=8)
-        orders.append([window for batch in batches for window in batch.window_B.tolist()])
+        batches = train.training_windows(seed=seed, epoch=epoch, num_batches=steps, batch_size=8)
+        orders.append([window for window_B in batches for window in window_B.tolist()])
         assert sorted(orders[-1][: len(train)]) == list(range(len(train)))
     assert orders[0] == orders[1] != orders[2] != orders[3]
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainables.export.figures import Example, example_picks, residual_histograms, training_history
+from trainables.export.figures import Example, example_picks, residual_histograms
+from trainables.export.history import training_history
 
 PNG = b"\x89PNG\r\n"
 NONE = {"P": np.empty(0), "S": np.empty(0)}

@@ -9,7 +9,8 @@ from trainables.models.xiaonet import XiaoNet
 from trainables.picking import PickingConfig
 from trainables.run import LocalRun
 from trainables.training.config import TrainingConfig
-from trainables.training.picker import note_hints, seed_epoch, start
+from trainables.training.loop import note_hints, seed_epoch
+from trainables.training.picker import start
 from trainables.training.state import fresh_state
 
 

@@ -1,0 +1,105 @@
+"""What a finished classifier leaves behind: weights, confusion matrix, class-activation maps, training history."""
+
+# B window, C true class, K predicted class, L token, T time sample
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+
+from trainables.data.sequence_batches import SequenceWindows
+from trainables.evaluation.classification import class_f1, confusion_table
+from trainables.export.drawing import BLUE, GREY, save
+from trainables.export.history import CLASSIFIER_SCORES, training_history
+from trainables.models.classifier import Classifier
+
+WEIGHTS_FILE = "classifier.pt"
+MAPS_SHOWN = 6
+
+
+def export_classifier(
+    model: Classifier,
+    *,
+    dev: SequenceWindows,
+    confusion_CK: Tensor,
+    names: list[str],
+    history: Sequence[Mapping[str, float]],
+    best_epoch: int,
+    settings: Mapping[str, Any],
+    folder: Path,
+) -> None:
+    """Write everything into `folder`, which appears complete or not at all; `model` is left as it is."""
+    arriving = folder.with_name(f".{folder.name}.arriving")
+    shutil.rmtree(arriving, ignore_errors=True)
+    arriving.mkdir(parents=True)
+    torch.save({"config": settings, "state_dict": model.state_dict()}, arriving / WEIGHTS_FILE)
+    confusion_table(confusion_CK, names).to_csv(arriving / "confusion_matrix.csv")
+    confusion_matrix(confusion_CK, names, arriving / "confusion_matrix.png")
+    training_history(history, arriving / "training_history.png", best_epoch, CLASSIFIER_SCORES)
+    activation_maps(model, dev, names, arriving / "activation_maps.png")
+    shutil.rmtree(folder, ignore_errors=True)
+    arriving.rename(folder)
+
+
+def confusion_matrix(confusion_CK: Tensor, names: list[str], path: Path) -> None:
+    """Counts, coloured by their share of the true class; each class's F1 at the right."""
+    counts = confusion_CK.cpu().numpy()
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    size = 2.4 + 0.62 * len(names)
+    figure = Figure(figsize=(size + 0.8, size), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(*counts.shape):
+        colour = "white" if share[row, column] > 0.55 else "black"
+        axes.text(column, row, f"{counts[row, column]:.0f}", ha="center", va="center", color=colour)
+    f1_C = class_f1(confusion_CK).tolist()
+    ticks = range(len(names))
+    axes.set_xticks(ticks, names, rotation=45, ha="right")
+    axes.set_yticks(ticks, names)
+    right = axes.secondary_yaxis("right")
+    right.set_yticks(ticks, [f"{f1:.2f}" for f1 in f1_C])
+    right.set_ylabel("F1")
+    correct = counts.trace() / max(counts.sum(), 1)
+    axes.set(xlabel="predicted", ylabel="true", title=f"dev: {correct:.1%} right, macro F1 {np.mean(f1_C):.3f}")
+    save(figure, path)
+
+
+@torch.no_grad()
+def activation_maps(model: Classifier, windows: SequenceWindows, names: list[str], path: Path) -> None:
+    """Vertical component of a few windows over the map of the class that the model takes them for.
+
+    The map says what each stretch of the waveform adds to that class (Zhou et al. 2016, arXiv:1512.04150).
+    """
+    shown = np.unique(np.linspace(0, len(windows) - 1, min(MAPS_SHOWN, len(windows))).astype(int))
+    batch = windows.batch(shown)
+    was_training = model.training
+    map_BKL = model.eval().activation_map(batch.waveform_BXT).float()
+    model.train(was_training)
+    predicted_B = map_BKL.mean(dim=-1).argmax(dim=1)
+    figure = Figure(figsize=(9, 1.3 * len(shown) + 0.8), layout="constrained")
+    all_axes = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+    for b, axes in enumerate(all_axes):
+        trace_T = batch.waveform_BXT[b, 2].cpu().numpy()
+        map_L = map_BKL[b, predicted_B[b]].cpu().numpy()
+        reach = max(float(np.abs(map_BKL[b].cpu().numpy()).max()), 1e-9)
+        top = max(float(np.abs(trace_T).max()), 1e-9)
+        extent = (0.0, float(len(trace_T)), -1.1 * top, 1.1 * top)
+        image = axes.imshow(map_L[None], aspect="auto", extent=extent, cmap="PuOr", vmin=-reach, vmax=reach, alpha=0.75)
+        axes.plot(trace_T, color="black", linewidth=0.5)
+        right = names[int(batch.label_B[b])]
+        guess = names[int(predicted_B[b])]
+        axes.set_ylabel(right, rotation=0, ha="right", va="center", color=BLUE if right == guess else GREY)
+        axes.set_title(f"taken for {guess}", fontsize=8, loc="right")
+        axes.set_yticks([])
+        figure.colorbar(image, ax=axes, pad=0.01, aspect=8)
+    all_axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    all_axes[-1].set_xlabel("sample of the window; colour: what speaks for (+) or against the class it is taken for")
+    save(figure, path)
