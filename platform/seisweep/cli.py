@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use. Heavy imports stand inside the comman
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -42,7 +43,9 @@ def _settings() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `seisweep` program."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    gc.freeze()  # or the interpreter goes through every object of every library once more before it ends
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -10,13 +10,14 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from seisweep import tags
+from seisweep.collector import no_collections
 
 PAGE = 1000
 
 
 def search_runs(client: MlflowClient, wanted: str, experiment_id: str | None = None) -> list[Run]:
     """All runs that the filter `wanted` takes, of one experiment or of all. Raises ValueError."""
-    with store_answers(client.tracking_uri):
+    with store_answers(client.tracking_uri), no_collections():
         return list(_pages(client, wanted, experiment_id))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seisweep.collector import no_collections
 from seisweep.commands.launch import ProfileName
 from seisweep.config import load_profile
 from seisweep.fields import nearest
@@ -26,13 +27,14 @@ def results(
     profile: ProfileName = "local",
 ) -> None:
     """Trials of a sweep, the best first. A table shows what counts; csv and json hold every metric."""
-    from seisweep import results as record
+    with no_collections():  # MLflow's imports included
+        from seisweep import results as record
 
-    loaded = record.load(name, _store(profile))
-    trials = _ordered(loaded.trials, sort, loaded.objectives).head(top or len(loaded.runs)).reset_index()
-    if format is Format.TABLE:
-        trials = trials[_columns(trials, loaded, sort)]
-    write(rows_of(trials), format)
+        loaded = record.load(name, _store(profile))
+        trials = _ordered(loaded.trials, sort, loaded.objectives).head(top or len(loaded.runs)).reset_index()
+        if format is Format.TABLE:
+            trials = trials[_columns(trials, loaded, sort)]
+        write(rows_of(trials), format)
 
 
 def sweeps(format: TableFormat = Format.TABLE, profile: ProfileName = "local") -> None:
