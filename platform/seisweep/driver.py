@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import shutil
-import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 from ray.tune.search import Searcher
 
 from search_spaces.sweep import Sweep
 from seisweep.config import Profile
 from seisweep.disk import CheckpointBudget, FreeDisk
-from seisweep.faults import DIED_TWICE, Fault, disk_full_line, is_disk_full
+from seisweep.faults import Fault
 from seisweep.ledger import EndState, Ledger, TrialRecord
 from seisweep.population import Population
 from seisweep.progress import State, TrialRow
+from seisweep.recovery import Recovery
 from seisweep.runners import FAILURE, log_name
 from seisweep.schedulers import METRICS, Halving
 from seisweep.searcher import Study
-from seisweep.stopping import StopRequest
 from seisweep.tracking import Tracker
-from seisweep.trainables import BATCH_KEY, CACHE_KEY, SEED_KEY, Trainable
+from seisweep.trainables import CACHE_KEY, SEED_KEY, Trainable
 from seisweep.watch import Watch
 from trainables import metrics as names
 
@@ -59,22 +55,16 @@ class Driver(tune.Callback):
         self.sweep, self.trainable, self.study, self.scheduler = sweep, trainable, study, scheduler
         self.ledger, self.tracker, self.watch, self.cache_dir = ledger, tracker, watch, cache_dir
         self.folder, self.epochs, self.population = folder, epochs, population
-        self.profile, self.budget = profile, CheckpointBudget(profile.disk_budget_gb)
-        self.workers = sweep.workers or profile.workers
+        workers = sweep.workers or profile.workers
+        self.recovery = Recovery(profile, workers, trainable, ledger, tracker, watch, self.configure)
+        self.budget = CheckpointBudget(profile.disk_budget_gb)
         self.free_disk = FreeDisk([folder, *([] if "://" in storage else [Path(storage)])])
-        self.stop = StopRequest(None)
-        """The session's own replaces it."""
         self.mailbox: Any = None
         """The actor that frees the workers of Ray Train trials; None where trials train by themselves."""
         self._numbers: dict[str, int] = {}  # by Tune's trial id
         self._epochs: dict[int, int | None] = {}  # of trials whose own setting differs from the base's
         self._legs: dict[int, int] = {}  # how often a trial of a population began again in this session
-        self._reasons: dict[str, str] = {}
         self._cut: set[str] = set()  # Tune's ids of trials that the scheduler stopped
-        self._tried: dict[str, Any] = {}  # Tune's trials, by its id
-        self._heard_s: dict[str, float] = {}  # when a trial under way began, or reported last
-        self._set_aside: set[str] = set()  # Tune's ids of trials that end without fault of their own: resume has them
-        self._smaller: set[str] = set()  # those that were given a smaller batch and are about to begin again
         self._seen: dict[str, tuple[int, bool]] = {}  # epoch of the last report, and whether it was the final one
 
     # What the searcher asks
@@ -117,9 +107,9 @@ class Driver(tune.Callback):
     def trial_over(self, trial_id: str, failed: bool) -> None:
         """Tune is done with a trial: write down how it ended, then tell Optuna. Or it waits at a barrier."""
         record = self.ledger.trials[self._numbers[trial_id]]
-        if trial_id in self._set_aside:
+        if trial_id in self.recovery.set_aside:
             return
-        with self._disk_full_ends_the_sweep(trial_id):
+        with self.recovery.disk_full_ends_the_sweep(trial_id):
             if record.running and self._waits(record, trial_id, failed):
                 assert self.population is not None
                 self.population.waiting.add(record.number)
@@ -143,11 +133,10 @@ class Driver(tune.Callback):
         self.tracker.exploited(self.ledger.exploits)
 
     def _verdict(self, record: TrialRecord, trial_id: str, failed: bool) -> tuple[EndState, str]:
-        if trial_id in self._reasons:
-            return "failed", self._reasons[trial_id]
+        if trial_id in self.recovery.reasons:
+            return "failed", self.recovery.reasons[trial_id]
         if failed:
-            fault = Fault.of_death(_last_error(self._tried[trial_id])) if trial_id in self._tried else None
-            return "failed", fault.reason if fault else DIED_TWICE
+            return "failed", self.recovery.of_death(trial_id)
         if self.population is not None and trial_id in self._cut and not record.final:
             return "failed", f"pbt wants a checkpoint with the report of epoch {record.epoch}, and there was none"
         missing = [metric for metric in self.sweep.objectives if metric not in record.metrics]
@@ -173,17 +162,17 @@ class Driver(tune.Callback):
     # What Tune calls
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._heard_s[trial.trial_id] = time.monotonic()
-        self._tried[trial.trial_id] = trial
+        self.recovery.began(trial)
         self._show(trial.trial_id, "running")
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        self._heard_s[trial.trial_id] = time.monotonic()
-        with self._disk_full_ends_the_sweep(trial.trial_id):
+        self.recovery.heard(trial)
+        with self.recovery.disk_full_ends_the_sweep(trial.trial_id):
             if FAILURE in result:
-                self._fault(trial, Fault(*result[FAILURE]))
+                record = self.ledger.trials[self._numbers[trial.trial_id]]
+                self.recovery.fault(trial, record, Fault(*result[FAILURE]))
             else:
                 self._result(trial, result)
 
@@ -204,25 +193,14 @@ class Driver(tune.Callback):
     ) -> None:
         record = self.ledger.trials[self._numbers[trial.trial_id]]
         epoch, final = self._seen.get(trial.trial_id, (0, False))
-        with self._disk_full_ends_the_sweep(trial.trial_id):
+        with self.recovery.disk_full_ends_the_sweep(trial.trial_id):
             self.ledger.checkpoint(record.number, epoch, checkpoint_place(checkpoint), final)
             self._remove_superfluous(record)
             self._keep_to_budget()
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Tune tries a trial once more whose process died, or that got a smaller batch."""
         self._free(trial.trial_id)
-        record = self.ledger.trials[self._numbers[trial.trial_id]]
-        if trial.trial_id in self._smaller:
-            self._smaller.discard(trial.trial_id)
-        elif fault := Fault.of_death(_last_error(trial)):
-            if not self._try_smaller_batch(trial, record, fault):
-                trial.config["error"] = fault.reason  # with which the next attempt ends at once
-            self._smaller.discard(trial.trial_id)
-        else:
-            self.watch.log(f"trial {record.number}: its process died; it goes on from epoch {record.epoch}")
-        if record.checkpoint:
-            trial.config["resume_from"] = record.checkpoint[1]
+        self.recovery.tried_again(trial, self.ledger.trials[self._numbers[trial.trial_id]])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._close(trial.trial_id)
@@ -233,63 +211,8 @@ class Driver(tune.Callback):
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self.tracker.flush_stale()
         if full := self.free_disk.full():
-            self.stop.end(full)
-        self._end_hung(trials)
-
-    # What becomes of a trial that cannot go on
-
-    def _fault(self, trial: Any, fault: Fault) -> None:
-        """A trial said why it cannot go on. One without memory raises next, so that its process ends."""
-        record = self.ledger.trials[self._numbers[trial.trial_id]]
-        if fault.kind == "disk":
-            self._set_aside.add(trial.trial_id)
-            self.stop.end(f"{fault.reason}: free some space")
-        elif fault.kind == "error" or not self._try_smaller_batch(trial, record, fault):
-            self._give_up(trial, fault.reason)
-
-    def _give_up(self, trial: Any, reason: str) -> None:
-        """The trial fails for this reason, however its process ends now, and is not tried again."""
-        self._reasons[trial.trial_id] = reason
-        trial.max_failures = 0
-
-    def _try_smaller_batch(self, trial: Any, record: TrialRecord, fault: Fault) -> bool:
-        """Half the batch and twice the accumulation from the last checkpoint on; False where that is not wanted
-        or no longer possible. Tune is allowed one attempt more for it."""
-        config = trial.config["config"]
-        changes = self.trainable.smaller_batch(config, self.workers) if self.profile.retry_oom else {}
-        if not changes:
-            return False
-        self.ledger.change(record.number, changes, fault.reason)
-        trial.config["config"] = self.configure(record)[0]
-        trial.max_failures += 1
-        self._smaller.add(trial.trial_id)
-        self.tracker.changed(record, trial.config["config"])
-        came_from = f"epoch {record.epoch}" if record.checkpoint else "the start"
-        self.watch.log(
-            f"trial {record.number}: {fault.reason.partition(':')[0]}; it goes on from {came_from} with "
-            f"{BATCH_KEY} {changes[BATCH_KEY]}"
-        )
-        return True
-
-    def _end_hung(self, trials: list[Any]) -> None:
-        """A trial that has not reported for too long fails; its processes are killed, stopped ones too."""
-        limit_s = self.profile.report_timeout_s
-        for trial in trials if limit_s else []:
-            since_s = time.monotonic() - self._heard_s.get(trial.trial_id, time.monotonic())
-            if trial.status == "RUNNING" and since_s > limit_s and trial.trial_id not in self._reasons:
-                self._give_up(trial, f"no report for {limit_s:g} s (--report-timeout)")
-                ray.kill(trial.temporary_state.ray_actor)  # Tune has no public way that does not wait for the trial
-
-    @contextlib.contextmanager
-    def _disk_full_ends_the_sweep(self, trial_id: str) -> Iterator[None]:
-        """A ledger or a study that cannot be written is no fault of the trial: it is open when the sweep is resumed."""
-        try:
-            yield
-        except OSError as error:
-            if not is_disk_full(error):
-                raise
-            self._set_aside.add(trial_id)
-            self.stop.end(f"{disk_full_line(error)}: free some space")
+            self.recovery.stop.end(full)
+        self.recovery.end_hung(trials)
 
     def _keep_to_budget(self) -> None:
         """Where checkpoints take too much, trials under way keep one; where that does not do, the sweep ends."""
@@ -298,10 +221,10 @@ class Driver(tune.Callback):
             return
         for record in records:
             self._remove_all_but(record, record.kept[-1:])
-        kept = [place for record in records for place in record.kept]
+        kept = {place for record in records for place in record.kept}  # one may be shared
         if self.budget.exceeded(kept):
             used_gb = self.budget.used_bytes(kept) / 1e9
-            self.stop.end(
+            self.recovery.stop.end(
                 f"{len(kept)} checkpoints take {used_gb:.2g} GB, the budget is {self.budget.budget_gb:g} GB: "
                 "give a larger --disk-budget, or fewer trials at a time (--concurrency)"
             )
@@ -312,8 +235,7 @@ class Driver(tune.Callback):
 
     def _close(self, trial_id: str) -> None:
         self._free(trial_id)
-        self._heard_s.pop(trial_id, None)
-        self._tried.pop(trial_id, None)
+        self.recovery.over(trial_id)
         record = self.ledger.trials[self._numbers[trial_id]]
         if record.running:  # set aside, or waiting at a barrier
             self._show(trial_id, "pending")
@@ -373,13 +295,6 @@ def checkpoint_place(checkpoint: tune.Checkpoint) -> str:
     """Where a checkpoint lies, as a path or URI that `tune.Checkpoint` takes back."""
     scheme = checkpoint.filesystem.type_name
     return checkpoint.path if scheme == "local" else f"{scheme}://{checkpoint.path}"
-
-
-def _last_error(trial: Any) -> str:
-    """What Ray said last about a trial; Tune appends it to a file of this machine."""
-    file = trial.error_file
-    text = Path(file).read_text() if file and Path(file).exists() else ""
-    return text.rpartition("Failure #")[2]
 
 
 def remove_checkpoint(place: str) -> None:

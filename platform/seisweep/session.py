@@ -135,7 +135,7 @@ class Session:
 
     def fit(self, concurrency: int | None, stop: StopRequest) -> None:
         """Run what is left under Ray Tune."""
-        self.driver.stop = stop
+        self.driver.recovery.stop = stop
         at_a_time = trials_at_a_time(self.resources, concurrency or self.profile.max_concurrency)
         if self.num_left > 0:
             at_a_time = min(at_a_time, self.num_left)
