@@ -102,7 +102,7 @@ def test_a_full_disk_fails_no_trial(local_ray, engine_home, toy_sweep, tmp_path,
         outcome
     )
     assert study_states(engine_home, "toy-1") == ["COMPLETE", "RUNNING", "WAITING"]
-    outcome = resume("toy-1", None, engine_home)
+    outcome = resume("toy-1", None, engine_home, concurrency=1)
     assert [(row.state, row.epoch) for row in outcome.rows] == [("done", 4)] * 3
     assert study_states(engine_home, "toy-1") == ["COMPLETE"] * 3
     epochs = (tmp_path / "x=0.5").read_text().split()
