@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ray import tune
+
+logger = logging.getLogger(__name__)
 
 MIN_FREE_BYTES = 500 * 2**20
 """Below this much free disk a sweep is not started."""
@@ -81,3 +88,23 @@ def checkpoint_bytes(place: str) -> int:
         return sum(info.size or 0 for info in listed)
     except OSError:
         return 0
+
+
+def checkpoint_place(checkpoint: tune.Checkpoint) -> str:
+    """Where a checkpoint lies, as a path or URI that `tune.Checkpoint` takes back."""
+    scheme = checkpoint.filesystem.type_name
+    return checkpoint.path if scheme == "local" else f"{scheme}://{checkpoint.path}"
+
+
+def remove_checkpoint(place: str) -> None:
+    """Remove a checkpoint that nothing needs any more; a failure costs disk and nothing else."""
+    try:
+        if "://" not in place:
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            from ray import tune
+
+            checkpoint = tune.Checkpoint(place)
+            checkpoint.filesystem.delete_dir(checkpoint.path)
+    except OSError as error:
+        logger.warning("checkpoint %s: %s", place, error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import uuid
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from ray.tune.search import Searcher
 
 from search_spaces.sweep import Sweep
 from seisweep.config import Profile
-from seisweep.disk import CheckpointBudget, FreeDisk
+from seisweep.disk import CheckpointBudget, FreeDisk, checkpoint_place, remove_checkpoint
 from seisweep.faults import Fault
 from seisweep.ledger import EndState, Ledger, TrialRecord
 from seisweep.population import Population
@@ -289,21 +288,3 @@ class Driver(tune.Callback):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return tune.Callback, ()  # what Ray pickles into its own, unused snapshot
-
-
-def checkpoint_place(checkpoint: tune.Checkpoint) -> str:
-    """Where a checkpoint lies, as a path or URI that `tune.Checkpoint` takes back."""
-    scheme = checkpoint.filesystem.type_name
-    return checkpoint.path if scheme == "local" else f"{scheme}://{checkpoint.path}"
-
-
-def remove_checkpoint(place: str) -> None:
-    """Remove a checkpoint that nothing needs any more; a failure costs disk and nothing else."""
-    try:
-        if "://" not in place:
-            shutil.rmtree(place, ignore_errors=True)
-        else:
-            checkpoint = tune.Checkpoint(place)
-            checkpoint.filesystem.delete_dir(checkpoint.path)
-    except OSError as error:
-        logger.warning("checkpoint %s: %s", place, error)
