@@ -58,11 +58,12 @@ CONCURRENCY = 2
 
 @dataclass
 class Times:
-    """When a sweep was asked for, when its first trial was under way, when each ended; and the memory then."""
+    """When a sweep was asked for, when its trials began and ended; the driver's processor time and memory then."""
 
     called_s: float = field(default_factory=time.time)
     running_s: list[float] = field(default_factory=list)
     ended_s: list[float] = field(default_factory=list)
+    processor_s: list[float] = field(default_factory=list)
     resident_bytes: list[int] = field(default_factory=list)
 
     @property
@@ -80,6 +81,7 @@ class Times:
         import psutil  # Ray brings its own
 
         self.ended_s.append(time.time())
+        self.processor_s.append(time.process_time())
         self.resident_bytes.append(psutil.Process().memory_info().rss)
 
 
@@ -310,10 +312,11 @@ def long_sweep(trials: int, fresh_home: Callable[[], Home]) -> None:
     results_s = time.perf_counter() - start_s
     tunes = plain_tune(fresh_home(), True, trials, epochs=1, concurrency=CONCURRENCY)
     print(f"{trials} trials of one step, {CONCURRENCY} at a time, tracked")
+    print(f"{'':38} {'':17} {'driver, processor s a trial':>24}")
     print(f"{'':38} {'seconds':>8} {'a trial':>8} {'first tenth':>12} {'last tenth':>11}   memory of the driver, MB")
     tenth = max(2, trials // 10)
     for name, times in (("seisweep", ours), ("plain Tune, Ray's MLflow callback", tunes)):
-        first, last = times.ended_s[:tenth], times.ended_s[-tenth:]
+        first, last = times.processor_s[:tenth], times.processor_s[-tenth:]
         speeds = [(part[-1] - part[0]) / (tenth - 1) for part in (first, last)]
         at = [n for n in (100, 500, 1000) if n < trials] + [trials]
         memory = ", ".join(f"{times.resident_bytes[n - 1] / 2**20:.0f} at {n}" for n in dict.fromkeys(at))
