@@ -47,6 +47,11 @@ class FreeDisk:
         self.places = [*places, Path(tempfile.gettempdir())]
         self._next_look_s = 0.0
 
+    @property
+    def fullest(self) -> Path:
+        """Where the least is free."""
+        return min(self.places, key=free_bytes)
+
     def full(self) -> str:
         """Which disk is nearly full, in one line; empty while all is well."""
         if time.monotonic() < self._next_look_s:

@@ -55,9 +55,9 @@ class Driver(tune.Callback):
         self.ledger, self.tracker, self.watch, self.cache_dir = ledger, tracker, watch, cache_dir
         self.folder, self.epochs, self.population = folder, epochs, population
         workers = sweep.workers or profile.workers
-        self.recovery = Recovery(profile, workers, trainable, ledger, tracker, watch, self.configure)
-        self.budget = CheckpointBudget(profile.disk_budget_gb)
         self.free_disk = FreeDisk([folder, *([] if "://" in storage else [Path(storage)])])
+        self.recovery = Recovery(profile, workers, trainable, ledger, tracker, watch, self.free_disk, self.configure)
+        self.budget = CheckpointBudget(profile.disk_budget_gb)
         self.mailbox: Any = None
         """The actor that frees the workers of Ray Train trials; None where trials train by themselves."""
         self._numbers: dict[str, int] = {}  # by Tune's trial id

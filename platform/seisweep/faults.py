@@ -12,6 +12,7 @@ Kind = Literal["error", "memory", "disk"]
 
 OUT_OF_MEMORY = "out of memory"
 OUT_OF_GPU_MEMORY = "out of GPU memory"
+DISK_FULL = "disk full"
 DIED_TWICE = "its process died twice; see the log of the sweep"
 REMEDIES = {
     OUT_OF_MEMORY: "take a smaller training.batch_size, fewer trials at a time (--concurrency), or --retry-oom",
@@ -84,7 +85,7 @@ def disk_full_line(error: Any) -> str:
     named = getattr(error, "filename", None)
     if not named and (found := re.search(r"No space left on device: '([^']+)'", str(error))):
         named = found[1]
-    return f"disk full at {named}" if named else "disk full"
+    return f"{DISK_FULL} at {named}" if named else DISK_FULL
 
 
 def _first_line(error: BaseException) -> str:

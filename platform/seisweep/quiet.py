@@ -5,6 +5,7 @@ What they have to say at warning level or above goes into the sweep's log file; 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import warnings
@@ -48,11 +49,22 @@ def quiet() -> None:
         os.environ.setdefault(name, value)
 
 
+class _LogFile(logging.FileHandler):
+    """A log that a full disk cannot take ends nothing, and says nothing on the screen."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        pass
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 class LibraryLog:
     """While it is open, what libraries and seisweep itself log goes into a file and not to the screen."""
 
     def __init__(self, file: Path) -> None:
-        self.handler = logging.FileHandler(file, delay=True)
+        self.handler = _LogFile(file, delay=True)
         self.handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         self._before: list[tuple[logging.Logger, list[logging.Handler], bool, int]] = []
 

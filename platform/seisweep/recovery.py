@@ -11,7 +11,8 @@ from typing import Any
 import ray
 
 from seisweep.config import Profile
-from seisweep.faults import DIED_TWICE, Fault, disk_full_line, is_disk_full
+from seisweep.disk import FreeDisk
+from seisweep.faults import DIED_TWICE, DISK_FULL, Fault, disk_full_line, is_disk_full
 from seisweep.ledger import Ledger, TrialRecord
 from seisweep.stopping import StopRequest
 from seisweep.tracking import Tracker
@@ -30,10 +31,12 @@ class Recovery:
         ledger: Ledger,
         tracker: Tracker,
         watch: Watch,
+        free_disk: FreeDisk,
         configure: Callable[[TrialRecord], tuple[dict[str, Any], str]],
     ) -> None:
         self.profile, self.workers, self.trainable = profile, workers, trainable
         self.ledger, self.tracker, self.watch, self.configure = ledger, tracker, watch, configure
+        self.free_disk = free_disk
         self.stop = StopRequest(None)
         """The session's own replaces it."""
         self.reasons: dict[str, str] = {}
@@ -60,7 +63,7 @@ class Recovery:
         """A trial said why it cannot go on. One without memory raises next, so that its process ends."""
         if fault.kind == "disk":
             self.set_aside.add(trial.trial_id)
-            self.stop.end(f"{fault.reason}: free some space")
+            self.end_for_disk(fault.reason)
         elif fault.kind == "error" or not self._try_smaller_batch(trial, record, fault):
             self._give_up(trial, fault.reason)
 
@@ -98,7 +101,12 @@ class Recovery:
             if not is_disk_full(error):
                 raise
             self.set_aside.add(trial_id)
-            self.stop.end(f"{disk_full_line(error)}: free some space")
+            self.end_for_disk(disk_full_line(error))
+
+    def end_for_disk(self, line: str) -> None:
+        """End the sweep; where nobody said which disk is full, it is the one with the least room."""
+        where = f" at {self.free_disk.fullest}" if line == DISK_FULL else ""
+        self.stop.end(f"{line}{where}: free some space")
 
     def _give_up(self, trial: Any, reason: str) -> None:
         """The trial fails for this reason, however its process ends now, and is not tried again."""

@@ -131,7 +131,7 @@ class Session:
         """What no trial refers to: of a session that died, and of this one."""
         remove_leftovers(self._storage(), self.ledger)
         shutil.rmtree(self.launch.folder / FETCHED, ignore_errors=True)
-        shutil.rmtree(scratch_place(self._scratch), ignore_errors=True)
+        shutil.rmtree(scratch_place(_scratch(self.launch)), ignore_errors=True)
 
     def fit(self, concurrency: int | None, stop: StopRequest) -> None:
         """Run what is left under Ray Tune."""
@@ -227,7 +227,7 @@ class Session:
             cpus_per_worker=wanted.cpus,
             gpus_per_worker=wanted.gpus,
             memory_gb_per_worker=wanted.memory_gb,
-            scratch=self._scratch,
+            scratch=_scratch(self.launch),
             mailbox=f"seisweep-{self.launch.id}-{self.ledger.num_sessions}",
         )
         if wanted.ray_train:
@@ -238,10 +238,6 @@ class Session:
             return ray_train_trial(job), True
         memory = {"memory": wanted.memory_gb * 2**30} if wanted.memory_gb else {}
         return tune.with_resources(in_process_trial(job), {"cpu": wanted.cpus, "gpu": wanted.gpus, **memory}), True
-
-    @property
-    def _scratch(self) -> str:
-        return f"seisweep-{self.launch.id}"
 
     def _storage(self) -> str:
         """Where checkpoints go: the sweep's folder, or the profile's storage under the sweep's id."""
@@ -265,6 +261,7 @@ def run_session(
 ) -> Outcome:
     """Run a new sweep, or go on with one and `extend` more trials, until it is finished or interrupted."""
     with ExitStack() as stack:
+        stack.callback(shutil.rmtree, scratch_place(_scratch(launch)), ignore_errors=True)  # with Ray, its writers end
         if fresh:  # what cannot run is refused before there is any trace of it
             stack.enter_context(_ray_with_room(launch, profile))
             launch.write()
@@ -293,7 +290,7 @@ def run_session(
                 except Exception as error:  # Ray itself failed: what is written down is safe
                     logger.exception("Ray Tune ended")
                     if is_disk_full(error):
-                        stop.end(f"{disk_full_line(error)}: free some space")
+                        session.driver.recovery.end_for_disk(disk_full_line(error))
                     else:
                         watch.log(f"Ray ended the session: {one_line(error)}; see {launch.folder / 'sweep.log'}")
         outcome = session.finish(stop)
@@ -319,6 +316,10 @@ def remove_leftovers(storage: str, ledger: Ledger) -> None:
     for folder in Path(storage).glob("session-*/trial-*/checkpoint_*"):
         if str(folder) not in kept:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _scratch(launch: Launch) -> str:
+    return f"seisweep-{launch.id}"
 
 
 def _trial_name(trial: Any) -> str:

@@ -154,3 +154,26 @@ def test_checkpoints_keep_to_their_budget(local_ray, engine_home, toy_sweep):
     assert len(list(folders)) == 3
     outcome = resume("toy-1", None, engine_home, limits={"disk_budget_gb": 0.1})
     assert [(row.state, row.epoch) for row in outcome.rows] == [("done", 4)] * 4
+
+
+def test_more_memory_than_there_is_is_refused(local_ray, engine_home, toy_sweep):
+    sweep = toy_sweep(memory_gb_per_worker=1e6)
+    with pytest.raises(
+        ValueError, match=r"a trial of 1 worker of 1 CPU and 1e\+06 GB of memory does not fit: .* GB of"
+    ):
+        launch(sweep, Profile(), engine_home, name="toy-1")
+    assert not engine_home.sweep_dir("toy-1").exists()
+
+
+def test_smaller_batches_want_a_batch(engine_home, toy_sweep):
+    sweep = toy_sweep(trainable="toy_trainable:plain", objectives={"score": "max"})
+    with pytest.raises(ValueError, match=r"--retry-oom: the configuration of toy_trainable:plain has no"):
+        launch(sweep, Profile(retry_oom=True), engine_home, name="toy-1")
+
+
+def test_a_full_storage_is_refused_before_the_start(tmp_path, toy_sweep, monkeypatch):
+    monkeypatch.setattr(disk, "free_bytes", lambda place: 2**20 if place.name == "storage" else 2**40)
+    home = Home(tmp_path / "home")
+    with pytest.raises(ValueError, match=r"storage .*/storage is full: 1 MB free, 500 MB are needed"):
+        launch(toy_sweep(), Profile(storage_path=str(tmp_path / "storage")), home, name="toy-1")
+    assert list(tmp_path.iterdir()) == []
