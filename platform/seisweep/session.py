@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import ray
 from ray import tune
 
 from seisweep.cluster import Resources, connected, trials_at_a_time
@@ -19,6 +21,7 @@ from seisweep.faults import disk_full_line, is_disk_full, one_line
 from seisweep.home import Home
 from seisweep.launch import JOURNAL_FILE, LEDGER_FILE, Launch, driver_lock
 from seisweep.ledger import Ledger, Report, TrialRecord
+from seisweep.lifeline import CLUSTER_PATIENCE_S, LOCAL_PATIENCE_S, lifeline
 from seisweep.population import Barriers, Population
 from seisweep.progress import Outcome, TrialRow
 from seisweep.quiet import LibraryLog
@@ -161,6 +164,22 @@ class Session:
             ),
         ).fit()
 
+    @contextmanager
+    def ended_with_ray(self, stop: StopRequest) -> Iterator[None]:
+        """While it is open, a Ray that dies ends this process, when everything is written down."""
+
+        def end() -> None:
+            # Where the whole process group got a SIGTERM (as `timeout` sends it), Ray has stopped first.
+            why = "interrupted" if stop.interrupted else "Ray has died"
+            self.watch.log(f"{why}; go on with: seisweep resume {self.launch.name}")
+            outcome = self.finish(stop)
+            self.watch.finished(outcome)
+            os._exit(0 if outcome.state == "finished" else 1)
+
+        patience_s = CLUSTER_PATIENCE_S if self.profile.ray_address else LOCAL_PATIENCE_S
+        with lifeline(ray.get_runtime_context().gcs_address, patience_s, end):
+            yield
+
     def finish(self, stop: StopRequest) -> Outcome:
         """Close what is open and say how it went."""
         running = [record for record in self.ledger.trials.values() if record.running]
@@ -284,9 +303,12 @@ def run_session(
         if over or not session.num_left:
             watch.log(f"{launch.name} is {over or 'finished'} already: there is nothing left to run")
         elif not stop.stop_all():
-            with interruptible(stop, watch):
+            with interruptible(stop, watch), session.ended_with_ray(stop):
                 try:
                     session.fit(concurrency, stop)
+                except KeyboardInterrupt:  # the second one: at once
+                    watch.log(f"interrupted; go on with: seisweep resume {launch.name}")
+                    raise
                 except Exception as error:  # Ray itself failed: what is written down is safe
                     logger.exception("Ray Tune ended")
                     if is_disk_full(error):

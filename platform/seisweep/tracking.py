@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,6 +86,8 @@ class Tracker:
         self._num_exploits = 0
         self._pending: dict[int, _Pending] = {}
         self._silent_until_s = 0.0
+        self._writing = threading.Lock()
+        """Where Ray has died, another thread ends the sweep while this one may be writing."""
         self.trouble: str = ""
         """Why MLflow could not be written last; empty while all is well."""
 
@@ -308,7 +311,8 @@ class Tracker:
         if time.monotonic() < self._silent_until_s:
             return None
         try:
-            done = write()
+            with self._writing:
+                done = write()
         except (MlflowException, OSError) as error:
             self._silent_until_s = time.monotonic() + RETRY_AFTER_S
             self.trouble = str(error).partition("\n")[0]
