@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test chaos lint bench clean
 
 demo: $(READY)  ## the main job end to end, offline: data, teacher, sweep, quantized pickers
 	$(BIN)/seisweep demo
 
 test: $(READY)  ## the test suite, without network
 	$(BIN)/python -m pytest
+
+chaos: $(READY)  ## kill every part of running sweeps at random moments, resume, compare; takes an hour or two
+	$(BIN)/python tests/chaos/kill_matrix.py
 
 lint: $(READY)  ## style, types, import rules
 	$(BIN)/ruff check .
