@@ -7,9 +7,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import ray
+from ray._private import services
 
 from search_spaces.sweep import Sweep
 from seisweep.config import Profile
@@ -28,7 +30,8 @@ def connected(profile: Profile) -> Iterator[None]:
             ray.init(profile.ray_address, runtime_env={"env_vars": ENVIRONMENT}, **options)
         else:
             share_import_path()
-            ray.init("local", include_dashboard=False, **options)
+            with _process_group_of_its_own():
+                ray.init("local", include_dashboard=False, **options)
     except ConnectionError as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"no Ray cluster answers at {profile.ray_address}: {reason}") from None
@@ -36,6 +39,22 @@ def connected(profile: Profile) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _process_group_of_its_own() -> Iterator[None]:
+    """A Ray that is started here does not get the signals of this process's group.
+
+    `timeout`, a batch system or a closing terminal tell the whole group: Ray would be gone before the driver could
+    end the sweep. It still dies with the driver, by the kernel's hand. Ray itself does this on Windows.
+    """
+    before = services.ConsolePopen
+    if sys.platform.startswith("linux"):
+        services.ConsolePopen = partial(before, process_group=0)
+    try:
+        yield
+    finally:
+        services.ConsolePopen = before
 
 
 def share_import_path() -> None:

@@ -176,7 +176,7 @@ def start_driver(home: Home, marks: Path, until_reports: int) -> subprocess.Pope
     marks.mkdir()
     driver = subprocess.Popen(
         [sys.executable, str(script), str(home.root), str(marks)],
-        env=os.environ | {"PYTHONPATH": str(TESTS)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -223,11 +223,11 @@ def test_killed_and_resumed(engine_home, tmp_path, local_ray):
 @pytest.mark.integration
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_and_resumed(engine_home, tmp_path, local_ray, sent):
-    """By Ctrl-C, or as `timeout` does it: it tells the whole process group, and Ray may stop before the driver does."""
+    """By Ctrl-C in a terminal, or as `timeout` does it: both tell the whole process group."""
     driver = start_driver(engine_home, tmp_path / "marks", until_reports=5)
     os.killpg(driver.pid, sent)
     out, err = driver.communicate(timeout=120)
-    assert driver.returncode in ((130,) if sent == signal.SIGINT else (130, 1)), err
+    assert driver.returncode == 130, err
     assert out == ""
     assert "stopping: trials under way keep their last checkpoint" in err
     assert "Traceback" not in err
