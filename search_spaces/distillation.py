@@ -59,5 +59,6 @@ def fewshot() -> Sweep:
         sampler="grid",
         scheduler="none",
         seeds=[0, 1, 2],
+        baseline={"data.few_shot_fraction": 1.0},
         description="dev F1 with 5, 10, 20, 50 and 100 % of the training events, three seeds each",
     )

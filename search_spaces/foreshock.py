@@ -5,7 +5,7 @@ The conditions of a suite share splits and seeds, so that their differences are 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from search_spaces.sweep import Sweep
 from trainables import metrics
@@ -60,13 +60,19 @@ def foreshock() -> Sweep:
 
 def ablation() -> Sweep:
     return _suite(
-        "foreshock-ablation", "ablation_space", "what pretraining is worth: full, frozen, progressive, random; 5 seeds"
+        "foreshock-ablation",
+        "ablation_space",
+        "what pretraining is worth: full, frozen, progressive, random; 5 seeds",
+        baseline={"model.start": "random"},
     )
 
 
 def fewshot() -> Sweep:
     return _suite(
-        "foreshock-fewshot", "fewshot_space", "macro F1 with 5 to 100 % of the events, pretrained or random; 5 seeds"
+        "foreshock-fewshot",
+        "fewshot_space",
+        "macro F1 with 5 to 100 % of the events, pretrained or random; 5 seeds",
+        baseline={"model.start": "random"},
     )
 
 
@@ -74,7 +80,7 @@ def classes() -> Sweep:
     return _suite("foreshock-classes", "classes_space", "2, 4, 8 and 9 classes, five seeds each")
 
 
-def _suite(name: str, space_name: str, description: str) -> Sweep:
+def _suite(name: str, space_name: str, description: str, baseline: dict[str, Any] | None = None) -> Sweep:
     return foreshock().changed(
         name=name,
         space=f"search_spaces.foreshock:{space_name}",
@@ -82,5 +88,6 @@ def _suite(name: str, space_name: str, description: str) -> Sweep:
         sampler="grid",
         scheduler="none",
         seeds=SEEDS,
+        baseline=baseline or {},
         description=description,
     )

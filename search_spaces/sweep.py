@@ -99,6 +99,10 @@ class Sweep(Config):
     seeds: list[int] = Field([0], min_length=1)
     """Seeds of the trials (the config's `seed`). The first also seeds the sampler; several want a grid."""
 
+    baseline: dict[str, Any] = Field({})
+    """With several seeds: settings of the condition that others are compared with, seed by seed. Where several
+    conditions have them, each of the others is compared with the one that agrees in the rest. Default: the first."""
+
     defaults_first: bool = True
     """The first trial has the trainable's documented defaults, as far as narrowing allows: the baseline."""
 

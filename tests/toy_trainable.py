@@ -10,6 +10,8 @@ import signal
 import time
 from pathlib import Path
 
+from pydantic import model_validator
+
 from trainables.config import Config
 from trainables.run import ARTIFACTS, TAGS, Run
 
@@ -21,6 +23,11 @@ class ToyTraining(Config):
     accumulation: int = 1
 
 
+class ToyData(Config):
+    share: float = 1.0
+    """Preflight refuses less than a tenth."""
+
+
 class ToyConfig(Config):
     """`x` is best at 0.3. The other settings make a run slow, or make it go wrong."""
 
@@ -30,6 +37,7 @@ class ToyConfig(Config):
     seed: int = 0
     sleep_s: float = 0.0
     training: ToyTraining = ToyTraining()
+    data: ToyData = ToyData()
     fail_at: int | None = None
     """Epoch that raises."""
     nan_at: int | None = None
@@ -48,10 +56,18 @@ class ToyConfig(Config):
     bad_x: float | None = None
     """Preflight refuses this x."""
 
+    @model_validator(mode="after")
+    def _squares_are_small(self) -> ToyConfig:
+        if self.label == "square" and self.size != 1:
+            raise ValueError(f"a square has size 1, not {self.size}")
+        return self
+
 
 def preflight(config: ToyConfig) -> dict[str, str]:
     if config.bad_x is not None:
         raise ValueError(f"bad_x = {config.bad_x}: the toy's data is not there")
+    if config.data.share < 0.1:
+        raise ValueError(f"data.share = {config.data.share}: leaves nothing")
     return {"data_fingerprint": "toy"}
 
 

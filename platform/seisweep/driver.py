@@ -281,6 +281,7 @@ class Driver(tune.Callback):
             metrics=dict(record.metrics),
             params=dict(record.params),
             reason=record.reason,
+            seed=record.seed,
         )
 
     def _show(self, trial_id: str, state: State) -> None:

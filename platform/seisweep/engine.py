@@ -47,8 +47,8 @@ def launch(
     if profile.retry_oom:
         trainable.check_retry_oom()
     searched_keys(sweep)
-    if sweep.sampler == "grid":
-        enumerate_space(sweep)
+    points = enumerate_space(sweep) if sweep.sampler == "grid" else []
+    trainable.check_points(sweep, points)
     if sweep.scheduler == "pbt":
         from seisweep.population import check_population
 
@@ -62,6 +62,8 @@ def launch(
         )
     _check_disk(home, profile)
     facts = trainable.facts(sweep)
+    for others in trainable.facts_of_points(sweep, points):  # the record of the sweep has what they agree in
+        facts = {key: fact for key, fact in facts.items() if key == tags.DATA_FINGERPRINT or others.get(key) == fact}
     uri = profile.tracking_uri or home.prepare().prepare_store()
 
     from seisweep.session import run_session

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seisweep import ui
+from seisweep import tags, ui
 from seisweep.home import Home
 from seisweep.paths import from_here
 from seisweep.progress import Outcome, TrialRow, short_names
@@ -16,6 +16,7 @@ from trainables import metrics
 
 TOP = 10
 TOP_REASONS = 5
+TOP_CONDITIONS = 30
 
 
 def show(outcome: Outcome) -> None:
@@ -23,9 +24,27 @@ def show(outcome: Outcome) -> None:
     rows = ranked(outcome.rows, outcome.objectives)
     if rows:
         print(as_table(trial_rows(rows[:TOP], list(outcome.objectives))))
+    words = _show_conditions(outcome)
     sys.stdout.flush()
-    for line in closing_lines(outcome):
+    for line in [*words, *closing_lines(outcome)]:
         print(line, file=sys.stderr)
+
+
+def _show_conditions(outcome: Outcome) -> list[str]:
+    """With several seeds a second table: mean and spread of each condition, differences. What is to be said of it."""
+    from seisweep import conditions
+
+    found = conditions.of_outcome(outcome)
+    if not found:
+        return []
+    baseline = conditions.Baseline.usual(found, outcome.baseline)
+    shown = conditions.table_rows(found, baseline, next(iter(outcome.objectives)))
+    print(f"\n{as_table(shown[:TOP_CONDITIONS])}")
+    lines = ["", baseline.words] if len(found) > 1 else []
+    if len(found) > TOP_CONDITIONS:
+        lines.append(f"all {len(found)} conditions: seisweep results {outcome.name} --by condition")
+    folder = Home.find().sweep_dir(outcome.name) / tags.CONDITIONS_FOLDER
+    return [*lines, f"figures and table of the conditions: {from_here(folder)}"] if folder.is_dir() else lines
 
 
 def closing_lines(outcome: Outcome) -> list[str]:

@@ -28,6 +28,7 @@ class TrialRow:
     metrics: dict[str, float] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
+    seed: int = 0
 
 
 @dataclass
@@ -44,6 +45,8 @@ class Outcome:
     objectives: dict[str, str]
     obstacle: str = ""
     """Why an interrupted sweep could not go on, and what helps, in one line."""
+    baseline: dict[str, Any] = field(default_factory=dict)
+    """With several seeds: settings of the condition that the others are compared with."""
 
 
 class Progress:

@@ -4,6 +4,7 @@ import seisweep.results
 sweep = seisweep.results.load("distillation-1")
 sweep.trials.sort_values("dev/f1")
 sweep.curves("dev/f1", "dev/loss")
+sweep.conditions()
 sweep.artifacts(sweep.best)
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -26,6 +27,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from seisweep import tags
+from seisweep.conditions import Baseline, Condition, Measured, as_frame, group
 from seisweep.fields import nearest
 from seisweep.home import Home
 from seisweep.quiet import quiet
@@ -70,6 +72,43 @@ class SweepResults:
     def params(self) -> list[str]:
         """Keys that were searched."""
         return list(dict.fromkeys(key for run in self.runs.values() for key in sorted(run.data.params)))
+
+    @property
+    def has_seeds(self) -> bool:
+        """Whether its trials ran with several seeds, so that conditions have a spread."""
+        return len({run.data.tags[tags.SEED] for run in self.runs.values()}) > 1
+
+    def conditions(self, metric: str | None = None, baseline: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """One row for each combination of what varied but the seed: seeds, mean, sd and 95 % interval (low, high) of
+        a metric, default the first objective; difference from a baseline, with its interval, over the seeds of both.
+
+        `baseline`: settings of the condition to compare with, as `{"model.start": "random"}`; where several
+        conditions have them, each of the others is compared with the one that agrees in the rest. Default: the
+        sweep's own, else the first condition. Raises ValueError.
+        """
+        found = self.grouped(metric)
+        return as_frame(found, self.baseline(found, baseline))
+
+    def grouped(self, metric: str | None = None) -> list[Condition]:
+        """The conditions with each seed's value. Raises ValueError where no trial has the metric."""
+        metric = metric or next(iter(self.objectives))
+        known = {name for run in self.runs.values() for name in run.data.metrics}
+        if known and metric not in known:
+            raise ValueError(f"no trial of {self.name} has a metric {metric}{nearest(metric, sorted(known))}")
+        return group(
+            Measured(
+                {key: _value(text) for key, text in run.data.params.items()},
+                int(run.data.tags[tags.SEED]),
+                run.data.metrics.get(metric) if run.data.tags.get(tags.STATE) == "done" else None,
+            )
+            for _, run in sorted(self.runs.items())
+        )
+
+    def baseline(self, found: Sequence[Condition], settings: Mapping[str, Any] | None = None) -> Baseline:
+        """Whom these conditions are compared with. Raises ValueError where none of them has the settings."""
+        if settings is not None:
+            return Baseline(found, settings)
+        return Baseline.usual(found, json.loads(self.parent.data.tags.get(tags.BASELINE, "{}")))
 
     @property
     def best(self) -> int:
@@ -138,7 +177,14 @@ class SweepResults:
 
     def artifacts(self, trial: int) -> Path:
         """Folder of a trial's files; those of a remote store are fetched first. Raises ValueError."""
-        run = self._run(trial)
+        return self._files(self._run(trial), f"trial {trial} of {self.name}")
+
+    @property
+    def files(self) -> Path:
+        """Folder of the sweep's own files: what it was, and with several seeds `conditions/`. Raises ValueError."""
+        return self._files(self.parent, self.name)
+
+    def _files(self, run: Run, whose: str) -> Path:
         if (place := urlparse(run.info.artifact_uri)).scheme in ("", "file"):
             return Path(unquote(place.path))
         quiet()
@@ -146,7 +192,7 @@ class SweepResults:
             return Path(download_artifacts(run_id=run.info.run_id, tracking_uri=self.tracking_uri))
         except (MlflowException, OSError) as error:
             reason = str(error).partition("\n")[0]
-            raise ValueError(f"the files of trial {trial} of {self.name} cannot be fetched: {reason}") from None
+            raise ValueError(f"the files of {whose} cannot be fetched: {reason}") from None
 
     def config(self, trial: int) -> dict[str, Any]:
         """The whole configuration of a trial."""

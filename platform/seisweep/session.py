@@ -14,6 +14,7 @@ from typing import Any, Literal
 import ray
 from ray import tune
 
+from seisweep import tags
 from seisweep.cluster import Resources, connected, trials_at_a_time
 from seisweep.config import Profile
 from seisweep.driver import FETCHED, Driver
@@ -204,7 +205,7 @@ class Session:
             self.ledger.end_sweep(state)
         best = self.best()
         self.tracker.exploited(self.ledger.exploits)
-        self.tracker.end(state, best)
+        self.tracker.end(state, best, self._conditions() if state == "finished" else None)
         if self.tracker.lacks:
             self.watch.log(
                 f"MLflow at {self.uri} lacks {self.tracker.lacks} ({self.tracker.trouble}); "
@@ -222,7 +223,21 @@ class Session:
             tracking_uri=self.uri,
             objectives=dict(self.sweep.objectives),
             obstacle=stop.obstacle if state == "interrupted" else "",
+            baseline=self.sweep.baseline,
         )
+
+    def _conditions(self) -> Path | None:
+        """Folder with table and figures of a sweep with several seeds. An error costs them and nothing else."""
+        if len(self.sweep.seeds) < 2:
+            return None
+        try:
+            from seisweep.suite import write_suite  # matplotlib is imported for it
+
+            return write_suite(self.sweep, self.ledger, self.launch.folder / tags.CONDITIONS_FOLDER)
+        except Exception as error:
+            logger.exception("conditions of %s", self.launch.name)
+            self.watch.log(f"no figures of the conditions: {one_line(error)}; see {self.launch.folder / 'sweep.log'}")
+            return None
 
     def row(self, record: TrialRecord) -> TrialRow:
         return self.driver.row(record, "pending" if record.running else None)

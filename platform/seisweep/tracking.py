@@ -128,6 +128,8 @@ class Tracker:
             tags.STATE: "running",
             tags.OBJECTIVES: json.dumps(self.sweep.objectives),
         }
+        if self.sweep.baseline:
+            parent_tags[tags.BASELINE] = json.dumps(self.sweep.baseline)
         if note or self.sweep.description:
             parent_tags[tags.NOTE] = note or self.sweep.description
         run = self.client.create_run(
@@ -189,12 +191,15 @@ class Tracker:
             if pending.unsaid and now_s - pending.flushed_s > FLUSH_EVERY_S:
                 self._flush(number)
 
-    def end(self, state: str, best: TrialRecord | None) -> None:
-        """Close the sweep's runs: trials under way are interrupted, the parent gets the best trial's metrics."""
+    def end(self, state: str, best: TrialRecord | None, files: Path | None = None) -> None:
+        """Close the sweep's runs: trials under way are interrupted, the parent gets the best trial's metrics.
+
+        `files`: a folder of the sweep's own, which the parent gets under its name.
+        """
         self._silent_until_s = 0.0
         for number in list(self._pending):
             self._flush(number)
-        self._attempt(lambda: self._close(state, best))
+        self._attempt(lambda: self._close(state, best, files))
 
     def has(self, number: int) -> bool:
         """Whether the trial's run is closed: then it is complete."""
@@ -212,7 +217,7 @@ class Tracker:
             return f"{self.behind} trial{'s' if self.behind > 1 else ''}"
         return "the end of the sweep" if self.trouble else ""
 
-    def _close(self, state: str, best: TrialRecord | None) -> None:
+    def _close(self, state: str, best: TrialRecord | None, files: Path | None) -> None:
         for number, pending in self._pending.items():
             if not pending.ended and number in self._run_ids:
                 self.client.set_tag(self._run_ids[number], tags.STATE, "interrupted")
@@ -224,6 +229,8 @@ class Tracker:
                 metrics=[Metric(name, value, time_ms, 0) for name, value in self._shown(best).items()],
                 tags=[RunTag(tags.BEST_TRIAL, str(best.number))],
             )
+        if files is not None:
+            self.client.log_artifacts(self.parent_run_id, str(files), files.name)
         self.client.set_tag(self.parent_run_id, tags.STATE, state)
         status = {"finished": "FINISHED", "failed": "FAILED"}.get(state, "KILLED")
         self.client.set_terminated(self.parent_run_id, status)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,9 @@ SEED_KEY = "seed"
 BATCH_KEY = "training.batch_size"
 ACCUMULATION_KEY = "training.accumulation"
 """What a trial that ran out of memory goes on with: half the one, twice the other."""
+
+LOOKED_AT = ("data.", "model.")
+"""Before the keys of what preflight looks at."""
 
 CACHE_KEY = "data.cache_dir"
 """Where trainables on window stores keep them; the engine puts them into the home."""
@@ -99,6 +102,27 @@ class Trainable:
                 for key, narrowing in sweep.vary.items()
             }
             check_narrowing(self.config_class, settings, varied)
+
+    def check_points(self, sweep: Sweep, points: Sequence[dict[str, Any]]) -> None:
+        """Every point of a grid is a configuration that makes sense as a whole. Raises ValueError in one line."""
+        for point in points:
+            try:
+                self.configure(sweep.base | point)
+            except ValueError as error:
+                where = " ".join(f"{key}={value}" for key, value in point.items())
+                raise ValueError(f"{error} (a point of the grid: {where})" if where else str(error)) from None
+
+    def facts_of_points(self, sweep: Sweep, points: Sequence[dict[str, Any]]) -> Iterator[dict[str, str]]:
+        """What preflight says of each combination of data and model that a grid has, where it has several.
+
+        Raises ValueError: a share of the data that is too small, weights that do not fit a model.
+        """
+        first: dict[str, dict[str, Any]] = {}
+        for point in points:
+            first.setdefault(repr([(key, point[key]) for key in sorted(point) if key.startswith(LOOKED_AT)]), point)
+        if self.preflight is not None and len(first) > 1:
+            for point in first.values():
+                yield self.preflight(self.configure(sweep.base | point))
 
     def facts(self, sweep: Sweep) -> dict[str, str]:
         """What preflight says, which looks at the data and whatever else a trial needs. Raises ValueError.

@@ -272,6 +272,14 @@ def test_stopped_between_the_final_report_and_its_checkpoint(local_ray, engine_h
         ({"base": {"bad_x": 1.5}}, "bad_x = 1.5: the toy's data is not there"),
         ({"sampler": "grid"}, "a grid wants lists: x is the range 0..1"),
         ({"space": "toy_trainable:nowhere"}, "space toy_trainable:nowhere cannot be loaded"),
+        (
+            {"space": None, "sampler": "grid", "vary": {"size": [1, 2], "label": ["none", "square"]}},
+            r"a square has size 1, not 2 \(a point of the grid: size=2 label=square\)",
+        ),
+        (
+            {"space": None, "sampler": "grid", "vary": {"x": [0.5], "data.share": [1.0, 0.5, 0.01]}},
+            "data.share = 0.01: leaves nothing",
+        ),
     ],
 )
 def test_what_is_refused_leaves_nothing_behind(tmp_path, toy_sweep, fields, complaint):

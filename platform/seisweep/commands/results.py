@@ -2,39 +2,97 @@
 
 from __future__ import annotations
 
+import sys
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seisweep.collector import no_collections
 from seisweep.commands.launch import ProfileName
-from seisweep.config import load_profile
+from seisweep.config import load_profile, parse_overrides
 from seisweep.fields import nearest
 from seisweep.home import Home
+from seisweep.paths import with_absolute_paths
 from seisweep.tables import Format, TableFormat, write
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from seisweep.conditions import Baseline, Condition
     from seisweep.results import SweepResults
+
+
+class By(StrEnum):
+    """What a row of results is."""
+
+    TRIAL = "trial"
+    CONDITION = "condition"
 
 
 def results(
     name: Annotated[str, typer.Argument(help="Name of a launched sweep (see `seisweep sweeps`).")],
     top: Annotated[int | None, typer.Option(min=1, help="Only the best so many.")] = None,
     sort: Annotated[str | None, typer.Option(help="Metric or setting to sort by; default the objective.")] = None,
+    by: Annotated[
+        By | None, typer.Option(help="Trials, or conditions: what varied but the seed, with mean and spread.")
+    ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Conditions are compared with the one that has this setting."),
+    ] = None,
     format: TableFormat = Format.TABLE,
     profile: ProfileName = "local",
 ) -> None:
-    """Trials of a sweep, the best first. A table shows what counts; csv and json hold every metric."""
+    """Trials of a sweep, the best first; with several seeds also its conditions, with mean, spread and differences.
+
+    A table shows what counts. csv and json hold every metric; with several seeds, --by condition holds the other table.
+    """
     with no_collections():  # MLflow's imports included
         from seisweep import results as record
 
         loaded = record.load(name, _store(profile))
-        trials = _ordered(loaded.trials, sort, loaded.objectives).head(top or len(loaded.runs)).reset_index()
-        if format is Format.TABLE:
-            trials = trials[_columns(trials, loaded, sort)]
-        write(rows_of(trials), format)
+        with_conditions = by is By.CONDITION or (by is None and loaded.has_seeds and format is Format.TABLE)
+        if baseline and not with_conditions:
+            raise ValueError("--baseline is of conditions: give --by condition too")
+        if by is By.CONDITION and (sort or top):
+            raise ValueError(f"{'--sort' if sort else '--top'} is of trials; conditions stand in the order of the grid")
+        found = loaded.grouped() if with_conditions else []
+        whom = loaded.baseline(found, _settings(baseline)) if found else None
+        if by is not By.CONDITION:
+            trials = _ordered(loaded.trials, sort, loaded.objectives).head(top or len(loaded.runs)).reset_index()
+            if format is Format.TABLE:
+                trials = trials[_columns(trials, loaded, sort)]
+            write(rows_of(trials), format)
+        if whom is not None:
+            _write_conditions(found, whom, loaded, format, below=by is None)
+
+
+def _write_conditions(
+    found: list[Condition], baseline: Baseline, loaded: SweepResults, format: Format, below: bool
+) -> None:
+    """The second table, in the order of the grid; under it what its differences are."""
+    from seisweep.conditions import as_frame, table_rows
+
+    if format is not Format.TABLE:
+        write(rows_of(as_frame(found, baseline)), format)
+        return
+    if below:
+        print()
+    write(table_rows(found, baseline, next(iter(loaded.objectives))), format)
+    if len(found) > 1:
+        sys.stdout.flush()
+        print(baseline.words, file=sys.stderr)
+
+
+def _settings(words: list[str] | None) -> dict[str, Any] | None:
+    """`--baseline model.start=random` as settings. Raises ValueError."""
+    if not words:
+        return None
+    base, vary = parse_overrides(words)
+    if vary:
+        raise ValueError(f"--baseline {next(iter(vary))} has several values: a baseline has one")
+    return with_absolute_paths(base)
 
 
 def sweeps(format: TableFormat = Format.TABLE, profile: ProfileName = "local") -> None:
