@@ -53,8 +53,8 @@ class Condition:
 
     @property
     def settings(self) -> str:
-        """`model.start=pretrained freezing.schedule=full`."""
-        return " ".join(f"{key}={show_value(value)}" for key, value in self.params.items())
+        """As they are typed."""
+        return in_words(self.params)
 
     def label(self, without: str | None = None) -> str:
         """For a figure: `pretrained, full, num_classes 4`; words stand for themselves, numbers want their name."""
@@ -84,6 +84,11 @@ class Estimate(NamedTuple):
         sd = float(given.std(ddof=1)) if count > 1 else math.nan
         half = float(stdtrit(count - 1, 0.5 + LEVEL / 2)) * sd / math.sqrt(count) if count > 1 else math.nan
         return cls(count, mean, sd, mean - half, mean + half)
+
+
+def in_words(settings: Mapping[str, Any]) -> str:
+    """As they are typed: `model.start=pretrained freezing.schedule=full`."""
+    return " ".join(f"{key}={show_value(value)}" for key, value in settings.items())
 
 
 def group(trials: Iterable[Measured]) -> list[Condition]:
@@ -148,9 +153,10 @@ class Baseline:
     @property
     def words(self) -> str:
         """What a table says under it."""
-        settings = " ".join(f"{key}={show_value(value)}" for key, value in self.settings.items())
         rest = " and else the same settings" if len(self.holders) > 1 else ""
-        return f"difference: from {settings}{rest}, over the seeds of both; {RANGE} by the t distribution"
+        return (
+            f"difference: from {in_words(self.settings)}{rest}, over the seeds of both; {RANGE} by the t distribution"
+        )
 
 
 def differences(condition: Condition, baseline: Condition) -> dict[int, float]:
@@ -204,7 +210,7 @@ def table_rows(conditions: Sequence[Condition], baseline: Baseline, metric: str)
 
 def _complain(settings: Mapping[str, Any], conditions: Sequence[Condition]) -> None:
     """No condition has these settings. Raises ValueError that names what there is."""
-    wanted = " ".join(f"{key}={show_value(value)}" for key, value in settings.items())
+    wanted = in_words(settings)
     known = list(dict.fromkeys(key for condition in conditions for key in condition.params))
     for key in settings:
         if key not in known:

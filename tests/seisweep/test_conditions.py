@@ -158,9 +158,7 @@ def suite(engine_home: Home, toy_sweep, tmp_path: Path, monkeypatch) -> Outcome:
         ledger.end_trial(number, "failed" if number == 5 else "done")
         tracker.trial_ends(ledger.trials[number], None)
         record = ledger.trials[number]
-        rows.append(
-            TrialRow(number, "", record.state, metrics=record.metrics, params=record.params, seed=record.seed)
-        )
+        rows.append(TrialRow(number, "", record.state, metrics=record.metrics, params=record.params, seed=record.seed))
     files = tmp_path / "conditions"
     files.mkdir()
     (files / "conditions.png").write_bytes(b"figure")

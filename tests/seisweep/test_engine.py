@@ -118,18 +118,29 @@ def test_faults_stay_in_their_trial(local_ray, engine_home, toy_sweep, tmp_path)
 
 
 @pytest.mark.integration
-def test_a_users_own_loop_without_epochs(local_ray, engine_home, toy_sweep):
+def test_a_users_own_loop_without_epochs(local_ray, engine_home, toy_sweep, monkeypatch):
     own = toy_sweep(
         trainable="toy_trainable:plain", objectives={"score": "min"}, samples=None, sampler="grid",
         space=None, vary={"x": [1.0, 2.0]}, seeds=[0, 1], scheduler="none",
     )  # fmt: skip
-    outcome = launch(own, LOCAL, engine_home, name="own-1")
+    with monkeypatch.context() as patch:
+        patch.setattr("seisweep.plots.learning_curves", out_of_ink)
+        outcome = launch(own, LOCAL, engine_home, name="own-1")
+    assert outcome.state == "finished", "a figure that cannot be drawn costs nothing else"
     assert [(row.params["x"], row.epoch, row.metrics["score"]) for row in outcome.rows] == [
         (1.0, 3, 3.0), (2.0, 3, 4.0), (1.0, 3, 3.0), (2.0, 3, 4.0),
     ]  # fmt: skip
     loaded = results.load("own-1", outcome.tracking_uri)
     assert list(loaded.trials["seed"]) == [0, 0, 1, 1]
     assert loaded.best in (0, 2)
+    assert list(loaded.conditions()["mean"]) == [3.0, 4.0]
+    assert not (loaded.files / "conditions").exists()
+    resume("own-1", None, engine_home)
+    assert (loaded.files / "conditions" / "learning_curves.png").exists(), "a later session makes up for it"
+
+
+def out_of_ink(*_: object) -> None:
+    raise RuntimeError("out of ink")
 
 
 @pytest.mark.integration
