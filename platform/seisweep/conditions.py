@@ -24,6 +24,7 @@ from seisweep.trainables import SEED_KEY
 
 LEVEL = 0.95
 RANGE = "95 % interval"
+LONGEST_LABEL = 40
 
 
 class Measured(NamedTuple):
@@ -60,7 +61,9 @@ class Condition:
         """For a figure: `pretrained, full, num_classes 4`; words stand for themselves, numbers want their name."""
         keys = {key: name for key, name in short_names(self.params).items() if key != without}
         return ", ".join(
-            self.params[key] if isinstance(self.params[key], str) else f"{name} {show_value(self.params[key])}"
+            _shortened(self.params[key])
+            if isinstance(self.params[key], str)
+            else f"{name} {show_value(self.params[key])}"
             for key, name in keys.items()
         )
 
@@ -206,6 +209,11 @@ def table_rows(conditions: Sequence[Condition], baseline: Baseline, metric: str)
             row |= {"difference": paired.mean, RANGE: interval, "pairs": paired.size}
         rows.append(row)
     return rows
+
+
+def _shortened(text: str) -> str:
+    """The end of a long path is what tells it from another."""
+    return text if len(text) <= LONGEST_LABEL else f"...{text[3 - LONGEST_LABEL :]}"
 
 
 def _complain(settings: Mapping[str, Any], conditions: Sequence[Condition]) -> None:

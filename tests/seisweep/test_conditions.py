@@ -80,6 +80,13 @@ def test_conditions_are_what_varies_but_the_seed_in_the_order_of_the_grid():
     assert [condition.label() for condition in found] == ["pretrained, full", "pretrained, frozen", "random"]
 
 
+def test_a_label_of_a_long_path_is_its_end():
+    (one,) = group([Measured({"model.pretrained": f"/{'deep/' * 20}run-7/checkpoint", "norm": "group"}, 0, 0.5)])
+    assert one.label().endswith("/deep/run-7/checkpoint, group")
+    assert one.label().startswith("...")
+    assert len(one.label()) == 40 + len(", group")
+
+
 def test_an_ablation_has_one_baseline_and_a_few_shot_suite_one_for_each_share():
     for name in ("foreshock-ablation", "foreshock-fewshot", "distillation-fewshot"):
         sweep = named_sweep(name)
