@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces import distillation, foreshock, picking, pretraining
-from search_spaces.sweep import Sweep
+from search_spaces.sweep import Direction, Sweep
 
 NAMED: dict[str, Callable[[], Sweep]] = {
     "distillation": distillation.distillation,
@@ -42,6 +42,11 @@ def named_sweep(name: str) -> Sweep:
 def descriptions() -> dict[str, str]:
     """One line for each named sweep."""
     return {name: build().description for name, build in NAMED.items()}
+
+
+def objectives_of(trainable: str) -> dict[str, Direction]:
+    """What counts for a trainable: what its first named sweep looks at; empty where none trains it."""
+    return next((sweep.objectives for build in NAMED.values() if (sweep := build()).trainable == trainable), {})
 
 
 def load_attribute(path: str, what: str) -> Any:

@@ -155,7 +155,7 @@ class Sweep(Config):
         return next(iter(self.objectives.items()))
 
 
-def single_run(trainable: str, base: dict[str, Any]) -> Sweep:
+def single_run(trainable: str, base: dict[str, Any], objectives: dict[str, Direction] | None = None) -> Sweep:
     """A sweep of one trial: training is the smallest sweep, so that there is one path for everything."""
     name = trainable.rpartition(":")[2].replace(".", "-")
     return Sweep(
@@ -166,4 +166,5 @@ def single_run(trainable: str, base: dict[str, Any]) -> Sweep:
         sampler="random",
         scheduler="none",
         description="one run",
+        **({"objectives": objectives} if objectives else {}),
     )

@@ -37,7 +37,8 @@ class FinetuningModelConfig(RepresentationConfig):
     """Encoder and backbone, and what they start from."""
 
     pretrained: str | None = None
-    """Folder or file of a pretraining's checkpoint, or a Lightning checkpoint of the public xLSTM repository."""
+    """Folder or file of a pretraining's checkpoint, or a Lightning checkpoint of the public xLSTM repository. The
+    command line also takes what is recorded: a sweep or its trial (pretraining-1/0), runs:/ID, models:/NAME@ALIAS."""
 
     start: Literal["pretrained", "random"] | None = None
     """random leaves `pretrained` aside, for comparison; default: pretrained where that is given."""

@@ -26,6 +26,7 @@ from seisweep.ledger import Ledger
 from seisweep.progress import Outcome
 from seisweep.provenance import launch_tags
 from seisweep.quiet import quiet
+from seisweep.recorded import with_local_weights
 from seisweep.trainables import Trainable
 from seisweep.watch import Watch
 
@@ -61,9 +62,12 @@ def launch(
             "or choose another --name"
         )
     _check_disk(home, profile)
+    sweep, origin = with_local_weights(sweep, profile, home)
+    points = enumerate_space(sweep) if points and origin else points
     facts = trainable.facts(sweep)
     for others in trainable.facts_of_points(sweep, points):  # the record of the sweep has what they agree in
         facts = {key: fact for key, fact in facts.items() if key == tags.DATA_FINGERPRINT or others.get(key) == fact}
+    facts |= origin
     uri = profile.tracking_uri or home.prepare().prepare_store()
 
     from seisweep.session import run_session
@@ -108,7 +112,7 @@ def resume(
         raise ValueError(f"no sweep named {name} in {home.root}{nearest(name, known)}")
     begun = Launch.read(folder)
     if same_as is not None:
-        _check_that_it_is_the_same(begun, same_as)
+        _check_that_it_is_the_same(begun, with_local_weights(same_as, profile or begun.profile, home)[0])
     if extend:
         _check_that_it_can_grow(begun.sweep, name)
     profile = with_limits(profile or begun.profile, limits or {})

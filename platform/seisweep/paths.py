@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-NAME_OR_PATH = ("data.dataset", "teacher.weights", "model.pretrained")
+WEIGHTS = ("teacher.weights", "model.pretrained")
+"""Settings that take weights: a path, a name of SeisBench, or what the record holds (a sweep's trial, a run)."""
+
+NAME_OR_PATH = ("data.dataset", *WEIGHTS)
 """Settings that take a name from somewhere, or a path."""
+
+TRIAL_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*(/\d+)?"
+"""A sweep, or a trial of it by number."""
 
 _SUFFIXES = ("", ".json", ".pt", ".json.v1", ".pt.v1")
 
@@ -16,15 +23,22 @@ def absolute(key: str, value: Any) -> Any:
     """The value with its path made absolute, where it is one.
 
     A path is what begins like one (`/`, `./`, `../`, `~`); for the settings in NAME_OR_PATH also what has a
-    slash or exists in the current folder: `stead` is a name unless `stead` or `stead.pt.v1` lies here.
+    slash or exists in the current folder: `stead` is a name unless `stead` or `stead.pt.v1` lies here. Weights like
+    `pretraining-1/3` are a trial of a sweep unless there is such a path.
     """
     if isinstance(value, list):
         return [absolute(key, item) for item in value]
     if not isinstance(value, str) or ":/" in value:  # runs:/..., s3://...
         return value
     looks = value.startswith(("/", "./", "../", "~/")) or value in (".", "..", "~")
-    named = key in NAME_OR_PATH and ("/" in value or any(Path(value + suffix).exists() for suffix in _SUFFIXES))
-    return str(Path(value).expanduser().resolve()) if looks or named else value
+    return str(Path(value).expanduser().resolve()) if looks or _names_a_path(key, value) else value
+
+
+def _names_a_path(key: str, value: str) -> bool:
+    if key not in NAME_OR_PATH:
+        return False
+    may_be_trial = key in WEIGHTS and re.fullmatch(TRIAL_NAME, value)
+    return ("/" in value and not may_be_trial) or any(Path(value + suffix).exists() for suffix in _SUFFIXES)
 
 
 def with_absolute_paths(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -152,7 +152,7 @@ class SweepResults:
 
         Up to the epoch at which it took over another trial's weights they are that trial's.
         """
-        settings = [name for name in self._run(trial).data.metrics if name.startswith(tags.PBT)]
+        settings = [name for name in self.run(trial).data.metrics if name.startswith(tags.PBT)]
         curves = self.curves(*settings)
         parts: list[pd.DataFrame] = []
         end = math.inf
@@ -177,7 +177,7 @@ class SweepResults:
 
     def artifacts(self, trial: int) -> Path:
         """Folder of a trial's files; those of a remote store are fetched first. Raises ValueError."""
-        return self._files(self._run(trial), f"trial {trial} of {self.name}")
+        return self._files(self.run(trial), f"trial {trial} of {self.name}")
 
     @property
     def files(self) -> Path:
@@ -200,9 +200,10 @@ class SweepResults:
 
     def tags(self, trial: int) -> dict[str, str]:
         """Facts about a trial in words: versions, data fingerprint, hardware, the gate's reasons."""
-        return {key: value for key, value in self._run(trial).data.tags.items() if not key.startswith("mlflow.")}
+        return {key: value for key, value in self.run(trial).data.tags.items() if not key.startswith("mlflow.")}
 
-    def _run(self, trial: int) -> Run:
+    def run(self, trial: int) -> Run:
+        """A trial's MLflow run by its number. Raises ValueError."""
         if trial not in self.runs:
             raise ValueError(f"{self.name} has no trial {trial}; it has {len(self.runs)}, numbered from 0")
         return self.runs[trial]

@@ -8,8 +8,9 @@ import sys
 import optuna
 import pytest
 
-from search_spaces.named import NAMED, descriptions, named_sweep
+from search_spaces.named import NAMED, descriptions, named_sweep, objectives_of
 from search_spaces.narrowing import enumerate_space, searched_keys
+from search_spaces.sweep import single_run
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -69,3 +70,10 @@ def test_names_are_listed_without_heavy_imports():
         "assert not {'optuna', 'torch', 'ray', 'mlflow'} & set(sys.modules), 'heavy'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_single_training_counts_what_its_trainables_sweep_counts():
+    assert objectives_of("pretraining") == {"dev/accuracy": "max"}
+    assert objectives_of("finetuning") == {"dev/macro_f1": "max"}
+    assert objectives_of("my_module:train") == {}
+    assert single_run("my_module:train", {}, {}).objectives == {"dev/f1": "max"}

@@ -44,3 +44,10 @@ def test_lists_of_paths():
 def test_a_path_is_shown_as_from_here(work):
     assert from_here(work / "a" / "b") == "./a/b"
     assert from_here(work.parent / "c") == str(work.parent / "c")
+
+
+def test_weights_of_a_trial_stay_unless_there_is_such_a_path(work):
+    assert absolute("model.pretrained", "pretraining-1/3") == "pretraining-1/3"
+    assert absolute("model.pretrained", "folder/best.ckpt") == str(work / "folder" / "best.ckpt")
+    (work / "pretraining-1" / "3").mkdir(parents=True)
+    assert absolute("model.pretrained", "pretraining-1/3") == str(work / "pretraining-1" / "3")

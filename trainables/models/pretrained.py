@@ -18,7 +18,15 @@ from trainables.models.representation import PARTS, Representation
 WEIGHTS = "encoder.pt"
 """File of a pretraining's artifacts that `save_encoder` writes."""
 
-FILES = (f"artifacts/{WEIGHTS}", WEIGHTS, "state.pt", "checkpoints/best.ckpt", "best.ckpt", "checkpoints/last.ckpt")
+FILES = (
+    f"artifacts/{WEIGHTS}",
+    WEIGHTS,
+    "state.pt",
+    "classifier.pt",
+    "checkpoints/best.ckpt",
+    "best.ckpt",
+    "checkpoints/last.ckpt",
+)
 """Where the weights of a folder are looked for, in this order; then a single `checkpoints/*.ckpt` or `*.ckpt`."""
 
 _NAMES = [  # of the public repository, then ours; applied one after the other
@@ -109,7 +117,8 @@ def find_checkpoint(source: str, field: str = "model.pretrained") -> Path:
         return path
     if not path.is_dir():
         raise ValueError(
-            f"{field}={source}: no such file or folder, looked at {path}; name a checkpoint of a pretraining"
+            f"{field}={source}: no such file or folder, looked at {path}; name a checkpoint, or a sweep or run "
+            "of a pretraining (pretraining-1, runs:/ID)"
         )
     for name in FILES:
         if (path / name).is_file():

@@ -94,7 +94,9 @@ def run(
 
 
 def train(
-    trainable: Annotated[str, typer.Argument(help="distillation, picking, or your own module:function.")],
+    trainable: Annotated[
+        str, typer.Argument(help="distillation, picking, pretraining, finetuning, or your own module:function.")
+    ],
     settings: Settings = None,
     profile: ProfileName = "local",
     name: Name = None,
@@ -109,12 +111,14 @@ def train(
     disk_budget: DiskBudget = None,
 ) -> Outcome:
     """Train once, without a search."""
+    from search_spaces.named import objectives_of
+
     base, vary = parse_overrides(settings or [])
     if vary:
         key = next(iter(vary))
         raise ValueError(f"{key} has several values; train takes one, `seisweep run` searches")
     changes = {"seeds": None if seed is None else [seed], **_resources(workers, cpus, gpus, memory)}
-    chosen = narrow(single_run(trainable, {}), Overrides(base, vary), changes)
+    chosen = narrow(single_run(trainable, {}, objectives_of(trainable)), Overrides(base, vary), changes)
     limits = _limits(retry_oom, report_timeout, disk_budget)
     return finish(start(chosen, profile, name=name, note=note, limits=limits))
 
