@@ -22,6 +22,7 @@ from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.train import Checkpoint, UserCallback
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from seisweep.faults import DIED_TWICE, Fault
 
@@ -98,8 +99,9 @@ class Mailbox:
 
 
 def open_mailbox(name: str) -> Any:
-    """The session's mailbox, an actor that takes no CPU and lives as long as the driver."""
-    mailbox = ray.remote(num_cpus=0)(Mailbox).options(name=name).remote()
+    """The session's mailbox, an actor that takes no CPU and lives as long as the driver, on the driver's machine."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    mailbox = ray.remote(num_cpus=0)(Mailbox).options(name=name, scheduling_strategy=here).remote()
     mailbox.tidy.remote()
     return mailbox
 

@@ -163,7 +163,7 @@ def kill_once(victim: str, phase: str, folder: Path, seed: str) -> Report:
             code = end_of(driver, report)
         if code != 0:
             report.broken.append(f"after {report.resumes} resumes the exit code is {code}")
-        alive = outlasting(family, limit_s=30)
+        alive = outlasting(family, limit_s=120)  # an agent of Ray notices late that it is alone
         report.broken += [f"still alive: {process.pid} {process.title[:100]}" for process in alive]
         begins = [said["x"] for said in read_notes(arena.notes) if said["event"] == "begin"]
         report.restarts = len(begins) - len(set(begins))
