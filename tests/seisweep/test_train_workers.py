@@ -7,7 +7,8 @@ import time
 import pytest
 from seisweep import results
 from seisweep.config import Profile
-from seisweep.engine import launch
+from seisweep.engine import Silent, launch
+from seisweep.progress import TrialRow
 
 pytestmark = pytest.mark.integration
 TRAIN = Profile(runner="ray-train")
@@ -84,3 +85,24 @@ def test_workers_that_miss_another_one(local_ray, engine_home, toy_sweep, tmp_pa
     assert (killed.state, killed.epoch, killed.reason) == ("done", 3, "")
     assert (raised.state, raised.reason) == ("failed", "RuntimeError: rank 1 was told to fail")
     wait_for_free_cpus()
+
+
+def test_trials_share_the_machine(local_ray, engine_home, toy_sweep):
+    """Two trials at once, of two workers of half a CPU each; a concurrency limit holds them apart."""
+    busy: list[int] = []
+
+    class Counting(Silent):
+        def __init__(self) -> None:
+            self.states: dict[int, str] = {}
+
+        def trial_update(self, row: TrialRow) -> None:
+            self.states[row.number] = row.state
+            busy.append(list(self.states.values()).count("running"))
+
+    sweep = toy_sweep(workers=2, cpus_per_worker=0.5, samples=2, scheduler="none", base={"training.epochs": 2})
+    for name, concurrency, most in (("toy-1", None, 2), ("toy-2", 1, 1)):
+        busy.clear()
+        outcome = launch(sweep, TRAIN, engine_home, name=name, concurrency=concurrency, watch=Counting())
+        assert [row.state for row in outcome.rows] == ["done", "done"]
+        assert max(busy) == most
+        wait_for_free_cpus()
