@@ -26,7 +26,7 @@ from search_spaces.sweep import Sweep
 from seisweep import tags
 from seisweep.ledger import Exploit, Report, TrialRecord, finite
 from seisweep.links import saved_view
-from seisweep.store import experiment_named, search_runs, store_answers
+from seisweep.store import asked_once, experiment_named, search_runs, store_answers
 from trainables import metrics as names
 from trainables.run import ARTIFACTS, read_tags
 
@@ -82,6 +82,8 @@ class Tracker:
         self.experiment_id = experiment_named(self.client, sweep.name, artifact_location)
         self.parent_run_id = ""
         self._run_ids: dict[int, str] = {}
+        self._unsure: set[int] = set()
+        """Trials whose run was asked for: the server may have made it, and died before it could say so."""
         self._finished: set[int] = set()
         self._num_exploits = 0
         self._pending: dict[int, _Pending] = {}
@@ -132,9 +134,10 @@ class Tracker:
             parent_tags[tags.BASELINE] = json.dumps(self.sweep.baseline)
         if note or self.sweep.description:
             parent_tags[tags.NOTE] = note or self.sweep.description
-        run = self.client.create_run(
-            self.experiment_id, run_name=self.name, tags=_short(self.common_tags | parent_tags)
-        )
+        with asked_once():
+            run = self.client.create_run(
+                self.experiment_id, run_name=self.name, tags=_short(self.common_tags | parent_tags)
+            )
         return run.info.run_id
 
     def trial_begins(self, record: TrialRecord, config: dict[str, Any], past: Iterable[Report] = ()) -> None:
@@ -278,12 +281,20 @@ class Tracker:
             tags.STATE: "running",
             tags.PARENT: self.parent_run_id,
         }
-        run = self.client.create_run(
-            self.experiment_id,
-            start_time=record.started_ms,
-            run_name=f"{self.name}-{record.number:03d}",
-            tags=_short(self.common_tags | trial_tags),
-        )
+        if record.number in self._unsure:
+            wanted = f"tags.{tags.SWEEP_ID} = '{self.sweep_id}' and tags.{tags.TRIAL} = '{record.number}'"
+            found = self.client.search_runs([self.experiment_id], wanted)
+            if found:
+                self._run_ids[record.number] = found[0].info.run_id
+                return found[0].info.run_id
+        self._unsure.add(record.number)
+        with asked_once():
+            run = self.client.create_run(
+                self.experiment_id,
+                start_time=record.started_ms,
+                run_name=f"{self.name}-{record.number:03d}",
+                tags=_short(self.common_tags | trial_tags),
+            )
         self._run_ids[record.number] = run.info.run_id
         return run.info.run_id
 

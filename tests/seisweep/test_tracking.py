@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,27 @@ def test_a_store_that_is_away_for_a_while_gets_everything_later(
     assert points(client, run, "dev/f1") == [(1, 0.1), (2, 0.2)]
     times = [p.timestamp for p in client.get_metric_history(run.info.run_id, "dev/f1")]
     assert times == [report.time_ms for report in ledger.reports({0})]
+
+
+def test_a_server_that_died_before_it_could_answer_has_one_run(
+    engine_home, toy_sweep, ledger, client, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tracking, "RETRY_AFTER_S", 0.0)
+    writer = tracker(engine_home, toy_sweep())
+    create = writer.client.create_run
+
+    def unheard(*given: object, **named: object) -> None:
+        assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "0", "nor does MLflow's own client ask twice"
+        create(*given, **named)
+        raise ConnectionError("connection reset")
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    with monkeypatch.context() as patch:
+        patch.setattr(writer.client, "create_run", unheard)
+        writer.trial_begins(ledger.begin_trial(0, {"x": 0.5}, 0), {"x": 0.5})
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "2"
+    finish_trial(ledger, writer, 0, checkpoint(tmp_path / "c"))
+    assert trial_run(client).info.status == "FINISHED"
 
 
 @pytest.mark.parametrize("resumed", [False, True])
