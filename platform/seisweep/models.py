@@ -15,6 +15,7 @@ from seisbench.models import WaveformModel
 
 from seisweep.config import Profile
 from seisweep.home import Home
+from seisweep.recorded import mlflow_asks
 from trainables.data.batches import Batch
 from trainables.export.artifacts import REFUSED_FILE
 from trainables.export.pick import Network, load_onnx
@@ -137,7 +138,8 @@ def _downloaded(uri: str, tracking_uri: str) -> Path:
     from mlflow.exceptions import MlflowException
 
     try:
-        return Path(download_artifacts(artifact_uri=f"{uri}/", tracking_uri=tracking_uri, registry_uri=tracking_uri))
+        with mlflow_asks(tracking_uri):
+            return Path(download_artifacts(f"{uri}/"))
     except (MlflowException, OSError) as error:
         kind = "run" if uri.startswith("runs:/") else "registered model"
         raise ValueError(f"{uri}: no files of such a {kind} in {tracking_uri} ({str(error).splitlines()[0]})") from None

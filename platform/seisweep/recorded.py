@@ -88,7 +88,7 @@ def _fetched(key: str, name: str, uri: str, profile: Profile, home: Home) -> Pat
     store = home.recorded_uri(profile)
     try:
         whole_run = re.fullmatch(r"runs:/[^/]+", uri)
-        with _mlflow_asks(store):
+        with mlflow_asks(store):
             download_artifacts(f"{uri}/" if whole_run else uri, dst_path=str(arriving))
         files = sorted(path for path in arriving.rglob("*") if path.is_file())
         if not files:
@@ -105,7 +105,7 @@ def _fetched(key: str, name: str, uri: str, profile: Profile, home: Home) -> Pat
 
 
 @contextmanager
-def _mlflow_asks(store: str) -> Iterator[None]:
+def mlflow_asks(store: str) -> Iterator[None]:
     """While it is open, MLflow's environment names this store: it looks for a model's alias nowhere else, whatever
     it is told, and would make a store of its own in the current folder."""
     names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")

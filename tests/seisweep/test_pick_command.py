@@ -106,6 +106,7 @@ def test_a_registered_model_is_found_by_its_alias(trial, waveforms, home, capsys
         assert rows(capsys) == expected
     assert run(["pick", "models:/xiao@nobody", str(waveforms)]) == 2
     assert "no files of such a registered model" in capsys.readouterr().err
+    assert not list(Path.cwd().iterdir())
 
 
 def test_a_file_gets_the_picks_and_a_bad_file_the_exit_code(trial, waveforms, home, tmp_path, capsys):

@@ -30,6 +30,14 @@ for name in ("torch", "seisbench", "seisweep", "trainables", "onnx", "pandas"):
 del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
+PEAK_MEMORY = """
+import runpy, sys
+from pathlib import Path
+pick = runpy.run_path(sys.argv[1])
+network = pick["load_onnx"](Path(sys.argv[2]))
+assert pick["run"](network, sys.argv[3:], Path(sys.argv[3] + ".csv")) == 0
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
 START = obspy.UTCDateTime(2024, 2, 29, 23, 50)
 
 
@@ -333,3 +341,27 @@ def test_what_is_no_picker_says_so(tmp_path):
         pick.load_onnx(tmp_path / "text.onnx")
     with pytest.raises(ValueError, match="no such file"):
         pick.load_onnx(tmp_path / "absent.onnx")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory from /proc")
+@pytest.mark.parametrize("by_channel", [False, True])
+def test_ten_hours_take_the_memory_of_one(by_channel, onnx_file, tmp_path):
+    """Whether a file holds its channels one after the other or hour by hour."""
+    hour = {channel: stream(3600, channel, seed=row) for row, channel in enumerate(("HHE", "HHN", "HHZ"))}
+    peaks_kb = {}
+    for hours in (1, 10):
+        order = [(channel, n) for n in range(hours) for channel in hour]
+        with (tmp_path / f"{hours}.mseed").open("wb") as file:
+            for channel, n in sorted(order) if by_channel else order:
+                hour[channel][0].stats.starttime = START + n * 3600
+                hour[channel].write(file, format="MSEED", reclen=512)
+        found = subprocess.run(
+            [sys.executable, "-c", PEAK_MEMORY, pick.__file__, onnx_file, tmp_path / f"{hours}.mseed"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert found.returncode == 0, found.stderr
+        assert f"{hours * 60 if hours == 1 else hours:.1f}" in found.stderr
+        peaks_kb[hours] = int(found.stdout)
+    assert peaks_kb[10] < 1.2 * peaks_kb[1]
