@@ -82,22 +82,21 @@ def test_a_phasenet_picks_as_it_does_in_seisbench(shared_data, home, capsys):
         assert sorted(rows(capsys)) == sorted(("B916", pick.phase, str(pick.peak_time)) for pick in picks)
 
 
-def test_a_registered_model_is_found_by_its_alias(trial, waveforms, home, capsys):
+def test_a_registered_model_is_found_by_its_alias(trial, waveforms, home, tmp_path, capsys):
     import onnx
-    from mlflow import MlflowClient, set_registry_uri, set_tracking_uri
-    from mlflow.onnx import log_model
+    from mlflow import MlflowClient
+    from mlflow.onnx import save_model
     from seisweep.home import Home
 
+    model = onnx.load(trial / "model_fp32.onnx")
+    save_model(model, tmp_path / "registered", save_as_external_data=False, pip_requirements=[])
     uri = Home.find().prepare_store()
-    set_tracking_uri(uri)
-    set_registry_uri(uri)
-    try:
-        model = onnx.load(trial / "model_fp32.onnx")
-        log_model(model, name="model", registered_model_name="xiao", save_as_external_data=False, pip_requirements=[])
-        MlflowClient(uri, uri).set_registered_model_alias("xiao", "champion", "1")
-    finally:
-        set_tracking_uri(None)
-        set_registry_uri(None)
+    client = MlflowClient(uri, uri)
+    logged = client.create_run("0").info
+    client.log_artifacts(logged.run_id, str(tmp_path / "registered"))
+    client.create_registered_model("xiao")
+    version = client.create_model_version("xiao", logged.artifact_uri, logged.run_id).version
+    client.set_registered_model_alias("xiao", "champion", version)
     assert run(["pick", str(trial / "model_fp32.onnx"), str(waveforms)]) == 0
     expected = rows(capsys)
     assert expected
