@@ -11,6 +11,7 @@ from seisweep.config import Profile, flatten
 from seisweep.home import Home
 from seisweep.results import load
 
+from search_spaces.named import objectives_of
 from search_spaces.sweep import single_run
 from trainables import metrics
 from trainables.distillation import DistillationConfig, train
@@ -82,3 +83,29 @@ def test_two_workers_equal_one_with_the_joint_batch(settings, uninterrupted, hom
     assert one.state == two.state == "finished"
     for of_two, of_one in zip(losses(place, "two"), losses(place, "one"), strict=True):
         assert of_two == pytest.approx(of_one, rel=1e-4)
+
+
+def test_two_ray_workers_unfreeze_like_one_with_the_joint_batch(home, tmp_path):
+    """What learns changes in epoch 2: the model is prepared again, and its old wrapper exchanges nothing more."""
+    from trainables.data.synthetic_sequence import write_synthetic_sequence
+    from trainables.models.pretrained import save_encoder
+    from trainables.models.representation import Representation, cpu_sized
+
+    small = cpu_sized(d_model=8, conv_width=8, qkv_proj_blocksize=2)
+    write_synthetic_sequence(tmp_path / "nrca", num_events=200)
+    save_encoder(Representation(small), tmp_path / "encoder.pt")
+    settings = {
+        "data": {"dataset": str(tmp_path / "nrca"), "num_classes": 2},
+        "model": small.model_dump(exclude_unset=True) | {"pretrained": str(tmp_path / "encoder.pt")},
+        "head": {"dropout": 0.0},
+        "freezing": {"schedule": "progressive", "unfreeze_at_epoch": 2},
+        "training": {"epochs": 3, "batch_size": 8, "limit_train_batches": 3, "precision": "fp32"},
+    }
+    place = Home(home)
+    sweep = single_run("finetuning", dict(flatten(settings)), objectives_of("finetuning"))
+    found = []
+    for name, profile in {"one": Profile(), "two": Profile(workers=2)}.items():
+        assert engine.launch(sweep, profile, place, name=name).state == "finished"
+        curves = load(name, place.mlflow_uri).curves(metrics.TRAIN_LOSS, metrics.DEV_LOSS, metrics.DEV_ACCURACY)
+        found.append(curves.loc[0].loc[EPOCHS].to_numpy())
+    assert found[1] == pytest.approx(found[0], rel=2e-4)

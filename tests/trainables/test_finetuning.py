@@ -5,10 +5,13 @@ import json
 import pandas as pd
 import pytest
 import torch
+from gloo_workers import train_together
 
 from trainables import finetuning, metrics, pretraining
+from trainables.data.sequence_batches import SequenceData
 from trainables.data.synthetic_sequence import write_synthetic_sequence
 from trainables.finetuning import FinetuningConfig
+from trainables.models.classifier import HeadConfig
 from trainables.models.pretrained import WEIGHTS
 from trainables.pretraining import PretrainingConfig
 from trainables.run import ARTIFACTS, LocalRun
@@ -114,6 +117,33 @@ def test_interrupted_progressive_tuning_equals_uninterrupted(sequence, pretraine
     whole = LocalRun(tmp_path / "whole")
     finetuning.train(config, whole)
     assert interrupted(finetuning.train, config, tmp_path / "parts", after_epoch) == losses(whole)
+
+
+def assert_same_reports(found, expected):
+    """Within rounding, all but times."""
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one.keys() == other.keys()
+        for name in one.keys() - {metrics.EPOCH_TIME_S}:
+            assert one[name] == pytest.approx(other[name], rel=2e-4, abs=1e-6), (one[metrics.EPOCH], name)
+
+
+@pytest.mark.parametrize("schedule", ["full", "frozen", "progressive"])
+def test_two_workers_tune_like_one_with_the_joint_batch(sequence, pretrained, tmp_path, schedule):
+    """No dropout, group normalisation. The dev split is odd: the workers' parts differ, and each window counts once."""
+    config = finetuning_config(sequence, pretrained, schedule, l2_to_pretrained=0.01)
+    config = config.model_copy(update={"head": HeadConfig(dropout=0.0)})
+    assert len(SequenceData.open(config.data, torch.device("cpu")).dev) % 2
+    one = LocalRun(tmp_path / "one")
+    finetuning.train(config, one)
+    assert_same_reports(train_together(finetuning.train, config, tmp_path / "two"), one.reports)
+
+
+def test_two_workers_pretrain_like_one_with_the_joint_batch(earthquakes, tmp_path):
+    config = pretraining_config(earthquakes, tmp_path, precision="fp32", accumulation=2)
+    one = LocalRun(tmp_path / "one")
+    pretraining.train(config, one)
+    assert_same_reports(train_together(pretraining.train, config, tmp_path / "two"), one.reports)
 
 
 def test_a_tuned_classifier_leaves_confusion_maps_and_weights(sequence, pretrained, tmp_path):
