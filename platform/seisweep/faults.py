@@ -15,8 +15,10 @@ OUT_OF_GPU_MEMORY = "out of GPU memory"
 DISK_FULL = "disk full"
 DIED_TWICE = "its process died twice; see the log of the sweep"
 REMEDIES = {
-    OUT_OF_MEMORY: "take a smaller training.batch_size, fewer trials at a time (--concurrency), or --retry-oom",
-    OUT_OF_GPU_MEMORY: "take a smaller training.batch_size or student, fewer trials on each GPU, or --retry-oom",
+    OUT_OF_MEMORY: "take a smaller training.batch_size, a smaller model, gradient checkpointing "
+    "(model.gradient_checkpointing=true of an xLSTM), fewer trials at a time (--concurrency), or --retry-oom",
+    OUT_OF_GPU_MEMORY: "take a smaller training.batch_size, a smaller model, gradient checkpointing "
+    "(model.gradient_checkpointing=true of an xLSTM), fewer trials on each GPU, or --retry-oom",
 }
 
 _NO_MEMORY = re.compile(

@@ -60,7 +60,6 @@ def with_local_weights(sweep: Sweep, profile: Profile, home: Home) -> tuple[Swee
 def _recorded(key: str, name: str, profile: Profile, home: Home) -> str | None:
     """MLflow's address of the files that `name` stands for; None where it is a path or another library's name."""
     if name.startswith(("runs:/", "models:/")):
-        home.recorded_uri(profile)
         return name.rstrip("/")
     sweep, _, number = name.partition("/")
     if Path(name).exists() or not re.fullmatch(TRIAL_NAME, name):
@@ -82,10 +81,13 @@ def _fetched(key: str, name: str, uri: str, profile: Profile, home: Home) -> Pat
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
+    try:
+        store = home.recorded_uri(profile)
+    except ValueError as error:
+        raise ValueError(f"{key}={name}: {error}") from None
     place = home.prepare().cache_dir / FOLDER
     arriving = place / f".arriving-{uuid.uuid4().hex}"
     arriving.mkdir(parents=True)
-    store = home.recorded_uri(profile)
     try:
         whole_run = re.fullmatch(r"runs:/[^/]+", uri)
         with mlflow_asks(store):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,16 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("data") / "quakes"
     write_local_earthquakes(folder, num_events=12)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sequence(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small synthetic foreshock/aftershock sequence."""
+    from trainables.data.synthetic_sequence import write_synthetic_sequence
+
+    folder = tmp_path_factory.mktemp("data") / "nrca"
+    write_synthetic_sequence(folder, num_events=200)
     return folder
 
 
@@ -142,6 +153,66 @@ def test_a_teacher_that_is_no_phasenet_is_refused(dataset, tmp_path, home, capsy
     (tmp_path / "weights.pt.v1").write_bytes(b"no tensors")
     line = fails(capsys, "train", "distillation", f"data.dataset={dataset}", f"teacher.weights={tmp_path}/weights")
     assert "not the weights of a PhaseNet" in line
+
+
+@pytest.mark.parametrize(
+    ("setting", "part"),
+    [
+        ("data.num_classes=3", "data.num_classes = 3 is not allowed: one of 2, 4, 8, 9"),
+        ("data.few_shot_fraction=0.001", "leaves class 0 (pre 1) without any training event"),
+        ("model.pretrained=/no/such", "model.pretrained=/no/such: no such file or folder, looked at /no/such"),
+        ("model.pretrained=pretraining-1", "no such file or folder, looked at"),
+        ("model.pretrained=pretraining-1/0", "model.pretrained=pretraining-1/0: nothing is recorded"),
+        ("model.pretrained=runs:/0123", "model.pretrained=runs:/0123: nothing is recorded"),
+        ("model.pretrained=models:/norcia@champion", "nothing is recorded"),
+        ("model.start=pretrained", "give model.pretrained="),
+        ("freezing.schedule=frozen", "random ones would rest"),
+        ("model.num_heads=3", "take 1, 2, 4, 8"),
+    ],
+)
+def test_a_tuning_that_cannot_be_is_refused(setting, part, sequence, home, capsys):
+    assert part in fails(capsys, "train", "finetuning", f"data.dataset={sequence}", setting)
+    assert not home.exists()
+
+
+def test_a_suite_without_the_weights_that_it_compares_is_refused(sequence, home, capsys):
+    assert "give model.pretrained=" in fails(capsys, "run", "foreshock-ablation", f"data.dataset={sequence}")
+
+
+def test_a_checkpoint_of_another_size_or_with_code_in_it_is_refused(sequence, home, tmp_path, capsys):
+    import torch
+
+    from trainables.models.pretrained import save_encoder
+    from trainables.models.representation import Representation, cpu_sized
+
+    class Code:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    save_encoder(Representation(cpu_sized()), tmp_path / "small.pt")
+    torch.save({"state_dict": {"encoder.x": torch.zeros(1)}, "more": Code()}, tmp_path / "code.pt")
+    (tmp_path / "text.pt").write_text("no tensors")
+    for file, part in {
+        "small.pt": "another architecture than the model: ",
+        "code.pt": "refused, it asks for posix.mkdir; a checkpoint holds no code",
+        "text.pt": "not a checkpoint",
+    }.items():
+        weights = f"model.pretrained={tmp_path / file}"
+        line = fails(capsys, "train", "finetuning", f"data.dataset={sequence}", weights)
+        assert part in line, line
+    assert not (tmp_path / "ran").exists()
+
+
+def test_nine_classes_want_the_visso_file(home, tmp_path, capsys, published_tables, write_published):
+    source = write_published(tmp_path / "published", {k: v for k, v in published_tables.items() if k != "visso"})
+    assert "dataframe_visso_NRCA.csv" in fails(capsys, "data", "import-nrca", str(source))
+    assert run(["data", "import-nrca", str(source), "--to", "nrca", "--without-visso"]) == 0
+    capsys.readouterr()
+    assert "Visso" in fails(capsys, "train", "finetuning", "data.dataset=./nrca", "data.num_classes=9")
+
+
+def test_a_sequence_has_no_splits_to_pretrain_on(sequence, home, capsys):
+    assert "no column split" in fails(capsys, "train", "pretraining", f"data.dataset={sequence}")
 
 
 def test_a_home_that_cannot_be_used_is_refused(dataset, tmp_path, monkeypatch, capsys):
