@@ -1,4 +1,7 @@
-"""`seisweep demo`: the main job from data to quantized pickers, as the commands that a user would type."""
+"""`seisweep demo`: the main job from data to quantized pickers, as the commands that a user would type.
+
+`demo_foreshock` plays the other system with what this one is made of.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ from seisweep.paths import from_here
 from seisweep.progress import Outcome, show_value
 from seisweep.tables import as_table
 from trainables import metrics
+
+PARTS = ("teacher", "sweep", "best", "pretraining", "ablation")
+"""What the sweeps of a demo are called, behind its number."""
 
 SUMMARY = (metrics.DEV_F1, metrics.FP32_F1, metrics.INT8_F1, metrics.FP32_BYTES, metrics.INT8_BYTES, metrics.PARAMETERS)
 
@@ -69,34 +75,34 @@ def play(home: Home, tiny: bool) -> None:
     size = TINY if tiny else FULL
     home.prepare()
     data = home.data_dir / ("local-earthquakes-tiny" if tiny else "local-earthquakes")
-    stem = _free_stem(home)
+    stem = free_stem(home)
     dataset = f"data.dataset={from_here(data)}"
     cores = os.cpu_count() or 1
 
     if not data.is_dir():
-        _say("1. Synthetic local earthquakes, in SeisBench's format.")
+        say("1. Synthetic local earthquakes, in SeisBench's format.")
         events = [] if size.events is None else ["--events", str(size.events)]
-        _command("data", "synth", from_here(data), *events)
+        command("data", "synth", from_here(data), *events)
 
-    _say("2. A teacher: PhaseNet, trained from scratch on these data, on two cores.")
+    say("2. A teacher: PhaseNet, trained from scratch on these data, on two cores.")
     fresh = ["model.architecture=phasenet", dataset, *size.teacher, "--cpus", str(min(2, cores))]
-    teacher = _command("train", "picking", *fresh, *_name(stem, "teacher"))
+    teacher = command("train", "picking", *fresh, *name_option(stem, "teacher"))
     weights = _weights(_files_of(teacher))
 
-    _say("3. The sweep: XiaoNet students learn from it; what falls behind is stopped early.")
+    say("3. The sweep: XiaoNet students learn from it; what falls behind is stopped early.")
     common = [dataset, f"teacher.weights={from_here(weights)}"]
     samples = ["--samples", str(size.samples)]
-    sweep = _command("run", "distillation", *common, *size.student, *samples, *_name(stem, "sweep"))
+    sweep = command("run", "distillation", *common, *size.student, *samples, *name_option(stem, "sweep"))
     if sweep.best is None:
         raise RuntimeError("no trial of the sweep got to an end; see above why")
 
-    _say("4. The best one once more, on two Ray Train workers.")
+    say("4. The best one once more, on two Ray Train workers.")
     workers = ["--workers", "2", "--cpus", "1" if cores > 1 else "0.5"]
-    again = _command("train", "distillation", *common, *_best(sweep, size), *workers, *_name(stem, "best"))
+    again = command("train", "distillation", *common, *_best(sweep, size), *workers, *name_option(stem, "best"))
     _close(teacher, sweep, again, from_here(data))
 
 
-def _command(*words: str) -> Any:
+def command(*words: str) -> Any:
     """Print a command, then run it exactly as the command line would; its outcome."""
     from seisweep.cli import app
 
@@ -132,7 +138,7 @@ def _weights(folder: Path) -> Path:
 def _close(teacher: Outcome, sweep: Outcome, again: Outcome, data: str) -> None:
     """What came out, on standard output; what can be done next."""
     assert sweep.best is not None
-    _say("Done. Dev F1 is the mean of P and S.")
+    say("Done. Dev F1 is the mean of P and S.")
     rows = [
         {"picker": what, "sweep": outcome.name, **{name: outcome.best.metrics.get(name) for name in SUMMARY}}
         for what, outcome in (("teacher", teacher), ("best student", sweep), ("on two workers", again))
@@ -142,7 +148,7 @@ def _close(teacher: Outcome, sweep: Outcome, again: Outcome, data: str) -> None:
     for file in sorted(_files_of(sweep).glob("*.onnx")):
         print(f"{from_here(file)}  {file.stat().st_size} bytes")
     sys.stdout.flush()
-    _say("Next:")
+    say("Next:")
     for command, why in (
         ("seisweep ui", "every trial, its curves, figures and files, in MLflow"),
         (f"seisweep results {sweep.name} --top 5", "the table again; --format csv for a spreadsheet"),
@@ -153,17 +159,20 @@ def _close(teacher: Outcome, sweep: Outcome, again: Outcome, data: str) -> None:
         print(f"  {command}\n      {why}", file=sys.stderr)
 
 
-def _free_stem(home: Home) -> str:
+def free_stem(home: Home) -> str:
     """`demo-1`, or the first number that no part of a demo has used."""
     number = 1
-    while any(home.sweep_dir(f"demo-{number}-{part}").exists() for part in ("teacher", "sweep", "best")):
+    while any(home.sweep_dir(f"demo-{number}-{part}").exists() for part in PARTS):
         number += 1
     return f"demo-{number}"
 
 
-def _name(stem: str, part: str) -> tuple[str, str]:
+def name_option(stem: str, part: str) -> tuple[str, str]:
+    """`--name` of a part."""
+    assert part in PARTS
     return "--name", f"{stem}-{part}"
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """A line of the tour, between its commands."""
     print(f"\n{line}", file=sys.stderr, flush=True)

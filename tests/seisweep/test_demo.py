@@ -1,4 +1,4 @@
-"""The whole of it: every command that the demo runs, in a process of its own, as a user would."""
+"""The whole of it: every command that the demos run, in a process of its own, as a user would."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from seisweep.home import Home
+from seisweep.results import load
 
 pytestmark = pytest.mark.integration
 
@@ -78,3 +80,40 @@ def test_a_used_name_offers_resume_and_a_trial_can_be_evaluated(demo):
     f1 = {row["model"]: row["f1"] for row in json.loads(scored.stdout) if row["phase"] == "both"}
     assert set(f1) == {"xiaonet", "model_fp32.onnx", "model_int8.onnx"}
     assert f1["xiaonet"] == pytest.approx(f1["model_fp32.onnx"], abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def foreshock(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    folder = tmp_path_factory.mktemp("foreshock")
+    return seisweep(folder, "demo", "foreshock", "--tiny"), folder
+
+
+def test_the_foreshock_demo_ends_with_what_pretraining_is_worth(foreshock):
+    done, _ = foreshock
+    assert done.returncode == 0, done.stderr
+    for noise in ("Traceback", "Warning", "WARNING", "ERROR", "INFO", "deprecated"):
+        assert noise not in done.stdout + done.stderr, noise
+    commands = re.findall(r"^\$ seisweep (.*)$", done.stderr, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["data", "data", "train", "run"]
+    assert "model.pretrained=demo-1-pretraining" in commands[-1]
+    conditions = done.stdout[done.stdout.index("freezing.schedule") :].splitlines()[1:5]
+    assert [line.split()[:2] for line in conditions[:3]] == [
+        ["pretrained", s] for s in ("full", "frozen", "progressive")
+    ]
+    assert conditions[3].split()[0] == "random"
+    assert "seisweep run foreshock-fewshot" in done.stderr
+
+
+def test_every_tuned_trial_began_where_the_pretraining_ended(foreshock):
+    _, folder = foreshock
+    home = Home(folder / "home")
+    (pretraining,) = load("demo-1-pretraining", home.mlflow_uri).runs.values()
+    ablation = load("demo-1-ablation", home.mlflow_uri)
+    copies = {ablation.config(trial)["model"]["pretrained"] for trial in ablation.runs}
+    assert len(copies) == 1, "trials from random weights name it too, and leave it aside"
+    kept = Path(copies.pop())
+    assert kept.is_relative_to(home.cache_dir)
+    logged = load("demo-1-pretraining", home.mlflow_uri).artifacts(0) / "encoder.pt"
+    assert (kept / "encoder.pt").read_bytes() == logged.read_bytes()
+    for trial in ablation.runs:
+        assert ablation.tags(trial)["weights_from"] == f"demo-1-pretraining (runs:/{pretraining.info.run_id})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -11,12 +12,28 @@ from seisweep.config import load_profile
 from seisweep.home import Home
 
 
+class Demo(StrEnum):
+    """What a demo shows."""
+
+    PICKERS = "pickers"
+    FORESHOCK = "foreshock"
+
+
 def demo(
+    what: Annotated[
+        Demo,
+        typer.Argument(
+            help="pickers: teacher, sweep, quantized students. foreshock: what pretraining is worth in telling "
+            "foreshocks from aftershocks."
+        ),
+    ] = Demo.PICKERS,
     tiny: Annotated[bool, typer.Option("--tiny", help="The same in about a minute, on very little data.")] = False,
 ) -> None:
-    """The main job, end to end and offline: data, teacher, sweep, quantized pickers. Shows each command."""
-    from seisweep.demo import play
-
+    """The main job, end to end and offline, in minutes on two cores. Shows each command before running it."""
+    if what is Demo.FORESHOCK:
+        from seisweep.demo_foreshock import play
+    else:
+        from seisweep.demo import play
     play(Home.find(), tiny=tiny)
 
 
