@@ -70,7 +70,7 @@ def launch(
     facts |= origin
     uri = profile.tracking_uri or home.prepare().prepare_store()
 
-    from seisweep.session import run_session
+    from seisweep.running import run_session
     from seisweep.store import name_taken
 
     if name_taken(uri, name):
@@ -122,7 +122,7 @@ def resume(
         _check_disk(home, profile)
     uri = profile.tracking_uri or home.prepare().prepare_store()
 
-    from seisweep.session import run_session
+    from seisweep.running import run_session
 
     return run_session(begun, home, trainable, uri, profile, concurrency, watch or Silent(), fresh=False, extend=extend)
 

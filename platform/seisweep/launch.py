@@ -37,6 +37,11 @@ class Launch:
     created: str
     tags: dict[str, str]
 
+    @property
+    def scratch(self) -> str:
+        """Name of the folders of its trials on whatever machine they run."""
+        return f"seisweep-{self.id}"
+
     def write(self) -> None:
         """The folder appears whole: under another name first. Raises NameTakenError where there is one already."""
         arriving = self.folder.with_name(f".{self.folder.name}.{self.id}")

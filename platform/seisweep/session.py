@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,21 +15,20 @@ import ray
 from ray import tune
 
 from seisweep import tags
-from seisweep.cluster import Resources, connected, trials_at_a_time
+from seisweep.cluster import Resources, trials_at_a_time
 from seisweep.config import Profile
 from seisweep.driver import FETCHED, Driver
-from seisweep.faults import disk_full_line, is_disk_full, one_line
+from seisweep.faults import one_line
 from seisweep.home import Home
-from seisweep.launch import JOURNAL_FILE, LEDGER_FILE, Launch, driver_lock
+from seisweep.launch import JOURNAL_FILE, LEDGER_FILE, Launch
 from seisweep.ledger import Ledger, Report, TrialRecord
 from seisweep.lifeline import CLUSTER_PATIENCE_S, LOCAL_PATIENCE_S, lifeline
 from seisweep.population import Barriers, Population
 from seisweep.progress import Outcome, TrialRow
-from seisweep.quiet import LibraryLog
 from seisweep.runners import Job, in_process_trial, scratch_place
 from seisweep.schedulers import make_scheduler, replay_past
 from seisweep.searcher import Study, StudySearcher
-from seisweep.stopping import StopRequest, interruptible
+from seisweep.stopping import StopRequest
 from seisweep.tracking import Tracker
 from seisweep.trainables import Trainable
 from seisweep.watch import Watch
@@ -135,7 +134,7 @@ class Session:
         """What no trial refers to: of a session that died, and of this one."""
         remove_leftovers(self._storage(), self.ledger)
         shutil.rmtree(self.launch.folder / FETCHED, ignore_errors=True)
-        shutil.rmtree(scratch_place(_scratch(self.launch)), ignore_errors=True)
+        shutil.rmtree(scratch_place(self.launch.scratch), ignore_errors=True)
 
     def fit(self, concurrency: int | None, stop: StopRequest) -> None:
         """Run what is left under Ray Tune."""
@@ -261,7 +260,7 @@ class Session:
             cpus_per_worker=wanted.cpus,
             gpus_per_worker=wanted.gpus,
             memory_gb_per_worker=wanted.memory_gb,
-            scratch=_scratch(self.launch),
+            scratch=self.launch.scratch,
             mailbox=f"seisweep-{self.launch.id}-{self.ledger.num_sessions}",
         )
         if wanted.ray_train:
@@ -282,68 +281,6 @@ class Session:
         return f"{place}/{self.launch.name}-{self.launch.id[:8]}"
 
 
-def run_session(
-    launch: Launch,
-    home: Home,
-    trainable: Trainable,
-    uri: str,
-    profile: Profile,
-    concurrency: int | None,
-    watch: Watch,
-    fresh: bool,
-    extend: int = 0,
-) -> Outcome:
-    """Run a new sweep, or go on with one and `extend` more trials, until it is finished or interrupted."""
-    with ExitStack() as stack:
-        stack.callback(shutil.rmtree, scratch_place(_scratch(launch)), ignore_errors=True)  # with Ray, its writers end
-        if fresh:  # what cannot run is refused before there is any trace of it
-            stack.enter_context(_ray_with_room(launch, profile))
-            launch.write()
-        stack.enter_context(driver_lock(launch.folder))
-        stack.enter_context(LibraryLog(launch.folder / "sweep.log"))
-        session = Session(launch, home, trainable, uri, profile, watch)
-        stack.callback(session.ledger.close)
-        if not fresh and (extend or session.has_work):
-            stack.enter_context(_ray_with_room(launch, profile))
-        if extend:
-            session.extend(extend)
-        over = session.ledger.outcome
-        session.ledger.begin_session()
-        session.tracker.begin(launch.note, session.description, session.num_trials)
-        watch.started(launch.sweep, launch.name, session.num_trials)
-        session.recover()
-        for record in session.ledger.trials.values():
-            watch.trial_update(session.row(record))
-        stop = StopRequest(session.seconds_left)
-        if over or not session.num_left:
-            watch.log(f"{launch.name} is {over or 'finished'} already: there is nothing left to run")
-        elif not stop.stop_all():
-            with interruptible(stop, watch), session.ended_with_ray(stop):
-                try:
-                    session.fit(concurrency, stop)
-                except KeyboardInterrupt:  # the second one: at once
-                    watch.log(f"interrupted; go on with: seisweep resume {launch.name}")
-                    raise
-                except Exception as error:  # Ray itself failed: what is written down is safe
-                    logger.exception("Ray Tune ended")
-                    if is_disk_full(error):
-                        session.driver.recovery.end_for_disk(disk_full_line(error))
-                    else:
-                        watch.log(f"Ray ended the session: {one_line(error)}; see {launch.folder / 'sweep.log'}")
-        outcome = session.finish(stop)
-    watch.finished(outcome)
-    return outcome
-
-
-@contextmanager
-def _ray_with_room(launch: Launch, profile: Profile) -> Iterator[None]:
-    """A Ray on which at least one trial fits. Raises ValueError where there is none."""
-    wanted = Resources(launch.sweep, profile)
-    with connected(profile):
-        trials_at_a_time(wanted, None)
-        yield
-
-
 def remove_leftovers(storage: str, ledger: Ledger) -> None:
     """Checkpoints that no trial refers to: half copied when a session died, or Ray Train's own copies."""
     if "://" in storage:
@@ -353,10 +290,6 @@ def remove_leftovers(storage: str, ledger: Ledger) -> None:
     for folder in Path(storage).glob("session-*/trial-*/checkpoint_*"):
         if str(folder) not in kept:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _scratch(launch: Launch) -> str:
-    return f"seisweep-{launch.id}"
 
 
 def _trial_name(trial: Any) -> str:

@@ -129,7 +129,7 @@ def test_the_record_of_a_suite_says_only_what_its_trials_agree_in(sequence, tmp_
         seen.append(begun.tags)
         raise ValueError("that will do")
 
-    monkeypatch.setattr("seisweep.session.run_session", stop)
+    monkeypatch.setattr("seisweep.running.run_session", stop)
     sweep = small("foreshock-fewshot", sequence, **{"model.start": "random"})
     with pytest.raises(ValueError, match="that will do"):
         launch(sweep, Profile(), Home(tmp_path / "home"), name="fewshot-1")
