@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,4 +41,6 @@ def _work(rank: int, workers: int, train: Callable[..., None], config: Any, fold
     train(config, run)
     if rank == 0:
         (folder / "reports.json").write_text(json.dumps(run.reports))
+    dist.barrier()
     dist.destroy_process_group()
+    os._exit(0)  # gloo's threads may outlive the interpreter's end, which then aborts
