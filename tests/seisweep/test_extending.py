@@ -90,7 +90,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.integration
-def test_an_extension_that_is_killed_goes_on(local_ray, engine_home, toy_sweep, tmp_path):
+def test_an_extension_that_is_killed_goes_on_and_takes_another(local_ray, engine_home, toy_sweep, tmp_path):
     sweep = toy_sweep(samples=2, base={"training.epochs": 4, "sleep_s": 0.3}, scheduler="none")
     launch(sweep, LOCAL, engine_home, name="toy-1")
     script = tmp_path / "extends.py"
@@ -112,15 +112,15 @@ def test_an_extension_that_is_killed_goes_on(local_ray, engine_home, toy_sweep, 
     driver.kill()
     driver.communicate()
 
-    outcome = resume("toy-1", None, engine_home)
+    outcome = resume("toy-1", None, engine_home, extend=1)
     assert outcome.state == "finished"
-    assert [(row.state, row.epoch) for row in outcome.rows] == [("done", 4)] * 4
-    assert [trial.state.name for trial in study(engine_home, "toy-1").trials] == ["COMPLETE"] * 4
+    assert [(row.state, row.epoch) for row in outcome.rows] == [("done", 4)] * 5
+    assert [trial.state.name for trial in study(engine_home, "toy-1").trials] == ["COMPLETE"] * 5
     loaded = results.load("toy-1", outcome.tracking_uri)
     assert {run.info.status for run in [loaded.parent, *loaded.runs.values()]} == {"FINISHED"}
-    assert results.sweeps(outcome.tracking_uri)["trials"].tolist() == ["4"]
+    assert results.sweeps(outcome.tracking_uri)["trials"].tolist() == ["5"]
     steps = loaded.curves("dev/f1").reset_index().groupby("trial")["step"].apply(list)
-    assert steps.tolist() == [[1, 2, 3, 4, 5]] * 4
+    assert steps.tolist() == [[1, 2, 3, 4, 5]] * 5
 
 
 @pytest.mark.parametrize(
