@@ -65,3 +65,8 @@ def classification(split: str, name: str) -> str:
 def pretraining(split: str, name: str) -> str:
     """Name of a pretraining metric: `pretraining("dev", "perplexity")` is `dev/perplexity`."""
     return f"{split}/{name}"
+
+
+def promoted(split: str, precision: str, name: str) -> str:
+    """Name of a promoted model's metric: `promoted("test", "int8", "f1")` is `test_int8/f1`."""
+    return f"{split}_{precision}/{name}"

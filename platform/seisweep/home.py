@@ -62,6 +62,11 @@ class Home:
     def sweeps_dir(self) -> Path:
         return self.root / "sweeps"
 
+    @property
+    def pickers_dir(self) -> Path:
+        """Picker folders of promoted models, by name."""
+        return self.root / "pickers"
+
     def sweep_dir(self, name: str) -> Path:
         """Folder of one sweep: its description, search state and checkpoints."""
         return self.sweeps_dir / name

@@ -140,6 +140,27 @@ def fingerprint(dataset: str) -> str:
     return digest.hexdigest()
 
 
+def about_dataset(dataset: str) -> dict[str, str]:
+    """What a data set states of itself: `licence`, `citation`, and `synthetic` where seisweep made it.
+
+    SeisBench's data sets name both. Of a folder the licence is the first line of its file LICENSE or LICENCE. What is
+    not stated is left out.
+    """
+    about: dict[str, str | None] = {}
+    folder = dataset_folder(dataset)
+    if name := _find_name(dataset) if not Path(dataset).expanduser().is_dir() else None:
+        with quiet_seisbench():
+            benchmark = dataset_names()[name]()
+        about = {"licence": benchmark.license, "citation": benchmark.citation}
+    else:
+        lines = [line.strip() for file in sorted(folder.glob("LICEN[SC]E*")) for line in file.read_text().splitlines()]
+        about["licence"] = next(filter(None, lines), None)
+    metadata = pd.read_csv(next(iter(sorted(folder.glob("metadata*.csv")))), nrows=1)
+    if "trace_synthetic" in metadata and metadata["trace_synthetic"].all():
+        about["synthetic"] = "yes"
+    return {key: " ".join(words.split()) for key, words in about.items() if words}
+
+
 def quiet_seisbench() -> AbstractContextManager[None]:
     """SeisBench logs what it guesses and warns of its own code; whatever a user can act on, we raise."""
     return quiet_library("seisbench")

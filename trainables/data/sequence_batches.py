@@ -14,6 +14,7 @@ from torch import Tensor
 
 from trainables.data.catalog import fingerprint
 from trainables.data.draws import visit_order
+from trainables.data.seal import SEALED, Opening, check_seal
 from trainables.data.sequence import open_sequence
 from trainables.data.sequence_config import SequenceDataConfig
 from trainables.data.sequence_splits import SPLITS, leaked_events, split_sequence
@@ -86,7 +87,7 @@ class SequenceWindows:
 
 @dataclass(frozen=True)
 class SequenceData:
-    """What a training sees: train and dev. The test split is opened by `open_split` at promotion alone."""
+    """What a training sees: train and dev. The test split is opened by `open_split`, with an opening of it."""
 
     train: SequenceWindows
     dev: SequenceWindows
@@ -97,8 +98,19 @@ class SequenceData:
         return cls(windows["train"], windows["dev"])
 
 
-def open_split(config: SequenceDataConfig, split: str, device: torch.device) -> SequenceWindows:
-    """The windows of one split: "train", "dev" or "test"."""
+def which_test_split(config: SequenceDataConfig) -> str:
+    """Which test split this is, in words: configurations that agree in it are measured on the same test traces."""
+    classes = f"{config.num_classes} classes, {config.protocol}, {config.split_method}, seed {config.split_seed}"
+    moved = f", few-shot {config.few_shot_fraction:g}" if config.protocol == "published" else ""
+    return f"data {fingerprint(config.dataset)}, {classes}{moved}"
+
+
+def open_split(
+    config: SequenceDataConfig, split: str, device: torch.device, opening: Opening | None = None
+) -> SequenceWindows:
+    """The windows of one split: "train", "dev" or "test", which wants its opening."""
+    if split == SEALED:
+        check_seal(opening, which_test_split(config))
     return _open_all(config, device)[split]
 
 

@@ -27,6 +27,7 @@ from filelock import FileLock
 
 from trainables.data.catalog import PICK_COLUMNS, check_dataset, fingerprint, load_dataset
 from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ, DataConfig
+from trainables.data.seal import SEALED, Opening, check_seal
 from trainables.data.splits import few_shot_traces, split_traces
 
 SAMPLES_BEFORE, SPAN_SAMPLES = 3000, 6000
@@ -78,11 +79,20 @@ class WindowStore:
         return stored_XT * self.gain_NX[n, :, None] + self.mean_NX[n, :, None]
 
 
-def open_store(config: DataConfig, split: Literal["train", "dev", "test"]) -> WindowStore:
-    """The window store of a split, built where it is not there yet.
+def which_test_split(config: DataConfig) -> str:
+    """Which test split this is, in words: configurations that agree in it are measured on the same test traces."""
+    return f"data {fingerprint(config.dataset)}, split by its metadata"
+
+
+def open_store(
+    config: DataConfig, split: Literal["train", "dev", "test"], opening: Opening | None = None
+) -> WindowStore:
+    """The window store of a split, built where it is not there yet. The test split wants its opening.
 
     Raises ValueError in one line where the data set cannot be used or the disk has no room for it.
     """
+    if split == SEALED:
+        check_seal(opening, which_test_split(config))
     key = _store_key(config, split)
     cache_dir = cache_folder(config)
     folder = cache_dir / key

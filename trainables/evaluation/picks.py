@@ -74,6 +74,10 @@ class PickCounts:
         tp_H, fp_H, fn_H = (self.field(phase, name) for name in ("tp", "fp", "fn"))
         return 2 * tp_H / np.maximum(2 * tp_H + fp_H + fn_H, 1)
 
+    def at(self, thresholds: Mapping[str, float]) -> np.ndarray:
+        """Fields of each phase at its threshold, (phase, field). Raises ValueError where that was not counted."""
+        return np.stack([self.tensor[row, _column(thresholds[phase])].numpy() for row, phase in enumerate(PHASES)])
+
 
 def match_picks(probability_T: np.ndarray, arrivals: np.ndarray, config: PickConfig) -> WindowPicks:
     """Peaks of one phase's probability, each with the nearest arrival that no higher peak has taken."""
@@ -150,12 +154,16 @@ def scores(counts: PickCounts, thresholds: Mapping[str, float] | None = None, sp
     they do not exist. Raises ValueError for a threshold that was not counted.
     """
     thresholds = thresholds or best_thresholds(counts)
+    return scores_of(counts.at(thresholds), thresholds, split)
+
+
+def scores_of(sums_PF: np.ndarray, thresholds: Mapping[str, float], split: str) -> dict[str, float]:
+    """The same of the fields (phase, field) that `PickCounts.at` gives, or sums of such."""
     result: dict[str, float] = {}
     false_picks = 0.0
-    for phase in PHASES:
-        column = _column(thresholds[phase])
-        sums = {name: float(counts.field(phase, name)[column]) for name in FIELDS}
-        of_phase = _phase_scores(sums) | {"threshold": THRESHOLDS[column]}
+    for row, phase in enumerate(PHASES):
+        sums = dict(zip(FIELDS, sums_PF[row].tolist(), strict=True))
+        of_phase = _phase_scores(sums) | {"threshold": THRESHOLDS[_column(thresholds[phase])]}
         result |= {metrics.picking(split, phase, name): value for name, value in of_phase.items()}
         false_picks += sums["fp"]
     result[metrics.picking(split, None, "f1")] = sum(

@@ -8,7 +8,8 @@ import seisbench.generate as sbg
 import torch
 
 from trainables.data.nrca import import_nrca
-from trainables.data.sequence_batches import SequenceData, check_data, normalise, open_split
+from trainables.data.seal import Opening
+from trainables.data.sequence_batches import SequenceData, check_data, normalise, open_split, which_test_split
 from trainables.data.sequence_config import SequenceDataConfig
 
 CPU = torch.device("cpu")
@@ -51,7 +52,17 @@ def test_windows_are_the_traces_of_the_split(config, published_tables):
     assert batch.window_B.tolist() == list(range(len(dev)))
     assert batch.label_B.tolist() == dev.label_N.tolist()
     np.testing.assert_array_equal(dev.raw(np.array([0])), dev.waveforms_NXT[dev.trace_N[:1]])
-    assert set(open_split(config, "test", CPU).trace_N).isdisjoint(dev.trace_N)
+    test = open_split(config, "test", CPU, Opening(which_test_split(config), 1))
+    assert set(test.trace_N).isdisjoint(dev.trace_N)
+
+
+def test_the_test_split_is_sealed(config):
+    other = config.model_copy(update={"num_classes": 2})
+    for opening in (None, Opening(which_test_split(other), 1)):
+        with pytest.raises(ValueError, match="the test split is sealed"):
+            open_split(config, "test", CPU, opening)
+    few = config.model_copy(update={"few_shot_fraction": 0.5})
+    assert which_test_split(few) == which_test_split(config), "a fraction of training leaves the test split as it is"
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3])

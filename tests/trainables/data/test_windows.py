@@ -12,7 +12,8 @@ import pytest
 
 from trainables.data import windows
 from trainables.data.config import DataConfig
-from trainables.data.windows import open_store
+from trainables.data.seal import Opening
+from trainables.data.windows import open_store, which_test_split
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -22,8 +23,20 @@ def config(tmp_path, write_dataset, ramps):
     return DataConfig(dataset=str(write_dataset(tmp_path / "ramps", ramps)), cache_dir=tmp_path / "stores")
 
 
+def opened(config: DataConfig) -> Opening:
+    return Opening(which_test_split(config), 1)
+
+
 def folders(config: DataConfig) -> list[str]:
     return sorted(path.name for path in config.cache_dir.iterdir() if path.is_dir())
+
+
+def test_the_test_split_is_sealed(config):
+    for opening in (None, Opening("another test split", 1)):
+        with pytest.raises(ValueError, match="the test split is sealed: `seisweep promote` opens it"):
+            open_store(config, "test", opening)
+    assert not config.cache_dir.exists()
+    assert open_store(config, "test", opened(config)).split == "test"
 
 
 def test_only_the_needed_part_is_stored(config):
@@ -68,7 +81,8 @@ def test_fractions_share_dev_but_not_train(config):
     assert few_train.fingerprint != whole_train.fingerprint
     assert set(few_train.trace_name_N) < set(whole_train.trace_name_N)
     for split in ("dev", "test"):
-        assert open_store(few, split).fingerprint == open_store(config, split).fingerprint
+        stores = [open_store(settings, split, opened(config)) for settings in (few, config)]
+        assert stores[0].fingerprint == stores[1].fingerprint
     assert len(folders(config)) == 4
 
 
@@ -151,7 +165,7 @@ def test_a_split_without_traces_is_one_line(config):
     metadata = pd.read_csv(f"{config.dataset}/metadata.csv")
     metadata[metadata.split != "test"].to_csv(f"{config.dataset}/metadata.csv", index=False)
     with pytest.raises(ValueError, match="no trace in split test"):
-        open_store(config, "test")
+        open_store(config, "test", opened(config))
 
 
 def _open(settings: dict, queue: multiprocessing.Queue) -> None:

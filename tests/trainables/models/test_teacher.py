@@ -7,7 +7,8 @@ from seisbench.models import PhaseNet
 
 from trainables.data.batches import DevWindows
 from trainables.data.config import DataConfig
-from trainables.data.windows import open_store
+from trainables.data.seal import Opening
+from trainables.data.windows import open_store, which_test_split
 from trainables.evaluation.picks import PickConfig, PickCounts, count_picks, scores
 from trainables.models.teacher import Teacher, TeacherConfig, load_phasenet, load_teacher
 
@@ -46,7 +47,8 @@ def test_a_phasenet_that_cannot_teach_is_refused_in_one_line(tmp_path, options, 
 
 def best_f1(teacher: Teacher, config: DataConfig) -> np.ndarray:
     """P and S F1 at the best thresholds on one window of each of the 106 records, mean of 5 draws."""
-    stores = [open_store(config, split) for split in ("train", "dev", "test")]
+    opening = Opening(which_test_split(config), 1)
+    stores = [open_store(config, split, opening) for split in ("train", "dev", "test")]
     of_draws = []
     for seed in range(5):
         counts = PickCounts.zeros()

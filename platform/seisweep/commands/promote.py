@@ -1,0 +1,73 @@
+"""`seisweep promote`: a trial is measured on the test split, once, and its models are registered."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seisweep.commands.launch import ProfileName
+from seisweep.config import load_profile
+from seisweep.home import Home
+from seisweep.paths import from_here
+from seisweep.tables import Format, TableFormat, write
+
+if TYPE_CHECKING:
+    from seisweep.promote import Promotion
+
+
+def promote(
+    name: Annotated[str, typer.Argument(help="A sweep, or a single training (see `seisweep sweeps`).")],
+    trial: Annotated[int | None, typer.Option(min=0, help="Number of the trial; default the best one.")] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Open a test split that was opened before; the card counts it.")
+    ] = False,
+    format: TableFormat = Format.TABLE,
+    profile: ProfileName = "local",
+) -> None:
+    """Open the test split once, at the thresholds chosen on dev, and register the ONNX models with their card."""
+    home = Home.find()
+    where = load_profile(profile, home.profiles_dir)
+    from seisweep.promote import promote as promoted
+
+    done = promoted(name, trial, again, home, where, say=lambda words: print(words, file=sys.stderr))
+    write(rows_of(done), format)
+    sys.stdout.flush()
+    print(f"\n{after(done)}", file=sys.stderr)
+
+
+def rows_of(done: Promotion) -> list[dict[str, Any]]:
+    """One row a metric, each model's score on dev and, with its interval, on test."""
+    from seisweep.card import shown
+
+    rows = []
+    for metric in done.candidate.headlines:
+        row: dict[str, Any] = {"metric": metric}
+        for precision in done.candidate.models:
+            for split in ("dev", "test"):
+                score = done.measured[split].scores[precision].get(metric)
+                row[f"{precision} {split}"] = "" if score is None else shown(score)
+        rows.append(row)
+    return rows
+
+
+def after(done: Promotion) -> str:
+    """Where everything is, and what to do with it."""
+    test, name = done.measured["test"], done.name
+    best = f"models:/{name}@{'int8' if 'int8' in done.aliases else 'fp32'}"
+    number = done.card["test_openings"]
+    versions = ", ".join(f"{alias} version {version}" for alias, version in done.aliases.items())
+    lines = [
+        f"in brackets: {done.card['intervals']}; test: {test.windows} windows of {test.events} events",
+        f"this test split was opened {number} time{'s' if number > 1 else ''}",
+        f"registered: {name} ({versions}), with its card; run {done.run_id}",
+    ]
+    if done.refused:
+        lines.append(f"FP32 alone, the gate's word on INT8 is {done.refused}")
+    if done.folder is not None:
+        lines.append(f"picker folder: {from_here(done.folder)} (python pick.py WAVEFORMS, without seisweep or torch)")
+        lines.append(f"next: seisweep pick {best} WAVEFORMS")
+    load = f'mlflow.set_tracking_uri("{done.tracking_uri}"); mlflow.pyfunc.load_model("{best}")'
+    lines.append(f"in Python: import mlflow; {load}.predict(WINDOWS)")
+    return "\n".join(lines)

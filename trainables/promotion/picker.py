@@ -1,0 +1,107 @@
+"""A picker as a candidate: FP32 and INT8 ONNX on the same windows, at the thresholds chosen on dev."""
+
+# B batch, C class (P, S, noise), F field of counts, G event, N window, P phase, T time sample
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from seisbench.data import WaveformDataset
+
+from trainables.data.batches import DevWindows
+from trainables.data.catalog import check_dataset, load_dataset
+from trainables.data.config import COMPONENT_ORDER, PHASES, WINDOW_SAMPLES
+from trainables.data.seal import SEALED, Opening
+from trainables.data.splits import event_ids, split_traces
+from trainables.data.windows import open_store, which_test_split
+from trainables.evaluation.intervals import Interval, bootstrap, by_group
+from trainables.evaluation.picks import count_picks, scores_of
+from trainables.export.artifacts import EVALUATION_BATCH, FP32_FILE, INT8_FILE
+from trainables.export.onnx import INTERFACE, OnnxPicker
+from trainables.promotion.candidate import FP32, INT8, Measured
+from trainables.training.config import PickerTrainingConfig
+
+HEADLINES = (
+    "f1",
+    "p_f1",
+    "p_precision",
+    "p_recall",
+    "p_residual_mae_s",
+    "s_f1",
+    "s_precision",
+    "s_recall",
+    "s_residual_mae_s",
+    "false_picks_per_hour",
+)
+
+
+@dataclass(frozen=True)
+class PickerCandidate:
+    """The files that distillation and picking leave of a student."""
+
+    config: PickerTrainingConfig
+    models: dict[str, Path]
+    thresholds: Mapping[str, float]
+    """Of P and S, as dev has chosen them."""
+    input_shape: tuple[int, int] = (len(COMPONENT_ORDER), WINDOW_SAMPLES)
+    headlines: tuple[str, ...] = HEADLINES
+
+    @classmethod
+    def of(cls, config: PickerTrainingConfig, folder: Path) -> PickerCandidate:
+        """From a trial's folder of files. Raises ValueError where it holds no ONNX picker."""
+        if not (folder / FP32_FILE).is_file():
+            raise ValueError(
+                f"there is no {FP32_FILE} among its files: a PhaseNet is a teacher and has none, nor has a training "
+                "with export.enabled=false"
+            )
+        models = {FP32: folder / FP32_FILE}
+        if (folder / INT8_FILE).is_file():
+            models[INT8] = folder / INT8_FILE
+        metadata = OnnxPicker(models[FP32]).metadata
+        return cls(config, models, {phase: float(metadata[f"{phase}_threshold"]) for phase in PHASES})
+
+    @property
+    def facts(self) -> dict[str, object]:
+        return {**INTERFACE, "thresholds": dict(self.thresholds), "tolerance_s": self.config.picks.tolerance_s}
+
+    @property
+    def test_split(self) -> str:
+        check_dataset(load_dataset(self.config.data.dataset), self.config.data.dataset, splits=(SEALED,))
+        return which_test_split(self.config.data)
+
+    def measure(self, split: Literal["dev", "test"], opening: Opening | None = None) -> Measured:
+        store = open_store(self.config.data, split, opening)
+        windows = DevWindows(store, self.config.data)
+        pickers = {name: OnnxPicker(file) for name, file in self.models.items()}
+        counts: dict[str, list[np.ndarray]] = {name: [] for name in pickers}
+        for batch, arrivals in windows.batches(EVALUATION_BATCH):
+            normalised_BXT = batch.normalised_BXT.numpy()
+            for name, picker in pickers.items():
+                probabilities_BCT = picker(normalised_BXT)
+                for b, of_window in enumerate(arrivals):
+                    counted = count_picks(probabilities_BCT[b : b + 1], [of_window], self.config.picks)
+                    counts[name].append(counted.at(self.thresholds))
+        event_N = _events(load_dataset(self.config.data.dataset), split, store.trace_name_N)
+        event_N = np.repeat(event_N, windows.windows_per_trace)
+        return Measured(
+            {name: self._scores(np.stack(counts_NPF), event_N, split) for name, counts_NPF in counts.items()},
+            windows=len(windows),
+            events=len(np.unique(event_N)),
+        )
+
+    def _scores(self, counts_NPF: np.ndarray, event_N: np.ndarray, split: str) -> dict[str, Interval]:
+        found = bootstrap(by_group(counts_NPF, event_N), lambda sums_PF: scores_of(sums_PF, self.thresholds, split))
+        found = {name.partition("/")[2]: interval for name, interval in found.items()}
+        return {name: interval for name, interval in found.items() if not name.endswith("_threshold")}
+
+
+def _events(dataset: WaveformDataset, split: str, trace_name_N: np.ndarray) -> np.ndarray:
+    """The event of each stored trace, in the order of the store."""
+    names = dataset.metadata["trace_name"].to_numpy(dtype=str)
+    traces = split_traces(dataset, split)
+    assert (names[traces] == trace_name_N).all(), "the store has other traces"
+    return event_ids(dataset.metadata)[traces]
