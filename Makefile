@@ -25,6 +25,7 @@ bench: $(READY)  ## data plane and training step against SeisBench's own way; th
 	$(BIN)/python benchmarks/data_plane.py
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/sweep_overhead.py
+	$(BIN)/python benchmarks/query.py
 
 clean:
 	rm -rf $(VENV)

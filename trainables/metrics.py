@@ -52,6 +52,20 @@ HEADLINES = (INT8_F1, INT8_F1_LOSS, INT8_BYTES, PARAMETERS)
 """What a table of trials shows beside the objectives, where trials have it."""
 
 
+COUNTS = (PARAMETERS, MACS, FP32_BYTES, INT8_BYTES, BEST_EPOCH)
+"""Whole numbers; MLflow keeps every metric as a float."""
+
+_MORE_IS_BETTER = ("f1", "precision", "recall", "accuracy", "size_ratio", "conv_share", "accepted")
+_LESS_IS_BETTER = ("loss", "bytes", "latency_ms", "latency_ratio", "residual_mae_s", "residual_std_s", "per_hour")
+
+
+def direction(name: str) -> str | None:
+    """`max` or `min` where the name says which is better; None where it does not."""
+    if name in (PARAMETERS, MACS) or name.endswith(_LESS_IS_BETTER):
+        return "min"
+    return "max" if name.endswith(_MORE_IS_BETTER) else None
+
+
 def picking(split: str, phase: str | None, name: str) -> str:
     """Name of a picking metric: `picking("dev", "P", "f1")` is `dev/p_f1`; phase None is `dev/f1`."""
     return f"{split}/{phase.lower()}_{name}" if phase else f"{split}/{name}"

@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from seisweep import tags
 from seisweep.fields import nearest
 from seisweep.progress import Outcome, short_names, show_number, show_value
-from seisweep.trainables import SEED_KEY
 
 LEVEL = 0.95
 RANGE = "95 % interval"
@@ -98,7 +98,7 @@ def group(trials: Iterable[Measured]) -> list[Condition]:
     """The conditions in the order in which they first appear. A seed that ran twice counts once, the last time."""
     found: dict[str, Condition] = {}
     for place, trial in enumerate(trials):
-        params = {key: value for key, value in trial.params.items() if key != SEED_KEY}
+        params = {key: value for key, value in trial.params.items() if key != tags.SEED}
         condition = found.setdefault(json.dumps(params, sort_keys=True, default=str), Condition(params))
         condition.trials.append(place)
         if trial.value is not None and math.isfinite(trial.value):

@@ -129,7 +129,7 @@ def _of_trial(sweep: str, number: str, tracking_uri: str) -> list[Path]:
     from seisweep import results
 
     loaded = results.load(sweep, tracking_uri)
-    trial = int(number) if number else loaded.best
+    trial = int(number) if number else loaded.best()
     return _in_folder(loaded.artifacts(trial))
 
 

@@ -70,7 +70,7 @@ def _recorded(key: str, name: str, profile: Profile, home: Home) -> str | None:
 
     try:
         loaded = results.load(sweep, home.recorded_uri(profile))
-        trial = int(number) if number else loaded.best
+        trial = int(number) if number else loaded.best()
         return f"runs:/{loaded.run(trial).info.run_id}"
     except ValueError as error:
         raise ValueError(f"{key}={name}: {error}") from None

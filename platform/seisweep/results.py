@@ -1,11 +1,16 @@
 """Results of sweeps as pandas tables and files, read from MLflow and nothing else.
 
-import seisweep.results
-sweep = seisweep.results.load("distillation-1")
+import seisweep
+sweep = seisweep.load("distillation-1")  # from SEISWEEP_HOME; load(NAME, "http://server:5000") from a server
 sweep.trials.sort_values("dev/f1")
 sweep.curves("dev/f1", "dev/loss")
+sweep.pareto("dev/f1", "int8/bytes")
+sweep.importances()
 sweep.conditions()
-sweep.artifacts(sweep.best)
+sweep.artifacts(sweep.best())
+seisweep.join("distillation-1", "distillation-2")
+
+A sweep is read when it is first asked for something, and then remembered: load it again to see what has come since.
 """
 
 from __future__ import annotations
@@ -13,36 +18,40 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from io import StringIO
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 import pandas as pd
-from mlflow.artifacts import download_artifacts, load_text
-from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
 
-from seisweep import tags
-from seisweep.conditions import Baseline, Condition, Measured, as_frame, group
+from search_spaces.sweep import Sweep
+from seisweep import frames, ranking, tags
+from seisweep.collector import no_collections
 from seisweep.fields import nearest
 from seisweep.home import Home
-from seisweep.quiet import quiet
-from seisweep.store import search_runs
+from seisweep.reader import Reader, Run, open_store
+
+if TYPE_CHECKING:
+    from seisweep.conditions import Baseline, Condition
 
 
-@dataclass(frozen=True)
 class SweepResults:
     """One sweep as its store knows it."""
 
-    name: str
-    tracking_uri: str
-    parent: Run
-    runs: dict[int, Run]
-    """The trials' runs by number."""
+    def __init__(self, name: str, reader: Reader, parent: Run) -> None:
+        self.name, self.tracking_uri, self.parent = name, reader.uri, parent
+        self._reader = reader
+        self._curves: dict[tuple[str, ...], pd.DataFrame] = {}
+
+    @cached_property
+    def runs(self) -> dict[int, Run]:
+        """The trials' runs by number, with their tags, parameters and last metrics under MLflow's own names."""
+        with no_collections():
+            found = self._reader.trials(self.parent)
+        return dict(sorted((int(run.data.tags[tags.TRIAL]), run) for run in found))
 
     @property
     def objectives(self) -> dict[str, str]:
@@ -51,27 +60,27 @@ class SweepResults:
 
     @property
     def trials(self) -> pd.DataFrame:
-        """One row a trial: state, seed, reason, epochs done, what was searched, the last value of each metric."""
-        rows = [
-            {
-                "trial": number,
-                "state": run.data.tags.get(tags.STATE, ""),
-                "seed": int(run.data.tags[tags.SEED]),
-                "reason": run.data.tags.get(tags.REASON, ""),
-                "epoch": int(run.data.tags.get(tags.EPOCHS, 0)),
-                "seconds": _seconds(run),
-                **{key: _value(text) for key, text in run.data.params.items()},
-                **run.data.metrics,
-            }
-            for number, run in sorted(self.runs.items())
-        ]
-        columns = ["trial", "state", "seed", "reason", "epoch", "seconds"]
-        return pd.DataFrame(rows, columns=None if rows else columns).set_index("trial")
+        """One row a trial, by number: what was searched, then state, seed, reason, epochs done, seconds, the last
+        value of each metric.
+
+        Columns are typed: whole numbers stay whole, with pandas' nullable types where some trials have none.
+        """
+        return self._trials.copy(deep=False)
+
+    @cached_property
+    def _trials(self) -> pd.DataFrame:
+        frame = frames.trials_frame([frames.row_of(run) for run in self.runs.values()], self.params)
+        return frame.set_axis(pd.Index(list(self.runs), name="trial", dtype="int64"))
 
     @property
     def params(self) -> list[str]:
         """Keys that were searched."""
-        return list(dict.fromkeys(key for run in self.runs.values() for key in sorted(run.data.params)))
+        return frames.varied_keys(list(self.runs.values()))
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of all metrics that some trial has."""
+        return sorted({name for run in self.runs.values() for name in run.data.metrics})
 
     @property
     def has_seeds(self) -> bool:
@@ -86,65 +95,95 @@ class SweepResults:
         conditions have them, each of the others is compared with the one that agrees in the rest. Default: the
         sweep's own, else the first condition. Raises ValueError.
         """
+        from seisweep.conditions import as_frame
+
         found = self.grouped(metric)
         return as_frame(found, self.baseline(found, baseline))
 
     def grouped(self, metric: str | None = None) -> list[Condition]:
         """The conditions with each seed's value. Raises ValueError where no trial has the metric."""
+        from seisweep.conditions import Measured, group
+
         metric = metric or next(iter(self.objectives))
-        known = {name for run in self.runs.values() for name in run.data.metrics}
-        if known and metric not in known:
-            raise ValueError(f"no trial of {self.name} has a metric {metric}{nearest(metric, sorted(known))}")
+        self._check(metric)
         return group(
             Measured(
-                {key: _value(text) for key, text in run.data.params.items()},
-                int(run.data.tags[tags.SEED]),
+                frames.params_of(run),
+                frames.seed_of(run),
                 run.data.metrics.get(metric) if run.data.tags.get(tags.STATE) == "done" else None,
             )
-            for _, run in sorted(self.runs.items())
+            for run in self.runs.values()
         )
 
     def baseline(self, found: Sequence[Condition], settings: Mapping[str, Any] | None = None) -> Baseline:
         """Whom these conditions are compared with. Raises ValueError where none of them has the settings."""
+        from seisweep.conditions import Baseline
+
         if settings is not None:
             return Baseline(found, settings)
         return Baseline.usual(found, json.loads(self.parent.data.tags.get(tags.BASELINE, "{}")))
 
-    @property
-    def best(self) -> int:
-        """Number of the best finished trial by the first objective. Raises ValueError where none finished."""
-        metric, direction = next(iter(self.objectives.items()))
-        done = [
-            (run.data.metrics[metric], number)
-            for number, run in self.runs.items()
-            if run.data.tags.get(tags.STATE) == "done" and metric in run.data.metrics
-        ]
-        if not done:
-            raise ValueError(f"no trial of {self.name} finished with a {metric}")
+    def best(self, metric: str | None = None) -> int:
+        """Number of the best finished trial by a metric, default the first objective. Raises ValueError.
+
+        Whether more of another metric is better, its name says (`dev/loss`), else you: `my/score:max`.
+        """
+        name, direction = self._directions(metric)[0]
+        done = [(value, number) for number, (value,) in self._finished(name).items()]
         return (max if direction == "max" else min)(done)[1]
+
+    def pareto(self, *objectives: str) -> pd.DataFrame:
+        """The rows of `trials` that no other finished trial dominates, by these metrics (default the sweep's
+        objectives); the best by the first one come first. Raises ValueError."""
+        directions = self._directions(*objectives)
+        finished = self._finished(*(name for name, _ in directions))
+        signs = [-1 if direction == "max" else 1 for _, direction in directions]
+        losses = [tuple(sign * value for sign, value in zip(signs, row, strict=True)) for row in finished.values()]
+        front = ranking.on_the_front(losses)
+        kept = [pair for pair, stays in zip(zip(losses, finished, strict=True), front, strict=True) if stays]
+        return self.trials.loc[[number for _, number in sorted(kept)]]
+
+    def importances(self, metric: str | None = None) -> pd.Series:
+        """How much each setting matters for being among the best trials by a metric (default the first objective), as
+        shares, the largest first: Optuna's PED-ANOVA on the finished runs. Raises ValueError where they are too few.
+        """
+        from seisweep.importances import importances
+
+        name, direction = self._directions(metric)[0]
+        finished = self._finished(name)
+        params = [frames.params_of(self.runs[number]) for number in finished]
+        return importances(params, [value for (value,) in finished.values()], name, direction, self.definition)
+
+    @cached_property
+    def definition(self) -> Sweep | None:
+        """What was asked for, as it was launched; None where the record does not hold it."""
+        try:
+            return Sweep.model_validate(json.loads((self.files / tags.SWEEP_FILE).read_text())["sweep"])
+        except (OSError, ValueError, KeyError):
+            return None
 
     def curves(self, *metrics: str) -> pd.DataFrame:
         """Values by trial and step (the epoch; a final report stands one step later), one column a metric.
 
-        All metrics that vary over epochs where none is named; that takes a query for each trial and metric.
+        All metrics where none is named. A database is asked once for all of them (MLflow's table `metrics`), a
+        server once for each metric of a hundred trials. Raises ValueError where no trial has such a metric.
         """
-        client = MlflowClient(tracking_uri=self.tracking_uri)
-        values: dict[tuple[int, int], dict[str, float]] = {}
-        for number, run in sorted(self.runs.items()):
-            for metric in metrics or sorted(run.data.metrics):
-                for point in client.get_metric_history(run.info.run_id, metric):
-                    values.setdefault((number, point.step), {})[metric] = point.value
-        index = pd.MultiIndex.from_tuples(values, names=["trial", "step"])
-        return pd.DataFrame(list(values.values()), index=index, columns=list(metrics) or None).sort_index()
+        self._check(*metrics)
+        if metrics not in self._curves:
+            by_id = {run.info.run_id: run for run in self.runs.values()}
+            numbers = {run.info.run_id: number for number, run in self.runs.items()}
+            with no_collections():
+                points = self._reader.points(self.parent, by_id, metrics or self.metrics)
+                self._curves[metrics] = frames.curves_frame(points, numbers, metrics)
+        return self._curves[metrics].copy(deep=False)
 
     @property
     def exploits(self) -> pd.DataFrame:
         """Of a population: at which epoch which trial took over from which donor, and the settings that it went on
         with. Empty where none did."""
-        quiet()
         try:
-            return pd.read_csv(StringIO(load_text(f"{self.parent.info.artifact_uri}/{tags.EXPLOITS_FILE}")))
-        except (MlflowException, OSError):
+            return pd.read_csv(self.files / tags.EXPLOITS_FILE)
+        except (ValueError, OSError):
             return pd.DataFrame(columns=["epoch", "trial", "donor"])
 
     def schedule(self, trial: int) -> pd.DataFrame:
@@ -153,27 +192,7 @@ class SweepResults:
         Up to the epoch at which it took over another trial's weights they are that trial's.
         """
         settings = [name for name in self.run(trial).data.metrics if name.startswith(tags.PBT)]
-        curves = self.curves(*settings)
-        parts: list[pd.DataFrame] = []
-        end = math.inf
-        for begin, number in self._descent(trial):
-            own = curves[curves.index.get_level_values("trial") == number].droplevel("trial")
-            parts.insert(0, own[(own.index > begin) & (own.index <= end)])
-            end = begin
-        return pd.concat(parts).rename_axis("epoch")
-
-    def _descent(self, trial: int) -> Iterator[tuple[int, int]]:
-        """Whose weights they were, backwards: the epoch after which, and the trial."""
-        rows = self.exploits.to_dict("records")
-        end = math.inf
-        while True:
-            taken = [(row["epoch"], row["donor"]) for row in rows if row["trial"] == trial and row["epoch"] < end]
-            if not taken:
-                yield 0, trial
-                return
-            end, donor = max(taken)
-            yield int(end), trial
-            trial = int(donor)
+        return frames.along_descent(self.curves(*settings), self.exploits, trial)
 
     def artifacts(self, trial: int) -> Path:
         """Folder of a trial's files; those of a remote store are fetched first. Raises ValueError."""
@@ -187,7 +206,9 @@ class SweepResults:
     def _files(self, run: Run, whose: str) -> Path:
         if (place := urlparse(run.info.artifact_uri)).scheme in ("", "file"):
             return Path(unquote(place.path))
-        quiet()
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
         try:
             return Path(download_artifacts(run_id=run.info.run_id, tracking_uri=self.tracking_uri))
         except (MlflowException, OSError) as error:
@@ -208,42 +229,67 @@ class SweepResults:
             raise ValueError(f"{self.name} has no trial {trial}; it has {len(self.runs)}, numbered from 0")
         return self.runs[trial]
 
+    def _directions(self, *metrics: str | None) -> list[tuple[str, str]]:
+        """Names and directions of metrics, default those of the sweep."""
+        named = [metric for metric in metrics if metric]
+        if not named:
+            objectives = list(self.objectives.items())
+            return objectives[:1] if metrics else objectives
+        bare = [metric.removesuffix(":max").removesuffix(":min") for metric in named]
+        self._check(*bare)
+        return [ranking.direction_of(metric, self.objectives) for metric in named]
+
+    def _check(self, *metrics: str) -> None:
+        """Raises ValueError where trials have metrics, and none has one of these."""
+        known = self.metrics
+        for metric in metrics:
+            if known and metric not in known:
+                raise ValueError(f"no trial of {self.name} has a metric {metric}{nearest(metric, known)}")
+
+    def _finished(self, *metrics: str) -> dict[int, tuple[float, ...]]:
+        """The values of these metrics of each trial that is done and has them all. Raises ValueError where none is."""
+        self._check(*metrics)
+        done = {number: run for number, run in self.runs.items() if run.data.tags.get(tags.STATE) == "done"}
+        found = {
+            number: tuple(run.data.metrics[metric] for metric in metrics)
+            for number, run in done.items()
+            if all(math.isfinite(run.data.metrics.get(metric, math.nan)) for metric in metrics)
+        }
+        if found:
+            return found
+        if done:
+            raise ValueError(f"no trial of {self.name} finished with a {' and a '.join(metrics)}")
+        states = Counter(run.data.tags.get(tags.STATE, "") for run in self.runs.values())
+        so_far = ", ".join(f"{count} {state}" for state, count in states.items()) or "it has none"
+        raise ValueError(f"no trial of {self.name} has finished ({so_far})")
+
 
 def load(name: str, tracking_uri: str | None = None) -> SweepResults:
     """A sweep by name, from this store, else MLFLOW_TRACKING_URI, else the home's. Raises ValueError."""
-    uri = _store(tracking_uri)
-    client = MlflowClient(tracking_uri=uri)
-    parents = {run.data.tags[tags.SWEEP]: run for run in search_runs(client, f"tags.{tags.ROLE} = 'sweep'")}
-    if name not in parents:
-        raise ValueError(f"no sweep named {name} in {uri}{nearest(name, parents)}")
-    parent = parents[name]
-    wanted = f"tags.{tags.SWEEP_ID} = '{parent.data.tags[tags.SWEEP_ID]}' and tags.{tags.ROLE} = 'trial'"
-    runs = search_runs(client, wanted, parent.info.experiment_id)
-    return SweepResults(name, uri, parent, {int(run.data.tags[tags.TRIAL]): run for run in runs})
+    reader = open_store(_store(tracking_uri))
+    found = reader.sweeps(name)
+    if not found:
+        known = [run.data.tags[tags.SWEEP] for run in reader.sweeps()]
+        raise ValueError(f"no sweep named {name} in {reader.uri}{nearest(name, known)}")
+    return SweepResults(name, reader, found[0])
+
+
+def join(*sweeps: str | SweepResults, tracking_uri: str | None = None) -> pd.DataFrame:
+    """The trials of several sweeps, loaded or by name, as one table: sweep, trial, what any of them searched, then
+    the columns of `trials`. A setting that a sweep did not search is missing there. Raises ValueError."""
+    loaded = [load(sweep, tracking_uri) if isinstance(sweep, str) else sweep for sweep in sweeps]
+    rows = [
+        {"sweep": sweep.name, "trial": number, **frames.row_of(run)}
+        for sweep in loaded
+        for number, run in sweep.runs.items()
+    ]
+    varied = dict.fromkeys(key for sweep in loaded for key in sweep.params)
+    return frames.trials_frame(rows, ["sweep", "trial", *varied])
 
 
 def sweeps(tracking_uri: str | None = None) -> pd.DataFrame:
     """The sweeps of a store, the latest first: name, kind, state, trials, best trial and value, when, note."""
-    uri = _store(tracking_uri)
-    rows = []
-    for run in search_runs(MlflowClient(tracking_uri=uri), f"tags.{tags.ROLE} = 'sweep'"):
-        facts = run.data.tags
-        metric = next(iter(json.loads(facts[tags.OBJECTIVES])))
-        rows.append(
-            {
-                "name": facts[tags.SWEEP],
-                "kind": facts[tags.KIND],
-                "state": facts.get(tags.STATE, ""),
-                "trials": facts.get(tags.NUM_TRIALS, ""),
-                "objective": metric,
-                "best": run.data.metrics.get(metric),
-                "best_trial": facts.get(tags.BEST_TRIAL, ""),
-                "started": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
-                "note": facts.get(tags.NOTE, ""),
-            }
-        )
-    columns = ["name", "kind", "state", "trials", "objective", "best", "best_trial", "started", "note"]
-    return pd.DataFrame(rows, columns=columns)
+    return frames.sweeps_frame(open_store(_store(tracking_uri)).sweeps())
 
 
 def _store(tracking_uri: str | None) -> str:
@@ -253,19 +299,3 @@ def _store(tracking_uri: str | None) -> str:
     if not home.database.exists():
         raise ValueError(f"home {home.root} holds no sweeps yet; SEISWEEP_HOME says where another one is")
     return home.mlflow_uri
-
-
-def _seconds(run: Run) -> float | None:
-    return (run.info.end_time - run.info.start_time) / 1000 if run.info.end_time else None
-
-
-def _value(text: str) -> Any:
-    """A parameter's text as the value that it was."""
-    if text in ("None", "True", "False"):
-        return {"None": None, "True": True, "False": False}[text]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

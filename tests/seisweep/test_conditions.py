@@ -212,7 +212,7 @@ def test_results_write_conditions_for_programs(suite, capsys):
     table = pd.read_csv(pd.io.common.StringIO(capsys.readouterr().out))
     assert list(table["mean"]) == pytest.approx([1.4, 0.65])
     assert run(["results", "toy-1", "--format", "csv"]) == 0
-    assert capsys.readouterr().out.startswith("trial,state"), "programs that read trials go on reading trials"
+    assert capsys.readouterr().out.startswith("trial,seed,x,state"), "programs that read trials go on reading trials"
 
 
 @pytest.mark.parametrize(

@@ -54,10 +54,10 @@ def test_a_sweep_from_launch_to_results(local_ray, engine_home, toy_sweep, capfd
     loaded = results.load("toy-1", outcome.tracking_uri)
     assert list(loaded.trials["state"]) == states
     assert outcome.best is not None
-    assert loaded.best == outcome.best.number
-    assert (loaded.artifacts(loaded.best) / "model.txt").read_text().startswith("x = ")
+    assert loaded.best() == outcome.best.number
+    assert (loaded.artifacts(loaded.best()) / "model.txt").read_text().startswith("x = ")
     assert loaded.config(0)["training"]["epochs"] == 6
-    assert loaded.tags(loaded.best)["gate"] == "accepted"
+    assert loaded.tags(loaded.best())["gate"] == "accepted"
     assert loaded.tags(0)["data_fingerprint"] == "toy"
     assert_every_step_once(loaded)
     kept = sorted(engine_home.sweep_dir("toy-1").glob("tune/session-*/trial-*/checkpoint_*"))
@@ -132,7 +132,7 @@ def test_a_users_own_loop_without_epochs(local_ray, engine_home, toy_sweep, monk
     ]  # fmt: skip
     loaded = results.load("own-1", outcome.tracking_uri)
     assert list(loaded.trials["seed"]) == [0, 0, 1, 1]
-    assert loaded.best in (0, 2)
+    assert loaded.best() in (0, 2)
     assert list(loaded.conditions()["mean"]) == [3.0, 4.0]
     assert not (loaded.files / "conditions").exists()
     resume("own-1", None, engine_home)

@@ -50,7 +50,7 @@ def test_trials_as_a_table(outcome):
 
 def test_the_best_has_finished(outcome):
     loaded = results.load("toy-1", outcome.tracking_uri)
-    assert loaded.best == 1
+    assert loaded.best() == 1
     assert loaded.objectives == {"dev/f1": "max", "int8/bytes": "min"}
     assert loaded.params == ["norm", "x"]
 

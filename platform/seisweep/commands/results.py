@@ -61,9 +61,7 @@ def results(
         whom = loaded.baseline(found, _settings(baseline)) if found else None
         if by is not By.CONDITION:
             trials = _ordered(loaded.trials, sort, loaded.objectives).head(top or len(loaded.runs)).reset_index()
-            if format is Format.TABLE:
-                trials = trials[_columns(trials, loaded, sort)]
-            write(rows_of(trials), format)
+            write(rows_of(trials[_columns(trials, loaded, sort)] if format is Format.TABLE else trials), format)
         if whom is not None:
             _write_conditions(found, whom, loaded, format, below=by is None)
 
@@ -115,8 +113,9 @@ def sweeps(format: TableFormat = Format.TABLE, profile: ProfileName = "local") -
 
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as dictionaries, whole numbers as such."""
-    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+    """Rows as dictionaries, whole numbers as such, what is missing as None."""
+    plain = frame.astype(object).where(frame.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
 
 
 def _state_now(home: Home, name: str, recorded: str) -> str:
