@@ -62,7 +62,7 @@ def promote(name: str, trial: int | None, again: bool, home: Home, profile: Prof
     """
     uri = home.recorded_uri(profile)
     loaded = results.load(name, uri)
-    number = loaded.best if trial is None else trial
+    number = loaded.best() if trial is None else trial
     facts = _finished(loaded, number)
     with tempfile.TemporaryDirectory(prefix="seisweep-promotion-") as scratch:
         candidate = _candidate(loaded, number, facts, home, Path(scratch))
