@@ -7,8 +7,9 @@ answers for the keys that the user has decided about.
 from __future__ import annotations
 
 import functools
+import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from search_spaces.named import load_attribute
@@ -74,8 +75,14 @@ class NarrowedTrial:
         return self._trial.suggest_categorical(name, choices)
 
 
+POINT_ATTRIBUTE = "point"
+"""Of a trial of a sweep of points: which of them it is."""
+
+
 def narrowed_space(sweep: Sweep) -> Space:
     """The sweep's space with its `base` and `vary` applied: what the sampler is shown."""
+    if sweep.points is not None:
+        return _one_of(sweep.points)
     space = _space_function(sweep)
     extra = {key: sweep.vary[key] for key in sweep.vary if key not in _keys_of(sweep.space)}
 
@@ -94,12 +101,15 @@ def narrowed_space(sweep: Sweep) -> Space:
 
 def searched_keys(sweep: Sweep) -> list[str]:
     """The keys that vary between trials, in the order of the space. A bad narrowing shows here."""
-    space = narrowed_space(sweep)
-    return list(_probe(space))
+    if sweep.points is not None:
+        return list(_options(sweep.points))
+    return list(_probe(narrowed_space(sweep)))
 
 
 def default_point(sweep: Sweep, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The documented defaults of the searched keys, as far as the narrowed space contains them."""
+    if sweep.points is not None:
+        return {}
     walk = _DefaultWalk(defaults)
     narrowed_space(sweep)(walk)
     return walk.taken
@@ -107,6 +117,8 @@ def default_point(sweep: Sweep, defaults: Mapping[str, Any]) -> dict[str, Any]:
 
 def enumerate_space(sweep: Sweep) -> list[dict[str, Any]]:
     """Every point of a space of lists, once, in the order of the space. A range is a ValueError."""
+    if sweep.points is not None:
+        return [dict(point) for point in sweep.points]
     space = narrowed_space(sweep)
     points: list[dict[str, Any]] = []
     path: list[int] = []
@@ -120,6 +132,29 @@ def enumerate_space(sweep: Sweep) -> list[dict[str, Any]]:
         if not path:
             return points
         path[-1] += 1
+
+
+def _one_of(points: Sequence[Mapping[str, Any]]) -> Space:
+    """A space that holds these points alone; a trial's attribute says which of them it is.
+
+    Each key is always asked with all its values: Optuna wants the choices of a key to stay as they are.
+    """
+    options = _options(points)
+
+    def space(trial: Any) -> None:
+        for key in points[trial.user_attrs[POINT_ATTRIBUTE]]:
+            trial.suggest_categorical(key, options[key])
+
+    return space
+
+
+def _options(points: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Of each key its values, in the order in which they come. They are compared as JSON: 1 and true are two."""
+    options: dict[str, dict[str, Any]] = {}
+    for point in points:
+        for key, value in point.items():
+            options.setdefault(key, {}).setdefault(json.dumps(value), value)
+    return {key: list(values.values()) for key, values in options.items()}
 
 
 def _space_function(sweep: Sweep) -> Space:

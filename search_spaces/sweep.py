@@ -42,6 +42,22 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """Names are folders, tags and parts of addresses."""
 
 
+class Confirms(Config):
+    """Whose trials the points of a sweep are, and what they had there: luck of the seed included."""
+
+    sweep: str
+    """Name of the sweep that found them."""
+
+    trials: list[int] = Field(min_length=1)
+    """The trial of each point, the best first."""
+
+    values: list[float]
+    """What each had there by the first objective; over several seeds the mean."""
+
+    settings: dict[str, Any] = Field({})
+    """What all of them have otherwise than there."""
+
+
 class Sweep(Config):
     """What is trained, what varies, what counts, how long. Survives a round trip through JSON.
 
@@ -63,6 +79,12 @@ class Sweep(Config):
 
     vary: dict[str, Narrowing] = Field({})
     """Lists and ranges that replace the space's own; a key that it does not name becomes a dimension."""
+
+    points: list[dict[str, Any]] | None = Field(None, min_length=1)
+    """In the place of a space: these settings and no others, each with every seed. They want the grid."""
+
+    confirms: Confirms | None = None
+    """Where the points come from, if they are trials of another sweep that are trained again."""
 
     objectives: dict[str, Direction] = Field({"dev/f1": "max"}, min_length=1)
     """What counts, the most important first: early stopping looks at the first alone."""
@@ -133,6 +155,13 @@ class Sweep(Config):
         both = sorted(self.base.keys() & self.vary.keys())
         if both:
             raise ValueError(f"{both[0]} is both fixed and varied")
+        if self.points is not None and (self.sampler != "grid" or self.space or self.vary):
+            raise ValueError("points are a grid of their own: sampler grid, without space and vary")
+        given = {key for point in self.points or [] for key in point}
+        if both := sorted(given & self.base.keys()):
+            raise ValueError(f"{both[0]} is both fixed and a setting of the points")
+        if self.confirms is not None and len(self.confirms.trials) != len(self.points or []):
+            raise ValueError("confirms wants one trial for each point")
         if len(self.seeds) > 1 and self.sampler != "grid":
             raise ValueError(f"{len(self.seeds)} seeds want sampler grid, this sweep has {self.sampler}")
         if len(set(self.seeds)) < len(self.seeds):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import typer
 
-from seisweep.commands import data, evaluate, launch, pick, promote, results, system
+from seisweep.commands import confirm, data, evaluate, launch, pick, promote, results, system
 from seisweep.progress import Outcome
 from seisweep.quiet import quiet
 
@@ -28,6 +28,7 @@ app.command()(system.demo)
 app.command()(launch.run)
 app.command()(launch.train)
 app.command()(launch.resume)
+app.command()(confirm.confirm)
 app.command()(evaluate.evaluate)
 app.command()(promote.promote)
 app.command()(pick.pick)

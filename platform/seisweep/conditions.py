@@ -46,6 +46,8 @@ class Condition:
     """By seed; of trials that got to their end."""
     trials: list[int] = field(default_factory=list)
     """Which of the trials given were of this condition, by their place in that order."""
+    name: str = ""
+    """What it is called in figures, in the place of its settings."""
 
     @property
     def missing(self) -> int:
@@ -59,6 +61,8 @@ class Condition:
 
     def label(self, without: str | None = None) -> str:
         """For a figure: `pretrained, full, num_classes 4`; words stand for themselves, numbers want their name."""
+        if self.name:
+            return self.name
         keys = {key: name for key, name in short_names(self.params).items() if key != without}
         return ", ".join(
             _shortened(self.params[key])

@@ -10,6 +10,7 @@ from mlflow.tracking import MlflowClient
 
 from seisweep import tags
 from seisweep.progress import Outcome
+from seisweep.store import search_runs
 from trainables import metrics
 
 MOST_COMPARED = 30
@@ -72,3 +73,11 @@ def links(outcome: Outcome) -> dict[str, str]:
         }
         paths["compare"] = f"/#/compare-runs?{urlencode(chosen, quote_via=quote)}"
     return paths
+
+
+def page_of(name: str, tracking_uri: str) -> str:
+    """A sweep's own page by its name; empty where the store has none."""
+    client = MlflowClient(tracking_uri=tracking_uri)
+    found = search_runs(client, f"tags.{tags.ROLE} = '{tags.SWEEP_ROLE}' and tags.{tags.SWEEP} = '{name}'")
+    info = found[-1].info if found else None
+    return f"/#/experiments/{info.experiment_id}/runs/{info.run_id}" if info else ""

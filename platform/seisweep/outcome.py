@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seisweep import tags, ui
 from seisweep.home import Home
@@ -13,6 +13,10 @@ from seisweep.paths import from_here
 from seisweep.progress import Outcome, TrialRow, short_names
 from seisweep.tables import as_table
 from trainables import metrics
+
+if TYPE_CHECKING:
+    from search_spaces.sweep import Confirms
+    from seisweep.conditions import Condition
 
 TOP = 10
 TOP_REASONS = 5
@@ -37,14 +41,30 @@ def _show_conditions(outcome: Outcome) -> list[str]:
     found = conditions.of_outcome(outcome)
     if not found:
         return []
+    if outcome.confirms is not None:
+        return _show_verdict(found, outcome, outcome.confirms)
     baseline = conditions.Baseline.usual(found, outcome.baseline)
     shown = conditions.table_rows(found, baseline, next(iter(outcome.objectives)))
     print(f"\n{as_table(shown[:TOP_CONDITIONS])}")
     lines = ["", baseline.words] if len(found) > 1 else []
     if len(found) > TOP_CONDITIONS:
         lines.append(f"all {len(found)} conditions: seisweep results {outcome.name} --by condition")
+    return lines + _figures(outcome)
+
+
+def _show_verdict(found: list[Condition], outcome: Outcome, confirms: Confirms) -> list[str]:
+    """Of a sweep that trained the best of another again: does its winner stay the winner?"""
+    from seisweep.verdict import table_rows, verdict
+
+    metric, direction = next(iter(outcome.objectives.items()))
+    print(f"\n{as_table(table_rows(found, confirms, metric))}\n")
+    print("\n".join(verdict(found, confirms, metric, direction)))
+    return ["", *_figures(outcome)]
+
+
+def _figures(outcome: Outcome) -> list[str]:
     folder = Home.find().sweep_dir(outcome.name) / tags.CONDITIONS_FOLDER
-    return [*lines, f"figures and table of the conditions: {from_here(folder)}"] if folder.is_dir() else lines
+    return [f"figures and table of the conditions: {from_here(folder)}"] if folder.is_dir() else []
 
 
 def closing_lines(outcome: Outcome) -> list[str]:
@@ -97,14 +117,16 @@ def _record(outcome: Outcome) -> list[str]:
     """Files of the best trial and pages in MLflow; those of one's own server work while `seisweep ui` runs."""
     if not outcome.parent_run_id:
         return []
-    from seisweep.links import links
+    from seisweep.links import links, page_of
 
     folder = best_files(outcome)
     files = [f"files of trial {outcome.best.number}: {from_here(folder)}"] if outcome.best and folder else []
     remote = outcome.tracking_uri.startswith("http")
     base = outcome.tracking_uri.rstrip("/") if remote else ui.base_url()
     pages = links(outcome)
-    wanted = ("charts", "trials", "compare") if len(outcome.rows) > 1 else ("trials",)
+    if outcome.confirms is not None:
+        pages |= {"first": first} if (first := page_of(outcome.confirms.sweep, outcome.tracking_uri)) else {}
+    wanted = ("charts", "trials", "compare", "first") if len(outcome.rows) > 1 else ("trials",)
     heading = "in MLflow:" if remote else "in MLflow, while `seisweep ui` runs:"
     return [*files, heading, *(f"  {page:8} {base}{pages[page]}" for page in wanted if page in pages)]
 

@@ -10,7 +10,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from search_spaces.sweep import Confirms
 
 State = Literal["pending", "running", "done", "stopped", "failed"]
 OVER = ("done", "stopped", "failed")
@@ -47,6 +50,8 @@ class Outcome:
     """Why an interrupted sweep could not go on, and what helps, in one line."""
     baseline: dict[str, Any] = field(default_factory=dict)
     """With several seeds: settings of the condition that the others are compared with."""
+    confirms: Confirms | None = None
+    """Where it trained the best of another sweep again: whose."""
 
 
 class Progress:

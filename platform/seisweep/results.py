@@ -27,7 +27,7 @@ from urllib.parse import unquote, urlparse
 
 import pandas as pd
 
-from search_spaces.sweep import Sweep
+from search_spaces.sweep import Confirms, Sweep
 from seisweep import frames, ranking, tags
 from seisweep.collector import no_collections
 from seisweep.fields import nearest
@@ -86,6 +86,12 @@ class SweepResults:
     def has_seeds(self) -> bool:
         """Whether its trials ran with several seeds, so that conditions have a spread."""
         return len({run.data.tags[tags.SEED] for run in self.runs.values()}) > 1
+
+    @property
+    def confirms(self) -> Confirms | None:
+        """Of which sweep it trained the best again, and which trials; None of any other sweep."""
+        said = self.parent.data.tags.get(tags.CONFIRMED)
+        return Confirms.model_validate_json(said) if said else None
 
     def conditions(self, metric: str | None = None, baseline: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """One row for each combination of what varied but the seed: seeds, mean, sd and 95 % interval (low, high) of

@@ -21,7 +21,7 @@ from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from search_spaces.narrowing import default_point, enumerate_space, narrowed_space
+from search_spaces.narrowing import POINT_ATTRIBUTE, default_point, enumerate_space, narrowed_space
 from search_spaces.sweep import Sweep
 from seisweep.ledger import Ledger, TrialRecord, cut_torn_line
 
@@ -116,8 +116,9 @@ class Study:
         """
         known = len(self._trials())
         if self.sweep.sampler == "grid":
-            for seed, point in list(product(self.sweep.seeds, enumerate_space(self.sweep)))[known:]:
-                self.study.enqueue_trial(point, user_attrs={SEED_ATTRIBUTE: seed})
+            points = enumerate(enumerate_space(self.sweep))
+            for seed, (place, point) in list(product(self.sweep.seeds, points))[known:]:
+                self.study.enqueue_trial(point, user_attrs={SEED_ATTRIBUTE: seed, POINT_ATTRIBUTE: place})
         elif not known and self.sweep.defaults_first and (point := default_point(self.sweep, defaults)):
             self.study.enqueue_trial(point)
 

@@ -223,6 +223,7 @@ class Session:
             objectives=dict(self.sweep.objectives),
             obstacle=stop.obstacle if state == "interrupted" else "",
             baseline=self.sweep.baseline,
+            confirms=self.sweep.confirms,
         )
 
     def _conditions(self) -> Path | None:

@@ -11,6 +11,8 @@ from search_spaces.sweep import Sweep
 from seisweep import plots
 from seisweep.conditions import Baseline, Condition, Measured, as_frame, group
 from seisweep.ledger import Ledger, TrialRecord
+from seisweep.verdict import as_frame as as_judged
+from seisweep.verdict import named
 
 FEW_SHOT = "few_shot_fraction"
 """Last part of the key that says which share of the training events a trial learns from."""
@@ -25,13 +27,16 @@ def write_suite(sweep: Sweep, ledger: Ledger, folder: Path) -> Path | None:
     conditions = group(Measured(record.params, record.seed, _value(record, metric)) for record in records)
     if not any(len(condition.values) > 1 for condition in conditions):
         return None
+    if sweep.confirms is not None:
+        conditions = named(conditions, sweep.confirms)
     baseline = Baseline.usual(conditions, sweep.baseline)
     by_trial = _curves(ledger, metric)
     curves = [[by_trial.get(records[place].number, []) for place in one.trials] for one in conditions]
     arriving = folder.with_name(f".{folder.name}.arriving")
     shutil.rmtree(arriving, ignore_errors=True)
     arriving.mkdir(parents=True)
-    as_frame(conditions, baseline).to_csv(arriving / "conditions.csv", index=False)
+    frame = as_judged(conditions, sweep.confirms) if sweep.confirms else as_frame(conditions, baseline)
+    frame.to_csv(arriving / "conditions.csv", index=False)
     plots.conditions(conditions, baseline, metric, direction, arriving / "conditions.png")
     plots.learning_curves(conditions, curves, metric, direction, arriving / "learning_curves.png")
     if key := few_shot_key(conditions):

@@ -132,6 +132,8 @@ class Tracker:
         }
         if self.sweep.baseline:
             parent_tags[tags.BASELINE] = json.dumps(self.sweep.baseline)
+        if (source := self.sweep.confirms) is not None:
+            parent_tags |= {tags.CONFIRMS: source.sweep, tags.CONFIRMED: source.model_dump_json()}
         if note or self.sweep.description:
             parent_tags[tags.NOTE] = note or self.sweep.description
         with asked_once():

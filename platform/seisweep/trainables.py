@@ -146,7 +146,7 @@ class Trainable:
 
     def _example(self, sweep: Sweep) -> dict[str, Any]:
         """The base; where a setting without a default is varied, with its first value."""
-        required = (
+        required: set[str] = (
             {key for key, field in walk(self.config_class) if field.is_required()} if self.config_class else set()
         )
         first = {
@@ -154,7 +154,8 @@ class Trainable:
             for key, narrowing in sweep.vary.items()
             if key in required
         }
-        return sweep.base | first
+        points = {key: value for key, value in (sweep.points or [{}])[0].items() if key in required}
+        return sweep.base | first | points
 
 
 def _config_class(train: Callable[..., Any]) -> type[BaseModel] | None:

@@ -164,3 +164,11 @@ def test_a_narrowed_space_of_ranges_can_be_enumerated(sweep):
 def test_nothing_varies_without_a_space():
     assert enumerate_space(Sweep(name="mine", trainable="t")) == [{}]
     assert searched_keys(Sweep(name="mine", trainable="t")) == []
+
+
+def test_listed_points_are_the_whole_space():
+    points = [{"alpha": 0, "rate": 0.1}, {"rate": 0.2, "alpha": 0.5, "temperature": 3}]
+    listed = Sweep(name="mine", trainable="t", points=points, sampler="grid")
+    assert enumerate_space(listed) == points
+    assert searched_keys(listed) == ["alpha", "rate", "temperature"]
+    assert default_point(listed, {"alpha": 0.5}) == {}

@@ -68,6 +68,21 @@ def test_a_grid_is_completed_where_its_driver_was_killed(toy_sweep, journal, mon
     assert len({(trial.params["x"], trial.params["size"], study.seed_of(trial)) for trial in asked}) == 8
 
 
+def test_listed_points_run_with_every_seed_and_go_on_after_a_crash(toy_sweep, journal):
+    points = [{"x": 0.1, "label": "a"}, {"size": 1, "x": 0.1}, {"x": 0.3, "size": True}]
+    sweep = toy_sweep(space=None, points=points, sampler="grid", seeds=[4, 5])
+    first = Study(sweep, journal, {})
+    asked = [first.ask() for _ in range(4)]
+    first.tell(ended(0, dev_f1=0.5))
+    again = Study(sweep, journal, {})
+    rest = [again.ask() for _ in range(5)]
+    assert [trial.number for trial in rest] == [1, 2, 3, 4, 5]
+    for trial in [*asked, *rest]:
+        assert trial.params == points[trial.number % 3]
+        assert again.seed_of(trial) == 4 + trial.number // 3
+    assert again.num_known == 6
+
+
 @pytest.mark.parametrize("defaults", [{}, {"x": 0.5}])
 def test_a_trial_interrupted_before_its_first_suggestion_gets_the_same(toy_sweep, tmp_path, monkeypatch, defaults):
     whole = Study(toy_sweep(), tmp_path / "whole", defaults)

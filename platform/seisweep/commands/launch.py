@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from search_spaces.sweep import NAME_PATTERN, Sweep, single_run
-from seisweep.config import Overrides, load_profile, parse_overrides, with_limits
+from seisweep.config import Overrides, Profile, load_profile, parse_overrides, with_limits
 from seisweep.home import Home
 from seisweep.launch import NameTakenError
 from seisweep.prepare import narrow, next_name, parse_duration, parse_seeds
@@ -181,22 +181,28 @@ def _limits(retry_oom: bool | None, report_timeout: str | None, disk_budget_gb: 
     return {"retry_oom": retry_oom, "report_timeout_s": timeout_s, "disk_budget_gb": disk_budget_gb}
 
 
+def check_name(name: str | None) -> None:
+    """What was given can be a sweep's name. Raises ValueError."""
+    if name is not None and not re.fullmatch(NAME_PATTERN, name):
+        raise ValueError(f"--name {name}: a name is letters, digits, dots, dashes and underscores, as distillation-1")
+
+
 def start(
     sweep: Sweep,
-    profile: str,
+    profile: str | Profile,
     *,
     name: str | None = None,
     note: str = "",
     concurrency: int | None = None,
     limits: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """Launch a sweep on a profile by name, watched in this terminal. `limits` are fields of the profile."""
+    """Launch a sweep on a profile, watched in this terminal. `limits` are fields of the profile."""
     home = Home.find()
-    where = with_limits(load_profile(profile, home.profiles_dir), limits or {})
+    named = load_profile(profile, home.profiles_dir) if isinstance(profile, str) else profile
+    where = with_limits(named, limits or {})
     from seisweep import engine
 
-    if name is not None and not re.fullmatch(NAME_PATTERN, name):
-        raise ValueError(f"--name {name}: a name is letters, digits, dots, dashes and underscores, as distillation-1")
+    check_name(name)
     while True:
         chosen = name or next_name(home, sweep.name)
         try:

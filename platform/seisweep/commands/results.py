@@ -19,6 +19,7 @@ from seisweep.tables import Format, TableFormat, write
 if TYPE_CHECKING:
     import pandas as pd
 
+    from search_spaces.sweep import Confirms
     from seisweep.conditions import Baseline, Condition
     from seisweep.results import SweepResults
 
@@ -58,11 +59,14 @@ def results(
         if by is By.CONDITION and (sort or top):
             raise ValueError(f"{'--sort' if sort else '--top'} is of trials; conditions stand in the order of the grid")
         found = loaded.grouped() if with_conditions else []
+        confirms = loaded.confirms if found and not baseline else None
         whom = loaded.baseline(found, _settings(baseline)) if found else None
         if by is not By.CONDITION:
             trials = _ordered(loaded.trials, sort, loaded.objectives).head(top or len(loaded.runs)).reset_index()
             write(rows_of(trials[_columns(trials, loaded, sort)] if format is Format.TABLE else trials), format)
-        if whom is not None:
+        if confirms is not None:
+            _write_verdict(found, confirms, loaded.objectives, format, below=by is None)
+        elif whom is not None:
             _write_conditions(found, whom, loaded, format, below=by is None)
 
 
@@ -81,6 +85,22 @@ def _write_conditions(
     if len(found) > 1:
         sys.stdout.flush()
         print(baseline.words, file=sys.stderr)
+
+
+def _write_verdict(
+    found: list[Condition], confirms: Confirms, objectives: dict[str, str], format: Format, below: bool
+) -> None:
+    """Of a sweep that trained the best of another again: each beside what it had there, and what follows."""
+    from seisweep.verdict import as_frame, table_rows, verdict
+
+    metric, direction = next(iter(objectives.items()))
+    if format is not Format.TABLE:
+        write(rows_of(as_frame(found, confirms)), format)
+        return
+    if below:
+        print()
+    write(table_rows(found, confirms, metric), format)
+    print("\n" + "\n".join(verdict(found, confirms, metric, direction)))
 
 
 def _settings(words: list[str] | None) -> dict[str, Any] | None:

@@ -1,0 +1,58 @@
+"""`seisweep confirm`: the best of a sweep again, with fresh seeds."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from seisweep.commands.launch import Name, Note, check_name, finish, start
+from seisweep.config import Profile, load_profile, parse_overrides
+from seisweep.home import Home
+from seisweep.launch import SWEEP_FILE, Launch
+from seisweep.progress import Outcome
+
+
+def confirm(
+    sweep: Annotated[str, typer.Argument(metavar="NAME", help="A launched sweep (see `seisweep sweeps`).")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...",
+            help="What all of them have otherwise, as training.epochs=20.",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of its best finished configurations.")] = 3,
+    seeds: Annotated[int, typer.Option(help="Seeds of each, at least 2; none that the sweep has used.")] = 5,
+    profile: Annotated[
+        str | None, typer.Option(help="Where it runs: local, cluster, or a TOML file; default where the sweep ran.")
+    ] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials at a time.")] = None,
+    name: Name = None,
+    note: Note = "",
+) -> Outcome:
+    """Train the best K configurations of a sweep again on S fresh seeds: does its winner stay the winner?"""
+    check_name(name)
+    overrides = parse_overrides(settings or [])
+    home = Home.find()
+    where = _where(sweep, profile, home)
+    from seisweep import results
+    from seisweep.confirm import plan
+
+    first = results.load(sweep, home.recorded_uri(where))
+    wanted, words = plan(first, top, seeds, overrides)
+    called = name or f"{sweep}-confirm"
+    if home.sweep_dir(called).exists():
+        raise ValueError(f"a sweep named {called} exists: go on with `seisweep resume {called}`, or choose --name")
+    print("\n".join(words), file=sys.stderr)
+    return finish(start(wanted, where, name=called, note=note, concurrency=concurrency))
+
+
+def _where(sweep: str, profile: str | None, home: Home) -> Profile:
+    """The profile by name, else the one that the sweep was launched with from this home, else `local`."""
+    folder = home.sweep_dir(sweep)
+    if profile is None and (folder / SWEEP_FILE).exists():
+        return Launch.read(folder).profile
+    return load_profile(profile or "local", home.profiles_dir)
