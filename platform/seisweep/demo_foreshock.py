@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 
@@ -45,7 +44,7 @@ FULL = Size(
         "data.window_samples=2560",
         "contrast.mask_length=2",
         "contrast.codes=64",
-        "training.epochs=20",
+        "training.epochs=16",
         "training.batch_size=16",
         "training.learning_rate=0.003",
     ),
@@ -91,9 +90,8 @@ def play(home: Home, tiny: bool) -> None:
         command("data", "synth", from_here(earthquakes), *size.earthquakes)
 
     say("3. Pretraining by contrast: a small xLSTM U-Net learns waveforms, without labels.")
-    cores = ["--cpus", str(min(2, os.cpu_count() or 1))]
     waveforms = f"data.dataset={from_here(earthquakes)}"
-    words = [waveforms, *size.model, *size.pretraining, *cores, *name_option(stem, "pretraining")]
+    words = [waveforms, *size.model, *size.pretraining, *name_option(stem, "pretraining")]
     pretraining = command("train", "pretraining", *words)
     _show(pretraining)
 
