@@ -10,8 +10,8 @@
 from __future__ import annotations
 
 import torch
-from pydantic import Field
-from torch import Tensor
+from pydantic import Field, model_validator
+from torch import Tensor, nn
 
 from trainables import metrics
 from trainables.config import Config
@@ -19,7 +19,7 @@ from trainables.data.batches import Batch
 from trainables.data.config import WINDOW_SAMPLES
 from trainables.data.windows import cache_folder
 from trainables.export.cost import architecture_cost
-from trainables.models.teacher import Teacher, TeacherConfig, load_teacher
+from trainables.models.teacher import Teacher, TeacherConfig, TeacherEnsemble, load_teacher, load_teachers
 from trainables.models.weights import weights_digest
 from trainables.models.xiaonet import StudentConfig, build_student
 from trainables.run import Run
@@ -50,24 +50,42 @@ class DistillationConfig(PickerTrainingConfig):
     teacher: TeacherConfig = TeacherConfig()
     """Who teaches."""
 
+    teachers: tuple[str, ...] = ()
+    """Several in its place, whose probabilities are averaged: weights as `teacher.weights` takes them. Each has its own
+    order of components and classes and its own normalisation."""
+
     loss: DistillationLossConfig = DistillationLossConfig()
     """Teacher against labels."""
 
+    @model_validator(mode="after")
+    def _one_way_to_name_teachers(self) -> DistillationConfig:
+        if self.teachers and self.teacher != TeacherConfig():
+            raise ValueError("teachers and teacher.weights are both given: either one teacher or a list")
+        if len(set(self.teachers)) < len(self.teachers):
+            raise ValueError(f"teachers: one is there twice in {', '.join(self.teachers)}")
+        return self
+
+
+def load_taught_by(config: DistillationConfig) -> Teacher | TeacherEnsemble:
+    """The teacher, or the mean of several. Raises ValueError in one line where one cannot teach."""
+    return load_teachers(config.teachers) if config.teachers else load_teacher(config.teacher)
+
 
 def preflight(config: DistillationConfig) -> dict[str, str]:
-    """Check data and teacher before any work starts; returns facts for the record. Raises ValueError."""
+    """Check data and every teacher before any work starts; returns facts for the record. Raises ValueError."""
     facts = check_data(config.data)
-    teacher = load_teacher(config.teacher)
+    teacher = load_taught_by(config)
+    members = [module for module in teacher.modules() if isinstance(module, Teacher)]
     return facts | {
-        "teacher": config.teacher.weights,
-        "teacher_digest": weights_digest(teacher.phasenet),
+        "teacher": ", ".join(config.teachers or [config.teacher.weights]),
+        "teacher_digest": ", ".join(weights_digest(member.phasenet) for member in members),
     }
 
 
 def train(config: DistillationConfig, run: Run) -> None:
     """Distil until early stopping, then export the best weights with their FP32 and INT8 scores."""
     cost = architecture_cost(config.student, cache_folder(config.data))
-    teacher = load_teacher(config.teacher).to(run.device)
+    teacher = load_taught_by(config).to(run.device)
 
     def losses(student_BCT: Tensor, batch: Batch) -> Losses:
         return distillation_losses(student_BCT, batch, teacher, config.loss)
@@ -82,7 +100,9 @@ def train(config: DistillationConfig, run: Run) -> None:
     finish(state, task, docstring=_describe(config))
 
 
-def distillation_losses(student_BCT: Tensor, batch: Batch, teacher: Teacher, config: DistillationLossConfig) -> Losses:
+def distillation_losses(
+    student_BCT: Tensor, batch: Batch, teacher: nn.Module, config: DistillationLossConfig
+) -> Losses:
     """Total, task and distillation loss of the student's logits. Without a teacher's share none is asked."""
     task = soft_cross_entropy(student_BCT, batch.labels_BCT)
     if config.alpha == 0:
@@ -93,7 +113,7 @@ def distillation_losses(student_BCT: Tensor, batch: Batch, teacher: Teacher, con
     return {metrics.TRAIN_LOSS: total, metrics.TASK_LOSS: task, metrics.DISTILL_LOSS: distill}
 
 
-def check_roles(state: TrainingState, teacher: Teacher, device: torch.device) -> None:
+def check_roles(state: TrainingState, teacher: nn.Module, device: torch.device) -> None:
     """The teacher is frozen, in eval mode and not in the optimizer; both answer in the same shape."""
     trained = {id(parameter) for group in state.optimizer.param_groups for parameter in group["params"]}
     assert not any(parameter.requires_grad for parameter in teacher.parameters()), "the teacher is not frozen"
@@ -109,8 +129,9 @@ def check_roles(state: TrainingState, teacher: Teacher, device: torch.device) ->
 
 
 def _describe(config: DistillationConfig) -> str:
+    teacher = f"the mean of {' and '.join(config.teachers)}" if config.teachers else config.teacher.weights
     return (
         f"XiaoNet (base {config.student.base_channels}, pooling {config.student.pooling}) distilled from PhaseNet "
-        f"{config.teacher.weights} on {config.data.dataset}: alpha {config.loss.alpha:g}, "
+        f"{teacher} on {config.data.dataset}: alpha {config.loss.alpha:g}, "
         f"temperature {config.loss.temperature:g}, seed {config.seed}"
     )

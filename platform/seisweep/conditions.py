@@ -65,8 +65,8 @@ class Condition:
             return self.name
         keys = {key: name for key, name in short_names(self.params).items() if key != without}
         return ", ".join(
-            _shortened(self.params[key])
-            if isinstance(self.params[key], str)
+            _shortened(show_value(self.params[key]))
+            if isinstance(self.params[key], str | list)
             else f"{name} {show_value(self.params[key])}"
             for key, name in keys.items()
         )

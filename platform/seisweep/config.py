@@ -36,7 +36,10 @@ class Overrides(NamedTuple):
 
 
 def parse_overrides(words: Iterable[str]) -> Overrides:
-    """`["loss.alpha=0.3", "student.pooling=2,4", "loss.temperature=1..5"]` as fixed values and narrowings."""
+    """`["loss.alpha=0.3", "student.pooling=2,4", "loss.temperature=1..5"]` as fixed values and narrowings.
+
+    Brackets hold one value that is a list: `teachers=[a,b]`, and `teachers=[a],[a,b]` are two of them.
+    """
     fixed: dict[str, Any] = {}
     vary: dict[str, Any] = {}
     for word in words:
@@ -68,18 +71,20 @@ def parse_value(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=lambda name: name)
     except json.JSONDecodeError:
+        if text.startswith("[") and text.endswith("]"):
+            return [parse_value(part.strip()) for part in _split_commas(text[1:-1])]
         return text
 
 
 def _split_commas(text: str) -> list[str]:
-    """Parts between commas, unless the text is JSON (a list or quoted text) or has no comma."""
+    """Parts between commas, unless the text is JSON (a list or quoted text); those inside brackets do not part."""
     if text[:1] in '["{':
         try:
             json.loads(text)
             return [text]
         except json.JSONDecodeError:
             pass
-    return text.split(",")
+    return re.findall(r"(?:^|,)((?:\[[^\]]*\]|[^,])*)", text)
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,6 +66,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def _type_in_words(annotation: Any) -> str:
     if _is_union(annotation):
         return " or ".join("null" if part is type(None) else _type_in_words(part) for part in get_args(annotation))
+    if get_origin(annotation) in (list, tuple):
+        return "a list, as [a,b]"
     if get_origin(annotation) is Literal:
         return f"one of {', '.join(str(choice) for choice in get_args(annotation))}"
     return _TYPES.get(annotation, getattr(annotation, "__name__", str(annotation)))

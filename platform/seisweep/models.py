@@ -32,6 +32,8 @@ class Picker(NamedTuple):
     name: str
     probabilities: Callable[[Batch], np.ndarray]
     """(B, C, T) in order P, S, noise."""
+    precision: str
+    """One of PRECISIONS."""
 
 
 PRECISIONS = ("int8", "fp32", "torch")
@@ -48,6 +50,20 @@ def find_pickers(model: str, home: Home, profile: Profile) -> list[Picker]:
     `models:/NAME/VERSION` a registered model. Raises ValueError where there is none.
     """
     return [_picker(source) for source in _sources(model, home, profile)]
+
+
+def means_of(models: Sequence[Sequence[Picker]]) -> dict[str, list[Picker]]:
+    """Which pickers of several models are averaged, by the name of the mean: those of each precision that all models
+    have; where they have none in common, of each model what comes nearest to how it was trained."""
+    if len(models) < 2:
+        return {}
+    kept = [{picker.precision: picker for picker in model if REFUSED_FILE not in picker.name} for model in models]
+    wanted = list(reversed(PRECISIONS))
+    shared = [precision for precision in wanted if all(precision in model for model in kept)]
+    if shared:
+        return {f"mean of {len(models)}, {precision}": [model[precision] for model in kept] for precision in shared}
+    nearest = [next(model[precision] for precision in wanted if precision in model) for model in kept]
+    return {f"mean of {len(models)}, {' and '.join(one.precision for one in nearest)}": nearest}
 
 
 def find_network(model: str, home: Home, profile: Profile, precision: str | None = None, threads: int = 1) -> Network:
@@ -112,13 +128,18 @@ def _chosen(model: str, sources: Sequence[Source], precision: str | None) -> Sou
         name = Path(source).name
         if name == REFUSED_FILE and len(sources) > 1:
             continue  # who wants it names the file
-        onnx = "int8" if "int8" in name else "fp32"
-        by_precision.setdefault(onnx if name.endswith(".onnx") else "torch", source)
+        by_precision.setdefault(_precision_of(name), source)
     if precision is None:
         return next(by_precision[wanted] for wanted in PRECISIONS if wanted in by_precision)
     if precision not in by_precision and len(sources) > 1:
         raise ValueError(f"{model} holds no {precision} picker; it holds {', '.join(by_precision)}")
     return by_precision.get(precision, sources[0])
+
+
+def _precision_of(file: str) -> str:
+    if not file.endswith(".onnx"):
+        return "torch"
+    return "int8" if "int8" in file else "fp32"
 
 
 def _picker(source: Source) -> Picker:
@@ -154,7 +175,7 @@ def _onnx(path: Path) -> Picker:
         picker = OnnxPicker(path, threads=torch.get_num_threads())
     except Exception as error:
         raise ValueError(f"{path} is no ONNX picker: {str(error).splitlines()[0]}") from None
-    return Picker(path.name, lambda batch: picker(batch.normalised_BXT.cpu().numpy()))
+    return Picker(path.name, lambda batch: picker(batch.normalised_BXT.cpu().numpy()), _precision_of(path.name))
 
 
 def _seisbench_model(source: Source) -> WaveformModel:
@@ -179,10 +200,10 @@ def _seisbench(source: Source) -> Picker:
     name = pair[0].name if pair else str(source)
     if not isinstance(model, XiaoNet):
         teacher = Teacher(model)
-        return Picker(name, lambda batch: teacher(batch.raw_BXT).softmax(dim=1).cpu().numpy())
+        return Picker(name, lambda batch: teacher(batch.raw_BXT).softmax(dim=1).cpu().numpy(), "torch")
 
     @torch.no_grad()
     def probabilities(batch: Batch) -> np.ndarray:
         return model(batch.normalised_BXT).cpu().numpy()
 
-    return Picker(name, probabilities)
+    return Picker(name, probabilities, "torch")

@@ -29,8 +29,11 @@ def origins_of(settings: Mapping[str, Any], facts: Mapping[str, str], test_split
     ]
     if stated.get("synthetic"):
         found[0]["synthetic"] = "yes: made by seisweep, no real records"
-    if teacher := settings.get("teacher", {}).get("weights"):
-        found.append({"what": "teacher", **_weights(teacher, facts, "teacher_digest")})
+    if "teacher" in settings:
+        teachers = settings.get("teachers") or [settings["teacher"]["weights"]]
+        digests = facts.get("teacher_digest", ", ".join([UNKNOWN] * len(teachers))).split(", ")
+        for teacher, digest in zip(teachers, digests, strict=False):
+            found.append({"what": "teacher", **_weights(teacher, {**facts, "digest": digest}, "digest")})
     elif pretrained := settings.get("model", {}).get("pretrained"):
         found.append({"what": "weights it started from", **_weights(pretrained, facts, "pretrained")})
     return found

@@ -126,7 +126,7 @@ def _record(outcome: Outcome) -> list[str]:
     pages = links(outcome)
     if outcome.confirms is not None:
         pages |= {"first": first} if (first := page_of(outcome.confirms.sweep, outcome.tracking_uri)) else {}
-    wanted = ("charts", "trials", "compare", "first") if len(outcome.rows) > 1 else ("trials",)
+    wanted = ("charts", "trials", "compare", "first") if len(outcome.rows) > 1 else ("trials", "first")
     heading = "in MLflow:" if remote else "in MLflow, while `seisweep ui` runs:"
     return [*files, heading, *(f"  {page:8} {base}{pages[page]}" for page in wanted if page in pages)]
 

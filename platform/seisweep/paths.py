@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-WEIGHTS = ("teacher.weights", "model.pretrained")
+WEIGHTS = ("teacher.weights", "teachers", "model.pretrained")
 """Settings that take weights: a path, a name of SeisBench, or what the record holds (a sweep's trial, a run)."""
 
 NAME_OR_PATH = ("data.dataset", *WEIGHTS)

@@ -142,6 +142,9 @@ def show_number(value: float) -> str:
 
 
 def show_value(value: Any) -> str:
+    """A setting as it is typed, shortened where it is a number."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(show_value, value))}]"
     return show_number(value) if isinstance(value, float) else str(value)
 
 

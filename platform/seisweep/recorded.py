@@ -34,6 +34,8 @@ def with_local_weights(sweep: Sweep, profile: Profile, home: Home) -> tuple[Swee
     origins: dict[str, str] = {}
 
     def local(key: str, value: Any) -> Any:
+        if isinstance(value, list):
+            return [local(key, item) for item in value]
         if key not in WEIGHTS or not isinstance(value, str):
             return value
         uri = _recorded(key, value, profile, home)
@@ -51,10 +53,11 @@ def with_local_weights(sweep: Sweep, profile: Profile, home: Home) -> tuple[Swee
         else narrowing
         for key, narrowing in sweep.vary.items()
     }
+    points = sweep.points and [{key: local(key, value) for key, value in point.items()} for point in sweep.points]
     if not origins:
         return sweep, {}
     text = ", ".join(name if name == uri else f"{name} ({uri})" for name, uri in origins.items())
-    return sweep.changed(base=base, vary=vary, baseline=baseline), {tags.WEIGHTS_FROM: text}
+    return sweep.changed(base=base, vary=vary, points=points, baseline=baseline), {tags.WEIGHTS_FROM: text}
 
 
 def _recorded(key: str, name: str, profile: Profile, home: Home) -> str | None:

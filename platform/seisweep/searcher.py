@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import math
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from itertools import product
 from pathlib import Path
@@ -36,6 +37,8 @@ class Study:
 
     def __init__(self, sweep: Sweep, journal: Path, defaults: Mapping[str, Any]) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
+        # Its journal is JSON, which keeps a choice that is a list (teachers=[a,b]) as well as any other.
+        warnings.filterwarnings("ignore", message="Choices for a categorical distribution", category=UserWarning)
         cut_torn_line(journal)
         self.sweep = sweep
         self.space = narrowed_space(sweep)

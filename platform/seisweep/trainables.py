@@ -13,6 +13,7 @@ from search_spaces.named import load_attribute
 from search_spaces.sweep import Choice, Sweep
 from seisweep.config import build_config, check_narrowing, flatten, nest
 from seisweep.fields import nearest, walk
+from seisweep.paths import WEIGHTS
 from trainables.run import Run
 
 OWN = ("distillation", "picking", "pretraining", "finetuning")
@@ -23,7 +24,7 @@ BATCH_KEY = "training.batch_size"
 ACCUMULATION_KEY = "training.accumulation"
 """What a trial that ran out of memory goes on with: half the one, twice the other."""
 
-LOOKED_AT = ("data.", "model.")
+LOOKED_AT = ("data.", "model.", "teacher")
 """Before the keys of what preflight looks at."""
 
 CACHE_KEY = "data.cache_dir"
@@ -127,17 +128,22 @@ class Trainable:
     def facts(self, sweep: Sweep) -> dict[str, str]:
         """What preflight says, which looks at the data and whatever else a trial needs. Raises ValueError.
 
-        It looks at each of several names or paths: they lead to different things.
+        It looks at each of several names or paths: they lead to different things. Of several weights the first stands
+        in the place of the default, which nobody asked for and which may have to be fetched.
         """
         if self.preflight is None:
             return {}
-        settings = self._example(sweep)
+        named = {
+            key: narrowing.values
+            for key, narrowing in sweep.vary.items()
+            if isinstance(narrowing, Choice) and isinstance(narrowing.values[0], str | list)
+        }
+        settings = self._example(sweep) | {key: values[0] for key, values in named.items() if key in WEIGHTS}
         facts = self.preflight(self.configure(settings))
-        for key, narrowing in sweep.vary.items():
-            if isinstance(narrowing, Choice):
-                for value in narrowing.values:
-                    if isinstance(value, str) and value != settings.get(key):
-                        self.preflight(self.configure(settings | {key: value}))
+        for key, values in named.items():
+            for value in values:
+                if value != settings.get(key):
+                    self.preflight(self.configure(settings | {key: value}))
         return facts
 
     def defaults(self, sweep: Sweep) -> dict[str, Any]:

@@ -66,6 +66,9 @@ GOOD = {"data.dataset": "ETHZ"}
         ("dev/f1", "dev/f1"),
         ('"3"', "3"),
         ("[1, 2]", [1, 2]),
+        ("[original, ../mine]", ["original", "../mine"]),
+        ("[stead]", ["stead"]),
+        ("[]", []),
         ("../records", "../records"),
         ("", ""),
         ("NaN", "NaN"),
@@ -75,6 +78,14 @@ GOOD = {"data.dataset": "ETHZ"}
 def test_a_value_is_read_as_json_or_as_text(text, value):
     assert parse_value(text) == value
     assert type(parse_value(text)) is type(value)
+
+
+def test_brackets_hold_one_value_that_is_a_list():
+    overrides = parse_overrides(["teachers=[a,./b]", "several=[a],[a,b],[]", "layers=[1,2],[3]", "words=a,b"])
+    assert overrides.base == {"teachers": ["a", "./b"]}
+    assert overrides.vary == {
+        "several": [["a"], ["a", "b"], []], "layers": [[1, 2], [3]], "words": ["a", "b"]
+    }  # fmt: skip
 
 
 def test_values_lists_and_ranges_are_told_apart():

@@ -110,6 +110,21 @@ def test_each_of_several_is_fetched(log_sweep, engine_home):
     assert chosen[2] is None
 
 
+def test_each_of_a_list_and_of_listed_points_is_fetched(log_sweep, engine_home):
+    log_sweep("pretraining-1", [0.2, 0.5])
+    base = {"teachers": ["pretraining-1/0", "stead"]}
+    sweep, _ = with_local_weights(single_run("distillation", base), Profile(), engine_home)
+    recorded, name = sweep.base["teachers"]
+    assert (Path(recorded).read_text(), name) == ("weights of trial 0", "stead")
+    listed = single_run("distillation", {}).changed(
+        sampler="grid", points=[{"teachers": ["stead"]}, {"teachers": ["stead", "pretraining-1"]}]
+    )
+    points = with_local_weights(listed, Profile(), engine_home)[0].points
+    assert points is not None
+    assert points[0] == {"teachers": ["stead"]}
+    assert Path(points[1]["teachers"][1]).read_text() == "weights of trial 1"
+
+
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [

@@ -68,6 +68,14 @@ def test_a_grid_is_completed_where_its_driver_was_killed(toy_sweep, journal, mon
     assert len({(trial.params["x"], trial.params["size"], study.seed_of(trial)) for trial in asked}) == 8
 
 
+def test_a_choice_may_be_a_list_and_survives_the_journal(toy_sweep, journal, recwarn):
+    sweep = toy_sweep(space=None, vary={"label": [["a"], ["a", "b"]]}, sampler="grid", scheduler="none")
+    assert Study(sweep, journal, {}).ask().params == {"label": ["a"]}
+    again = Study(sweep, journal, {})
+    assert [again.ask().params for _ in range(2)] == [{"label": ["a"]}, {"label": ["a", "b"]}]
+    assert not [warning for warning in recwarn if issubclass(warning.category, UserWarning)]
+
+
 def test_listed_points_run_with_every_seed_and_go_on_after_a_crash(toy_sweep, journal):
     points = [{"x": 0.1, "label": "a"}, {"size": 1, "x": 0.1}, {"x": 0.3, "size": True}]
     sweep = toy_sweep(space=None, points=points, sampler="grid", seeds=[4, 5])

@@ -87,3 +87,19 @@ def _noting(seen):
         return {"data_fingerprint": f"of {config.label}"}
 
     return preflight
+
+
+def test_a_default_teacher_is_not_asked_for_where_the_teachers_are_varied(earthquakes, teacher_file, monkeypatch):
+    """`stead`, the default, would be fetched."""
+    from seisbench.models import PhaseNet
+
+    from search_spaces.sweep import Choice, single_run
+
+    monkeypatch.setattr(PhaseNet, "from_pretrained", lambda *given, **named: pytest.fail("weights were fetched"))
+    sweep = single_run("distillation", {"data.dataset": str(earthquakes)})
+    several = Choice(values=[[str(teacher_file)], [str(teacher_file), "/no/such"]])
+    varied = sweep.changed(vary={"teachers": several}, samples=2)
+    with pytest.raises(ValueError, match="teachers=/no/such: no such weights"):
+        Trainable.find("distillation").facts(varied)
+    varied = sweep.changed(vary={"teachers": Choice(values=[[str(teacher_file)]])})
+    assert Trainable.find("distillation").facts(varied)["teacher"] == str(teacher_file)

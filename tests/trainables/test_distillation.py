@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from seisbench.models import PhaseNet
 
 from trainables import metrics
 from trainables.data.batches import Batch
@@ -13,7 +14,7 @@ from trainables.distillation import (
     preflight,
     train,
 )
-from trainables.models.teacher import TeacherConfig, load_teacher
+from trainables.models.teacher import TeacherConfig, load_teacher, load_teachers
 from trainables.models.xiaonet import XiaoNet
 from trainables.run import LocalRun, read_tags
 from trainables.training.config import TrainingConfig
@@ -62,6 +63,55 @@ def test_without_a_share_the_teacher_is_not_asked(batch):
 def test_a_student_that_answers_as_the_teacher_has_no_distillation_loss(teacher, batch):
     given = distillation_losses(teacher(batch.raw_BXT), batch, teacher, DistillationLossConfig(alpha=1))
     assert given[metrics.TRAIN_LOSS].item() == pytest.approx(0, abs=1e-5)
+
+
+@pytest.fixture
+def second_teacher_file(tmp_path):
+    torch.manual_seed(1)
+    PhaseNet(phases="PSN", component_order="ENZ", norm="peak").save(tmp_path / "second", version_str="1")
+    return tmp_path / "second"
+
+
+def test_several_teachers_are_averaged_before_they_are_softened(teacher, teacher_file, second_teacher_file, batch):
+    both = load_teachers([str(teacher_file), str(second_teacher_file)])
+    second = load_teacher(TeacherConfig(weights=str(second_teacher_file)))
+    mean_BCT = (teacher(batch.raw_BXT).softmax(1) + second(batch.raw_BXT).softmax(1)) / 2
+    softened_BCT = mean_BCT ** (1 / 3) / (mean_BCT ** (1 / 3)).sum(dim=1, keepdim=True)
+    student_BCT = torch.randn(2, 3, 3001)
+    log_student_BCT = (student_BCT / 3).log_softmax(dim=1)
+    divergence = (softened_BCT * (softened_BCT.log() - log_student_BCT)).sum(dim=1).mean()
+    given = distillation_losses(student_BCT, batch, both, DistillationLossConfig(alpha=1, temperature=3))
+    assert given[metrics.DISTILL_LOSS].item() == pytest.approx(9 * divergence.item(), rel=1e-4)
+
+
+def test_a_list_of_one_teacher_trains_as_that_teacher(tiny, teacher_file, tmp_path):
+    training = {"training": tiny["training"] | {"epochs": 1}}
+    alone, listed = LocalRun(tmp_path / "alone"), LocalRun(tmp_path / "listed")
+    train(DistillationConfig.model_validate(tiny | training), alone)
+    train(DistillationConfig.model_validate(tiny | training | {"teacher": {}, "teachers": [str(teacher_file)]}), listed)
+    assert {name: alone.reports[0][name] for name in LOSSES} == {name: listed.reports[0][name] for name in LOSSES}
+
+
+def test_every_teacher_of_a_list_is_checked_and_on_the_record(tiny, teacher_file, second_teacher_file):
+    several = tiny | {"teacher": {}, "teachers": [str(teacher_file), str(second_teacher_file)]}
+    facts = preflight(DistillationConfig.model_validate(several))
+    alone = preflight(DistillationConfig.model_validate(tiny))["teacher_digest"]
+    assert facts["teacher"] == f"{teacher_file}, {second_teacher_file}"
+    first, second = facts["teacher_digest"].split(", ")
+    assert first == alone != second
+    missing = tiny | {"teacher": {}, "teachers": [str(teacher_file), "/no/such"]}
+    with pytest.raises(ValueError, match=r"^teachers=/no/such: no such weights"):
+        preflight(DistillationConfig.model_validate(missing))
+
+
+@pytest.mark.parametrize(
+    ("teachers", "complaint"),
+    [(["stead"], "teachers and teacher.weights are both given"), (["stead", "stead"], "one is there twice")],
+)
+def test_teachers_are_named_in_one_way(tiny, teachers, complaint):
+    teacher = tiny["teacher"] if len(teachers) == 1 else {}
+    with pytest.raises(ValueError, match=complaint):
+        DistillationConfig.model_validate(tiny | {"teacher": teacher, "teachers": teachers})
 
 
 def test_roles_are_checked(teacher):

@@ -8,6 +8,9 @@ as the network was trained but leaves the components as they come, so they are p
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from seisbench.models import PhaseNet
 from torch import Tensor, nn
@@ -59,6 +62,35 @@ class Teacher(PhaseNetAdapter):
     @torch.no_grad()
     def forward(self, raw_BXT: Tensor) -> Tensor:
         return super().forward(raw_BXT)
+
+
+class TeacherEnsemble(nn.Module):
+    """Several teachers as one: the mean of their probabilities p_n, as the logits log((1/N) sum p_n).
+
+    Their softmax is that mean; softened by a temperature T it is the mean to the power 1/T, renormalised, as for any
+    teacher. Averaging comes before softening.
+    """
+
+    def __init__(self, teachers: Sequence[Teacher]) -> None:
+        super().__init__()
+        self.teachers = nn.ModuleList(teachers)
+        self.eval()
+
+    def train(self, mode: bool = True) -> TeacherEnsemble:
+        """Stays in eval mode whatever is asked, as each of its teachers does."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, raw_BXT: Tensor) -> Tensor:
+        """Logits (B, C, T) of raw windows (B, X, T) in counts; each teacher orders and normalises them for itself."""
+        logs_NBCT = torch.stack([teacher(raw_BXT).log_softmax(dim=1) for teacher in self.teachers])
+        return logs_NBCT.logsumexp(dim=0) - math.log(len(self.teachers))
+
+
+def load_teachers(weights: Sequence[str]) -> Teacher | TeacherEnsemble:
+    """The teacher of these weights, or of several the mean. Raises ValueError in one line where one cannot teach."""
+    teachers = [Teacher(load_phasenet(one, field="teachers")) for one in weights]
+    return teachers[0] if len(teachers) == 1 else TeacherEnsemble(teachers)
 
 
 def load_teacher(config: TeacherConfig) -> Teacher:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seisweep.commands.launch import ProfileName, Settings
+from seisweep.commands.launch import ProfileName
 from seisweep.config import build_config, load_profile, parse_overrides
 from seisweep.home import Home
 from seisweep.paths import with_absolute_paths
@@ -17,28 +19,30 @@ from trainables.config import Config
 if TYPE_CHECKING:
     from seisweep.models import Picker
     from trainables.data.batches import DevWindows
-    from trainables.evaluation.picks import PickConfig
+    from trainables.evaluation.picks import PickConfig, PickCounts
 
 
 def evaluate(
-    model: Annotated[
-        str,
+    words: Annotated[
+        list[str],
         typer.Argument(
+            metavar="MODEL... [KEY=VALUE]...",
             help="An ONNX file, a SeisBench pair or weight name, a folder of them, or a trial of a sweep "
-            "(distillation-1/3; without a number its best) or an MLflow run (runs:/ID)."
+            "(distillation-1/3; without a number its best) or an MLflow run (runs:/ID). Of several, the mean of "
+            "their probabilities too. Then settings, as data.dataset=ETHZ.",
         ),
     ],
-    settings: Settings = None,
     profile: ProfileName = "local",
     format: TableFormat = Format.TABLE,
 ) -> None:
     """Precision, recall, F1 and residuals on the dev split, at the best threshold of each phase."""
-    base, vary = parse_overrides(settings or [])
+    names, settings = models_and_settings(words)
+    base, vary = parse_overrides(settings)
     if vary:
         raise ValueError(f"{next(iter(vary))} has several values; evaluate takes one")
     home = Home.find()
     where = load_profile(profile, home.profiles_dir)
-    from seisweep.models import find_pickers
+    from seisweep.models import find_pickers, means_of
     from trainables.data.batches import DevWindows
     from trainables.data.config import DataConfig
     from trainables.data.windows import open_store
@@ -51,7 +55,12 @@ def evaluate(
     config = build_config(EvaluationConfig, with_absolute_paths(base))
     if config.data.cache_dir is None:
         config = build_config(EvaluationConfig, {**with_absolute_paths(base), "data.cache_dir": str(home.cache_dir)})
-    pickers = find_pickers(model, home, where)
+    models = [find_pickers(name, home, where) for name in names]
+    if len(names) > 1:  # their files have the same names
+        models = [
+            [picker._replace(name=f"{name} {picker.name}" if picker.name != name else name) for picker in pickers]
+            for name, pickers in zip(names, models, strict=True)
+        ]
     home.prepare()
     dev = DevWindows(open_store(config.data, "dev"), config.data)
     print(
@@ -59,24 +68,51 @@ def evaluate(
         f"true within {config.picks.tolerance_s:g} s",
         file=sys.stderr,
     )
-    rows = [row for picker in pickers for row in score(picker, dev, config.picks)]
+    rows = score([picker for pickers in models for picker in pickers], dev, config.picks, means_of(models))
     write(rows, format)
 
 
-def score(picker: Picker, dev: DevWindows, config: PickConfig) -> list[dict[str, Any]]:
-    """One row for P, one for S, and their mean."""
-    from trainables.evaluation.picks import PickCounts, count_picks, scores
+def models_and_settings(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What was typed, parted: settings begin with a key and `=`. Raises ValueError where there is no model."""
+    settings = [word for word in words if re.match(r"[A-Za-z_][\w.]*=", word)]
+    models = [word for word in words if word not in settings]
+    if not models:
+        raise ValueError("evaluate wants a model: a file, a SeisBench name, a trial such as distillation-1/3, a run")
+    twice = next((model for model in models if models.count(model) > 1), None)
+    if twice:
+        raise ValueError(f"{twice} is there twice: its mean with itself is itself")
+    return models, settings
 
-    counts = PickCounts.zeros()
+
+def score(
+    pickers: Sequence[Picker], dev: DevWindows, config: PickConfig, means: Mapping[str, Sequence[Picker]]
+) -> list[dict[str, Any]]:
+    """Three rows a picker, then of each mean of several pickers' probabilities."""
+    import numpy as np
+
+    from trainables.evaluation.picks import PickCounts, count_picks
+
+    counts = {name: PickCounts.zeros() for name in (*(picker.name for picker in pickers), *means)}
     for batch, arrivals in dev.batches(batch_size=32):
-        counts += count_picks(picker.probabilities(batch), arrivals, config)
+        answers = {picker.name: picker.probabilities(batch) for picker in pickers}
+        for name, members in means.items():
+            answers[name] = np.mean([answers[member.name] for member in members], axis=0)
+        for name, probabilities_BCT in answers.items():
+            counts[name] += count_picks(probabilities_BCT, arrivals, config)
+    return [row for name, counted in counts.items() for row in _rows(name, counted)]
+
+
+def _rows(name: str, counts: PickCounts) -> list[dict[str, Any]]:
+    """One row for P, one for S, and their mean."""
+    from trainables.evaluation.picks import scores
+
     found = scores(counts)
     names = ("f1", "precision", "recall", "threshold", "residual_mean_s", "residual_mae_s", "residual_std_s")
     rows: list[dict[str, Any]] = [
-        {"model": picker.name, "phase": phase, **{name: found.get(f"dev/{phase.lower()}_{name}") for name in names}}
+        {"model": name, "phase": phase, **{metric: found.get(f"dev/{phase.lower()}_{metric}") for metric in names}}
         for phase in ("P", "S")
     ]
     mean = dict.fromkeys(names) | {"f1": found["dev/f1"]}
-    rows.append({"model": picker.name, "phase": "both", **mean})
+    rows.append({"model": name, "phase": "both", **mean})
     per_hour = found["dev/false_picks_per_hour"]
     return [{**row, "false_per_hour": per_hour if row["phase"] == "both" else None} for row in rows]

@@ -10,7 +10,14 @@ from trainables.data.config import DataConfig
 from trainables.data.seal import Opening
 from trainables.data.windows import open_store, which_test_split
 from trainables.evaluation.picks import PickConfig, PickCounts, count_picks, scores
-from trainables.models.teacher import Teacher, TeacherConfig, load_phasenet, load_teacher
+from trainables.models.teacher import (
+    Teacher,
+    TeacherConfig,
+    TeacherEnsemble,
+    load_phasenet,
+    load_teacher,
+    load_teachers,
+)
 
 
 def test_permutes_components_and_classes(teacher_file):
@@ -28,6 +35,38 @@ def test_is_frozen_and_stays_in_eval_mode(teacher_file):
     assert not any(module.training for module in teacher.modules())
     assert not any(parameter.requires_grad for parameter in teacher.parameters())
     assert not teacher(torch.randn(1, 3, 3001)).requires_grad
+
+
+def test_several_teachers_are_frozen_and_one_alone_is_itself(teacher_file):
+    both = load_teachers([str(teacher_file), str(teacher_file)])
+    both.train()
+    assert not any(module.training for module in both.modules())
+    assert not any(parameter.requires_grad for parameter in both.parameters())
+    raw_BXT = torch.randn(2, 3, 3001) * 1000
+    alone = load_teachers([str(teacher_file)])
+    assert torch.equal(alone(raw_BXT), load_teacher(TeacherConfig(weights=str(teacher_file)))(raw_BXT))
+    torch.testing.assert_close(both(raw_BXT).softmax(1), alone(raw_BXT).softmax(1))
+
+
+def test_the_mean_of_real_teachers_is_the_mean_of_their_probabilities(shared_data, tmp_path):
+    """One has its components and classes in another order and another normalisation."""
+    names = [str(shared_data / "real_data" / "teachers" / name) for name in ("teacher_pn_original", "teacher_okla_tl")]
+    config = DataConfig(
+        dataset=str(shared_data / "real_data" / "phasenet_nc_a"), cache_dir=tmp_path, dev_windows_per_trace=1
+    )
+    batch, _ = next(iter(DevWindows(open_store(config, "dev"), config).batches(4)))
+    of_each = []
+    for name in names:
+        phasenet = load_phasenet(name, field="teachers").eval()
+        order = ["ENZ".index(component) for component in phasenet.component_order]
+        with torch.no_grad():
+            answer_BCT = phasenet(phasenet.annotate_batch_pre(batch.raw_BXT[:, order], {}))
+        of_each.append(answer_BCT[:, [list(phasenet.labels).index(label) for label in "PSN"]])
+    expected_BCT = torch.stack(of_each).mean(dim=0)
+    both = load_teachers(names)
+    assert isinstance(both, TeacherEnsemble)
+    torch.testing.assert_close(both(batch.raw_BXT).softmax(1), expected_BCT, atol=1e-5, rtol=1e-4)
+    assert (of_each[0] - of_each[1]).abs().max() > 0.5, "the two do not say the same"
 
 
 @pytest.mark.parametrize(
