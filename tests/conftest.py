@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+settings.register_profile("busy machine", deadline=None)  # how long an example takes says nothing about the code
+settings.load_profile("busy machine")
 
 
 @pytest.fixture(scope="session")

@@ -27,8 +27,6 @@ from trainables.export.onnx import OnnxPicker
 from trainables.promotion.picker import PickerCandidate
 from trainables.run import ARTIFACTS, LocalRun
 
-NAMES = ["picker", "classifier", "encoder"]
-
 
 def record(
     home: Home, sweep: Any, name: str, facts: dict[str, str], trials: list[tuple[str, Path, dict, dict]]
@@ -53,7 +51,7 @@ def student(earthquakes, teacher_file, tmp_path_factory) -> tuple[distillation.D
         "data": {"dataset": str(earthquakes), "cache_dir": str(folder / "cache"), "dev_windows_per_trace": 2},
         "teacher": {"weights": str(teacher_file)},
         "student": {"base_channels": 8, "pooling": 4},
-        "training": {"epochs": 3, "steps_per_epoch": 30, "batch_size": 8, "learning_rate": 0.005},
+        "training": {"epochs": 1, "steps_per_epoch": 10, "batch_size": 8, "learning_rate": 0.005},
         "export": {"calibration_windows": 8, "max_f1_loss": 1.0},
         "loss": {"alpha": 0.0},
     }

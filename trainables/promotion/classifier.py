@@ -97,7 +97,8 @@ def export_classifier_onnx(model: Classifier, candidate: ClassifierCandidate) ->
     Raises ValueError where the file does not say what the model says.
     """
     # Cell by cell and chunk by chunk the graph would have a node for every token; all at once it has a few.
-    use_kernel(model, "parallel", model.config.chunk_size)
+    if model.config.backbone == "xlstm":
+        use_kernel(model, "parallel", model.config.chunk_size)
     example_BXT = torch.randn(2, *candidate.input_shape, generator=torch.Generator().manual_seed(0))
     with quiet_library("torch.onnx"), torch.no_grad():
         program = torch.onnx.export(
