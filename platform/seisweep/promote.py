@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from seisweep.config import Profile
 from seisweep.home import Home
 from seisweep.openings import Openings, described
 from seisweep.origins import origins_of
-from seisweep.provenance import launch_tags
+from seisweep.provenance import hardware, launch_tags
 from seisweep.registry import register
 from seisweep.results import SweepResults
 from seisweep.trainables import Trainable
@@ -148,14 +149,16 @@ def _card(
         "trained by": f"{facts[tags.TRAINABLE]}, seed {facts[tags.SEED]}, {facts.get(tags.EPOCHS, '?')} epochs",
         "code": f"{commit}{dirty}",
         "versions": facts.get(tags.VERSIONS, cards.UNKNOWN),
-        "hardware": facts.get(tags.HARDWARE, cards.UNKNOWN),
+        "size": _size(loaded.run(number).data.metrics),
+        "trained on": facts.get(tags.HARDWARE, cards.UNKNOWN),
+        "measured on": f"{hardware()}, {datetime.now(UTC).date()}",
         "varied": ", ".join(f"{key}={value}" for key, value in sorted(loaded.run(number).data.params.items())),
     }
     limits = []
     if facts.get("events_in_two_splits", "0") != "0":
         limits.append(f"{facts['events_in_two_splits']} events of the data lie in two splits: scores flatter.")
     if INT8 in candidate.models:
-        limits.append("INT8 was measured on the processor below; another may round otherwise (x86 without VNNI).")
+        limits.append("INT8 was measured on one processor (below); another may round otherwise (x86 without VNNI).")
     return cards.build(
         name=loaded.name,
         kind="picker" if is_picker else "classifier",
@@ -169,6 +172,12 @@ def _card(
         gate=facts.get(GATE_TAG, "") if is_picker else "",
         limits=limits,
     )
+
+
+def _size(found: Mapping[str, float]) -> str:
+    """Parameters, and bytes of the files, as far as the trial recorded them."""
+    shown = {metrics.PARAMETERS: "parameters", metrics.FP32_BYTES: "bytes in FP32", metrics.INT8_BYTES: "bytes in INT8"}
+    return ", ".join(f"{found[name]:,.0f} {words}" for name, words in shown.items() if name in found)
 
 
 def _written(

@@ -222,7 +222,7 @@ def test_of_two_promotions_at_once_the_first_one_opens(own, monkeypatch):
     ("words", "complaint"),
     [
         ("picked", "no sweep named picked in sqlite:"),
-        ("unfinished", "no trial of unfinished finished with a dev/f1"),
+        ("unfinished", "no trial of unfinished has finished (1 stopped)"),
         ("picker --trial 2", "trial 2 of picker is stopped: only a trial that is done can be promoted"),
         ("picker --trial 3", "trial 3 of picker is failed (out of luck): only a trial"),
         ("picker --trial 9", "picker has no trial 9; it has 4"),
