@@ -46,7 +46,7 @@ FULL = Size(
         "contrast.codes=64",
         "training.epochs=16",
         "training.batch_size=16",
-        "training.learning_rate=0.003",
+        "training.learning_rate=0.01",
     ),
     tuning=("training.epochs=8", "freezing.unfreeze_at_epoch=3", "training.learning_rate=0.002"),
     seeds="0,1",
