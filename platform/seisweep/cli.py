@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import typer
 
-from seisweep.commands import confirm, data, evaluate, launch, pick, promote, results, system
+from seisweep.commands import confirm, data, evaluate, launch, pick, plot, promote, results, system
 from seisweep.progress import Outcome
 from seisweep.quiet import quiet
 
@@ -34,6 +34,7 @@ app.command()(promote.promote)
 app.command()(pick.pick)
 app.command()(results.results)
 app.command()(results.sweeps)
+app.command()(plot.plot)
 app.add_typer(data.app, name="data")
 app.command()(system.ui)
 app.command()(system.doctor)

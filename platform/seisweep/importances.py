@@ -40,7 +40,7 @@ def importances(
     if len(set(values)) == 1:
         raise ValueError(f"all trials have the same {metric}: no setting is more important than another")
     plain = [{key: _plain(value) for key, value in one.items()} for one in params]
-    distributions = (_of_space(plain, sweep) if sweep else None) or _of_values(plain)
+    distributions = (as_proposed(plain, sweep) if sweep else None) or _of_values(plain)
     varied = [
         key for key in dict.fromkeys(key for one in plain for key in one) if len({one.get(key) for one in plain}) > 1
     ]
@@ -57,7 +57,7 @@ def importances(
     return pd.Series(found, name=metric, dtype="float64").rename_axis("setting")
 
 
-def _of_space(params: Sequence[Params], sweep: Sweep) -> list[dict[str, BaseDistribution]] | None:
+def as_proposed(params: Sequence[Params], sweep: Sweep) -> list[dict[str, BaseDistribution]] | None:
     """As the sweep's space proposed each trial; None where one lies outside of it or the space is not to be had."""
     found = []
     try:

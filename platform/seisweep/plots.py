@@ -5,16 +5,16 @@ Every seed is to be seen. What colour tells apart, a line style or a marker tell
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from seisweep.conditions import RANGE, Baseline, Condition, Estimate, differences
 from seisweep.progress import show_number
-from trainables.export.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, save
+from trainables.export.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
 
 Curve = list[tuple[int, float]]
 """Epoch and value."""
@@ -27,7 +27,7 @@ _LINES = ("-", "--", ":", "-.")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
-def conditions(found: Sequence[Condition], baseline: Baseline, metric: str, direction: str, path: Path) -> None:
+def conditions(found: Sequence[Condition], baseline: Baseline, metric: str, direction: str) -> Figure:
     """A row for each condition: its seeds, mean and interval; beside it the differences from its baseline."""
     shown, which = _best(found, direction)
     figure = Figure(figsize=(10.5, 1.4 + 0.42 * len(shown)), layout="constrained")
@@ -43,52 +43,55 @@ def conditions(found: Sequence[Condition], baseline: Baseline, metric: str, dire
     right.axvline(0, color=GREY, linewidth=1, zorder=0)
     right.set(xlabel=f"difference in {metric}", title="differences from the baseline, seed by seed")
     for axes, rows in ((left, [list(one.values.values()) for one in shown]), (right, _differences(shown, baseline))):
-        _keep_to_the_seeds(axes, [value for row in rows for value in row], with_zero=axes is right)
+        zero = [0.0] if axes is right else []
+        _keep_to_the_seeds(axes.set_xlim, [value for row in rows for value in row] + zero)
         axes.grid(axis="x", alpha=0.25)
         axes.title.set_fontsize(9)
-    save(figure, path)
+    return figure
 
 
-def few_shot(found: Sequence[Condition], key: str, metric: str, path: Path) -> None:
-    """The metric over the share of training events, a line for whatever else was varied, a band over the seeds."""
+def few_shot(found: Sequence[Condition], key: str, metric: str) -> Figure:
+    """The metric over the share of training events, a line for whatever else was varied, with intervals."""
     lines: dict[str, list[Condition]] = {}
     for condition in found:
         if isinstance(condition.params.get(key), int | float) and condition.values:
             lines.setdefault(condition.label(without=key), []).append(condition)
-    figure = Figure(figsize=(7.5, 4.6), layout="constrained")
+    figure = Figure(figsize=(8.5, 4.6), layout="constrained")
     axes = figure.subplots()
     for number, (label, line) in enumerate(lines.items()):
-        colour, style, marker = _style(number)
+        colour, style, marker = style_of(number)
         line.sort(key=lambda condition: condition.params[key])
-        shares = [condition.params[key] for condition in line]
+        aside = 1 + 0.025 * (number - (len(lines) - 1) / 2)  # so that intervals do not hide each other
+        shares = [aside * condition.params[key] for condition in line]
         estimates = [Estimate.of(condition.values.values()) for condition in line]
-        low, high = ([e.mean + side * (e.sd if e.size > 1 else 0) for e in estimates] for side in (-1, 1))
-        axes.fill_between(shares, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.plot(shares, [e.mean for e in estimates], style, color=colour, marker=marker, label=label or None)
-        for share, condition in zip(shares, line, strict=True):
+        for share, condition, estimate in zip(shares, line, estimates, strict=True):
             values = list(condition.values.values())
             axes.plot([share] * len(values), values, marker, color=colour, markersize=3.5, mfc="none", linestyle="none")
+            if estimate.size > 1:
+                axes.plot([share] * 2, [estimate.low, estimate.high], "_-", color=colour, linewidth=1, markersize=7)
+    _keep_to_the_seeds(axes.set_ylim, [value for condition in found for value in condition.values.values()])
     ticks = sorted({condition.params[key] for line in lines.values() for condition in line})
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{show_number(100 * share)} %"))
     axes.set(xlabel="share of the training events", ylabel=metric)
-    axes.set_title("mean, each seed (open), band: one standard deviation", fontsize=9)
-    _finish(axes, has_legend=list(lines) != [""])
-    save(figure, path)
+    axes.set_title(f"mean and its {RANGE} (bars); each seed (open)", fontsize=9)
+    finish(axes, has_legend=list(lines) != [""])
+    return figure
 
 
 def learning_curves(
-    found: Sequence[Condition], curves: Sequence[Sequence[Curve]], metric: str, direction: str, path: Path
-) -> None:
+    found: Sequence[Condition], curves: Sequence[Sequence[Curve]], metric: str, direction: str
+) -> Figure:
     """The metric over epochs, a line for each trial, coloured by condition. `curves`: of each condition its trials."""
     shown, which = _best(found, direction)
     by_condition = {id(condition): lines for condition, lines in zip(found, curves, strict=True)}
     figure = Figure(figsize=(9, 4.8), layout="constrained")
     axes = figure.subplots()
     for number, condition in enumerate(shown):
-        colour, style, marker = _style(number)
+        colour, style, marker = style_of(number)
         label: str | None = condition.label() or None
         for curve in filter(None, by_condition[id(condition)]):
             epochs, values = zip(*curve, strict=True)
@@ -98,8 +101,8 @@ def learning_curves(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set(xlabel="epoch", ylabel=metric)
     axes.set_title(f"every trial{which}", fontsize=9)
-    _finish(axes, has_legend=len(shown) > 1)
-    save(figure, path)
+    finish(axes, has_legend=len(shown) > 1)
+    return figure
 
 
 def _best(found: Sequence[Condition], direction: str) -> tuple[list[Condition], str]:
@@ -128,20 +131,31 @@ def _differences(shown: Sequence[Condition], baseline: Baseline) -> list[list[fl
     return [list(differences(condition, other).values()) for condition, other in pairs if other is not None]
 
 
-def _keep_to_the_seeds(axes: Axes, values: list[float], with_zero: bool) -> None:
+def _keep_to_the_seeds(set_limits: Callable[[float, float], object], values: list[float]) -> None:
     """The axis fits the seeds: an interval of two of them may be many times as wide, and runs out of the picture."""
-    values = [*values, 0.0] if with_zero else values
     if not values:
         return
     margin = 0.35 * (max(values) - min(values)) or 0.05 * max(abs(values[0]), 1e-3)
-    axes.set_xlim(min(values) - margin, max(values) + margin)
+    set_limits(min(values) - margin, max(values) + margin)
 
 
-def _style(number: int) -> tuple[str, str, str]:
+def keep_to_the_bulk(axes: Axes, values: list[float], direction: str) -> None:
+    """A few trials that went far wrong would press all others into a line: the worst end is cut at a percentile."""
+    low, high = np.percentile(values, [3, 100] if direction == "max" else [0, 97])
+    margin = 0.05 * (high - low) or 0.05 * max(abs(high), 1e-3)
+    axes.set_ylim(low - margin, high + margin)
+
+
+def faint(count: int) -> float:
+    """How opaque each of so many lines is, for all of them to be seen through each other."""
+    return min(0.45, max(0.06, 25 / max(count, 1)))
+
+
+def style_of(number: int) -> tuple[str, str, str]:
     return _COLOURS[number % len(_COLOURS)], _LINES[number % len(_LINES)], _MARKERS[number % len(_MARKERS)]
 
 
-def _finish(axes: Axes, has_legend: bool) -> None:
+def finish(axes: Axes, has_legend: bool) -> None:
     axes.grid(alpha=0.25)
     if has_legend:
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8, handlelength=3.5)

@@ -59,6 +59,11 @@ class SweepResults:
         return json.loads(self.parent.data.tags[tags.OBJECTIVES])
 
     @property
+    def first_objective(self) -> tuple[str, str]:
+        """Metric and direction by which trials are ranked."""
+        return next(iter(self.objectives.items()))
+
+    @property
     def trials(self) -> pd.DataFrame:
         """One row a trial, by number: what was searched, then state, seed, reason, epochs done, seconds, the last
         value of each metric.
@@ -134,14 +139,14 @@ class SweepResults:
 
         Whether more of another metric is better, its name says (`dev/loss`), else you: `my/score:max`.
         """
-        name, direction = self._directions(metric)[0]
+        name, direction = self.directions(metric)[0]
         done = [(value, number) for number, (value,) in self._finished(name).items()]
         return (max if direction == "max" else min)(done)[1]
 
     def pareto(self, *objectives: str) -> pd.DataFrame:
         """The rows of `trials` that no other finished trial dominates, by these metrics (default the sweep's
         objectives); the best by the first one come first. Raises ValueError."""
-        directions = self._directions(*objectives)
+        directions = self.directions(*objectives)
         finished = self._finished(*(name for name, _ in directions))
         signs = [-1 if direction == "max" else 1 for _, direction in directions]
         losses = [tuple(sign * value for sign, value in zip(signs, row, strict=True)) for row in finished.values()]
@@ -155,10 +160,19 @@ class SweepResults:
         """
         from seisweep.importances import importances
 
-        name, direction = self._directions(metric)[0]
+        name, direction = self.directions(metric)[0]
         finished = self._finished(name)
         params = [frames.params_of(self.runs[number]) for number in finished]
         return importances(params, [value for (value,) in finished.values()], name, direction, self.definition)
+
+    def directions(self, *metrics: str | None) -> list[tuple[str, str]]:
+        """Names of metrics, default the objectives, each with `max` or `min`. Raises ValueError."""
+        named = [metric for metric in metrics if metric]
+        if not named:
+            objectives = list(self.objectives.items())
+            return objectives[:1] if metrics else objectives
+        self._check(*(metric.removesuffix(":max").removesuffix(":min") for metric in named))
+        return [ranking.direction_of(metric, self.objectives) for metric in named]
 
     @cached_property
     def definition(self) -> Sweep | None:
@@ -234,16 +248,6 @@ class SweepResults:
         if trial not in self.runs:
             raise ValueError(f"{self.name} has no trial {trial}; it has {len(self.runs)}, numbered from 0")
         return self.runs[trial]
-
-    def _directions(self, *metrics: str | None) -> list[tuple[str, str]]:
-        """Names and directions of metrics, default those of the sweep."""
-        named = [metric for metric in metrics if metric]
-        if not named:
-            objectives = list(self.objectives.items())
-            return objectives[:1] if metrics else objectives
-        bare = [metric.removesuffix(":max").removesuffix(":min") for metric in named]
-        self._check(*bare)
-        return [ranking.direction_of(metric, self.objectives) for metric in named]
 
     def _check(self, *metrics: str) -> None:
         """Raises ValueError where trials have metrics, and none has one of these."""

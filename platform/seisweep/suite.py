@@ -13,6 +13,7 @@ from seisweep.conditions import Baseline, Condition, Measured, as_frame, group
 from seisweep.ledger import Ledger, TrialRecord
 from seisweep.verdict import as_frame as as_judged
 from seisweep.verdict import named
+from trainables.export.drawing import save
 
 FEW_SHOT = "few_shot_fraction"
 """Last part of the key that says which share of the training events a trial learns from."""
@@ -37,10 +38,10 @@ def write_suite(sweep: Sweep, ledger: Ledger, folder: Path) -> Path | None:
     arriving.mkdir(parents=True)
     frame = as_judged(conditions, sweep.confirms) if sweep.confirms else as_frame(conditions, baseline)
     frame.to_csv(arriving / "conditions.csv", index=False)
-    plots.conditions(conditions, baseline, metric, direction, arriving / "conditions.png")
-    plots.learning_curves(conditions, curves, metric, direction, arriving / "learning_curves.png")
+    save(plots.conditions(conditions, baseline, metric, direction), arriving / "conditions.png")
+    save(plots.learning_curves(conditions, curves, metric, direction), arriving / "learning_curves.png")
     if key := few_shot_key(conditions):
-        plots.few_shot(conditions, key, metric, arriving / "few_shot.png")
+        save(plots.few_shot(conditions, key, metric), arriving / "few_shot.png")
     shutil.rmtree(folder, ignore_errors=True)
     arriving.rename(folder)
     return folder

@@ -42,6 +42,16 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home.database
 
 
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Home:
+    """A home with the simulated sweeps `many-1`, `none-1` and `shots-1`; to be read only."""
+    from simulated import write_sweeps
+
+    home = Home(tmp_path_factory.mktemp("recorded") / "home").prepare()
+    shutil.copy(empty_store, home.database)
+    return write_sweeps(home)
+
+
 @pytest.fixture
 def engine_home(tmp_path: Path, empty_store: Path) -> Home:
     """A home whose store is there already."""

@@ -24,52 +24,14 @@ from seisweep.ledger import Ledger
 from seisweep.ranking import direction_of, on_the_front
 from seisweep.reader_server import ServerReader
 from seisweep.tracking import Tracker
+from simulated import NUM_TRIALS, settings_of
 
 from search_spaces.named import named_sweep
 
-NUM_TRIALS = 12
 
-
-def settings_of(number: int) -> dict[str, object]:
-    """Of each trial: the rate alone matters. A third of them has no temperature."""
-    one = {
-        "training.learning_rate": 10 ** -(2.6 + number % 4 / 3),
-        "loss.alpha": 0.0 if number % 3 == 0 else 0.1 * (number % 5 + 1),
-        "student.base_channels": (4, 8, 16)[number % 3],
-        "student.pooling": 2 + 2 * (number % 2),
-    }
-    return one if one["loss.alpha"] == 0 else one | {"loss.temperature": 1.0 + number / 4}
-
-
-def value_of(number: int) -> float:
-    return 0.9 - 0.2 * (number % 4) + 0.001 * number
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory, empty_store) -> str:
-    """A sweep `many-1` of a dozen trials, the second of which failed; `none-1`, whose two trials failed; `two-1`."""
-    home = Home(tmp_path_factory.mktemp("queries") / "home").prepare()
-    home.database.write_bytes(empty_store.read_bytes())
-    sweep = named_sweep("distillation").changed(objectives={"dev/f1": "max", "int8/bytes": "min"})
-    for name, trials in (("many-1", NUM_TRIALS), ("none-1", 2), ("two-1", 2)):
-        folder = home.root / name
-        folder.mkdir()
-        ledger = Ledger(folder / "ledger.jsonl")
-        tracker = Tracker(home.mlflow_uri, home.artifacts_dir.as_uri(), sweep, name, f"id-{name}", {})
-        tracker.begin("", {"sweep": sweep.model_dump(mode="json")})
-        for number in range(trials):
-            tracker.trial_begins(ledger.begin_trial(number, settings_of(number), 0), {"number": number})
-            for epoch in (1, 2, 3):
-                values = {"epoch": epoch, "dev/f1": value_of(number) * epoch / 3, "dev/loss": 1 / epoch + number}
-                tracker.report(ledger.report(number, values))
-            failed = number == 1 or name == "none-1"
-            if not failed:
-                final = {"epoch": 3, "final": 1, "dev/f1": value_of(number), "int8/bytes": 1000.0 * (number % 3 + 1)}
-                tracker.report(ledger.report(number, final))
-            ledger.end_trial(number, "failed" if failed else "done", "bad luck" if failed else "")
-            tracker.trial_ends(ledger.trials[number], None)
-        tracker.end("finished", ledger.trials[0])
-    return home.mlflow_uri
+@pytest.fixture
+def store(recorded: Home) -> str:
+    return recorded.mlflow_uri
 
 
 @pytest.fixture
@@ -228,14 +190,13 @@ def test_importances_without_a_space_and_with_words():
 
 
 def test_several_sweeps_as_one_table(store, many):
-    table = seisweep.join(many, "two-1", tracking_uri=store)
+    table = seisweep.join(many, "none-1", "shots-1", tracking_uri=store)
     assert list(table.columns[:2]) == ["sweep", "trial"]
-    assert table["sweep"].value_counts().to_dict() == {"many-1": NUM_TRIALS, "two-1": 2}
-    assert table["student.base_channels"].dtype == "int64"
-    pd.testing.assert_frame_equal(
-        table[table["sweep"] == "many-1"].set_index("trial")[list(many.trials.columns)], many.trials
-    )
-    assert set(seisweep.sweeps(store)["name"]) == {"many-1", "none-1", "two-1"}
+    assert table["sweep"].value_counts().to_dict() == {"many-1": NUM_TRIALS, "none-1": 2, "shots-1": 12}
+    assert table["student.base_channels"].dtype == "Int64"
+    part = table[table["sweep"] == "many-1"].set_index("trial")[list(many.trials.columns)]
+    pd.testing.assert_frame_equal(part, many.trials, check_dtype=False)
+    assert set(seisweep.sweeps(store)["name"]) == {"many-1", "none-1", "shots-1"}
 
 
 def test_what_was_asked_for_is_in_the_record(many, engine_home):
@@ -258,6 +219,7 @@ def test_a_sweep_without_finished_trials(store, ask, complaint):
 
 def test_wrong_questions_are_one_line_and_exit_code_2(store, monkeypatch, capsys):
     monkeypatch.setenv("SEISWEEP_HOME", str(Path(store.removeprefix("sqlite:///")).parent))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     for words, complaint in [
         ("results mayn-1", "no sweep named mayn-1"),
         ("results mayn-1", "did you mean many-1"),

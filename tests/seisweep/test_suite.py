@@ -15,6 +15,7 @@ from seisweep.ledger import Ledger
 from search_spaces.named import named_sweep
 from search_spaces.narrowing import enumerate_space
 from search_spaces.sweep import Sweep
+from trainables.export.drawing import save
 
 METRIC = "dev/macro_f1"
 
@@ -89,11 +90,11 @@ def test_a_metric_that_is_small_when_good_and_more_conditions_than_a_figure_hold
     assert [condition.params["x"] for condition in shown] == list(range(plots.MOST_DRAWN))
     assert which == "; the best 24 of 30"
     assert plots._best(found, "max")[0][0].params["x"] == 6
-    plots.conditions(found, Baseline(found), "dev/loss", "min", tmp_path / "conditions.png")
+    save(plots.conditions(found, Baseline(found), "dev/loss", "min"), tmp_path / "conditions.png")
     assert dark(tmp_path / "conditions.png", plots.BLUE) > 50
 
 
 def test_lines_of_a_figure_differ_without_colour():
-    styles = [plots._style(number) for number in range(plots.MOST_DRAWN)]
+    styles = [plots.style_of(number) for number in range(plots.MOST_DRAWN)]
     assert len(set(styles)) == len(styles)
     assert len({style[1:] for style in styles[:8]}) == 8

@@ -18,7 +18,8 @@ from trainables import metrics
 from trainables.data.batches import Arrivals, Batch, DevWindows
 from trainables.data.config import PHASES
 from trainables.evaluation.picks import PickConfig, PickCounts, count_picks, match_picks, residuals_s, scores
-from trainables.export.figures import Example, example_picks, residual_histograms
+from trainables.export.figures import Example, example_picks, residual_histograms, residual_table
+from trainables.export.files import RESIDUALS_FILE
 from trainables.export.gate import ExportConfig, QuantizedPicker, judge
 from trainables.export.history import training_history
 from trainables.export.onnx import OnnxPicker, export_onnx
@@ -85,6 +86,7 @@ def export_picker(
         evaluation = evaluate({"FP32": torch_picker(model)}, dev, thresholds, picks)
         exported = Exported()
 
+    residual_table(evaluation.residuals_s, picks.tolerance_s).to_csv(arriving / RESIDUALS_FILE, index=False)
     residual_histograms(evaluation.residuals_s, arriving / "residuals.png", picks.tolerance_s)
     if evaluation.example is not None:
         example_picks(evaluation.example, arriving / "example_picks.png")

@@ -16,8 +16,9 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from trainables.data.sequence_batches import SequenceWindows
-from trainables.evaluation.classification import class_f1, confusion_table
-from trainables.export.drawing import BLUE, GREY, save
+from trainables.evaluation.classification import confusion_table
+from trainables.export.drawing import BLUE, GREY, draw_confusions, save
+from trainables.export.files import CONFUSIONS_FILE
 from trainables.export.history import CLASSIFIER_SCORES, training_history
 from trainables.models.classifier import Classifier
 
@@ -41,7 +42,7 @@ def export_classifier(
     shutil.rmtree(arriving, ignore_errors=True)
     arriving.mkdir(parents=True)
     torch.save({"config": settings, "state_dict": model.state_dict()}, arriving / WEIGHTS_FILE)
-    confusion_table(confusion_CK, names).to_csv(arriving / "confusion_matrix.csv")
+    confusion_table(confusion_CK, names).to_csv(arriving / CONFUSIONS_FILE)
     confusion_matrix(confusion_CK, names, arriving / "confusion_matrix.png")
     training_history(history, arriving / "training_history.png", best_epoch, CLASSIFIER_SCORES)
     activation_maps(model, dev, names, arriving / "activation_maps.png")
@@ -51,24 +52,10 @@ def export_classifier(
 
 def confusion_matrix(confusion_CK: Tensor, names: list[str], path: Path) -> None:
     """Counts, coloured by their share of the true class; each class's F1 at the right."""
-    counts = confusion_CK.cpu().numpy()
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = 2.4 + 0.62 * len(names)
     figure = Figure(figsize=(size + 0.8, size), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for row, column in np.ndindex(*counts.shape):
-        colour = "white" if share[row, column] > 0.55 else "black"
-        axes.text(column, row, f"{counts[row, column]:.0f}", ha="center", va="center", color=colour)
-    f1_C = class_f1(confusion_CK).tolist()
-    ticks = range(len(names))
-    axes.set_xticks(ticks, names, rotation=45, ha="right")
-    axes.set_yticks(ticks, names)
-    right = axes.secondary_yaxis("right")
-    right.set_yticks(ticks, [f"{f1:.2f}" for f1 in f1_C])
-    right.set_ylabel("F1")
-    correct = counts.trace() / max(counts.sum(), 1)
-    axes.set(xlabel="predicted", ylabel="true", title=f"dev: {correct:.1%} right, macro F1 {np.mean(f1_C):.3f}")
+    axes.set_title(f"dev: {draw_confusions(axes, confusion_CK.cpu().numpy(), names)}")
     save(figure, path)
 
 

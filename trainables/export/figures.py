@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -16,6 +17,8 @@ from matplotlib.ticker import MaxNLocator
 from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ
 from trainables.export.drawing import BLUE, GREY, VERMILION, save
 
+NUM_BINS = 50
+"""Of a residual histogram."""
 PHASE_COLOUR = {"P": BLUE, "S": VERMILION}
 _PICK_MARKER = {"P": "v", "S": "D"}
 _ARRIVAL_STYLE = {"P": ":", "S": (0, (4, 2))}
@@ -37,13 +40,31 @@ class Example:
     thresholds: Mapping[str, float]
 
 
+def residual_table(residuals_s: Mapping[str, Mapping[str, np.ndarray]], tolerance_s: float) -> pd.DataFrame:
+    """The same histograms as numbers: picker, phase, residual_s (the middle of a bin), picks."""
+    edges_s = np.linspace(-tolerance_s, tolerance_s, NUM_BINS + 1)
+    parts = [
+        pd.DataFrame(
+            {
+                "picker": name,
+                "phase": phase,
+                "residual_s": ((edges_s[:-1] + edges_s[1:]) / 2).round(6),
+                "picks": np.histogram(values, edges_s)[0],
+            }
+        )
+        for name, by_phase in residuals_s.items()
+        for phase, values in by_phase.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
 def residual_histograms(residuals_s: Mapping[str, Mapping[str, np.ndarray]], path: Path, tolerance_s: float) -> None:
     """Residuals of true picks, `{"FP32": {"P": seconds, "S": seconds}, "INT8": ...}`, P and S side by side.
 
     The first file is filled, others are outlined; mean, mean absolute error and number of each stand below.
     """
     figure = Figure(figsize=(9, 3.8), layout="constrained")
-    bins = np.linspace(-tolerance_s, tolerance_s, 51)
+    bins = np.linspace(-tolerance_s, tolerance_s, NUM_BINS + 1)
     for axes, phase in zip(figure.subplots(1, len(PHASES)), PHASES, strict=True):
         for order, (name, by_phase) in enumerate(residuals_s.items()):
             values = by_phase[phase]

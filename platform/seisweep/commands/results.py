@@ -52,7 +52,7 @@ def results(
     with no_collections():  # MLflow's imports included
         from seisweep import results as record
 
-        loaded = record.load(name, _store(profile))
+        loaded = record.load(name, store_of(profile))
         with_conditions = by is By.CONDITION or (by is None and loaded.has_seeds and format is Format.TABLE)
         if baseline and not with_conditions:
             raise ValueError("--baseline is of conditions: give --by condition too")
@@ -119,7 +119,7 @@ def sweeps(format: TableFormat = Format.TABLE, profile: ProfileName = "local") -
 
     if format is Format.TABLE:
         write([{"sweep": name, "what it is": words} for name, words in descriptions().items()], format)
-    home, uri = Home.find(), _store(profile)
+    home, uri = Home.find(), store_of(profile)
     if uri is None:
         return
     from seisweep import results as record
@@ -147,7 +147,7 @@ def _state_now(home: Home, name: str, recorded: str) -> str:
     return sweep_state(home, name)
 
 
-def _store(profile: str) -> str | None:
+def store_of(profile: str) -> str | None:
     """The profile's tracking URI; None where its home has no store yet."""
     home = Home.find()
     where = load_profile(profile, home.profiles_dir)

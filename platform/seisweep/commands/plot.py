@@ -1,0 +1,51 @@
+"""`seisweep plot`: charts of a sweep as PNG files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seisweep.commands.launch import ProfileName
+from seisweep.commands.results import store_of
+
+
+def plot(
+    name: Annotated[str, typer.Argument(help="Name of a launched sweep (see `seisweep sweeps`).")],
+    kinds: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KIND ...]",
+            help="learning_curves, conditions, few_shot, parallel_coordinates, importances, pareto_front, "
+            "confusion_matrices, residuals; default all that the sweep can have.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the files go; default NAME-charts in this folder.")
+    ] = None,
+    profile: ProfileName = "local",
+) -> None:
+    """Charts of a sweep as PNG: learning curves, what matters, accuracy against cost, conditions, residuals."""
+    from seisweep import charts, results
+    from seisweep.paths import from_here
+    from trainables.export.drawing import save
+
+    chosen = {kind: charts.chart_named(kind) for kind in kinds or []}
+    sweep = results.load(name, store_of(profile))
+    folder = output or Path(f"{name}-charts")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--output {folder} is a file: choose a folder")
+    if chosen:
+        figures = {kind: chart(sweep) for kind, chart in chosen.items()}
+    else:
+        figures = {kind: chart() for kind, chart in charts.available(sweep).items()}
+    if not figures:
+        sweep.best()  # says what is missing, where no trial is done
+        raise ValueError(f"{name} has nothing to draw yet")
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, figure in figures.items():
+        save(figure, folder / f"{kind}.png")
+        print(from_here(folder / f"{kind}.png"))
+    sys.stdout.flush()
