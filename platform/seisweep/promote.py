@@ -71,6 +71,7 @@ def promote(name: str, trial: int | None, again: bool, home: Home, profile: Prof
         openings.check(again)
         say(f"{name} trial {number}: {', '.join(candidate.models)} on dev")
         measured = {"dev": candidate.measure("dev")}
+        origins = origins_of(loaded.config(number), facts, candidate.test_split)
         about = launch_tags() | {
             tags.SWEEP: name,
             tags.TRIAL: str(number),
@@ -81,7 +82,7 @@ def promote(name: str, trial: int | None, again: bool, home: Home, profile: Prof
             say(f"the test split is open ({opening.number})")
             measured["test"] = candidate.measure("test", opening)
             earlier = [described(before) for before in openings.known()[: opening.number - 1]]
-            card = _card(loaded, number, candidate, measured, opening.number, earlier)
+            card = _card(loaded, number, candidate, measured, origins, opening.number, earlier)
             text = cards.markdown(card, candidate.headlines)
             kept = {key: about[key] for key in (tags.SWEEP, tags.TRIAL, tags.PROMOTED_RUN)}
             folder = _written(uri, run, candidate, measured, card, text, home.pickers_dir / name, Path(scratch))
@@ -137,6 +138,7 @@ def _card(
     number: int,
     candidate: Candidate,
     measured: Mapping[str, Measured],
+    origins: list[dict[str, str]],
     opening: int,
     earlier: list[str],
 ) -> dict[str, Any]:
@@ -165,7 +167,7 @@ def _card(
         trial=words,
         settings=settings,
         facts=candidate.facts,
-        origins=origins_of(settings, facts, candidate.test_split),
+        origins=origins,
         measured=measured,
         opening=opening,
         earlier=earlier,
