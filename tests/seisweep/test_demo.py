@@ -117,3 +117,54 @@ def test_every_tuned_trial_began_where_the_pretraining_ended(foreshock):
     assert (kept / "encoder.pt").read_bytes() == logged.read_bytes()
     for trial in ablation.runs:
         assert ablation.tags(trial)["weights_from"] == f"demo-1-pretraining (runs:/{pretraining.info.run_id})"
+
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+
+
+def run_notebook(name: str, home: Path, folder: Path) -> str:
+    """Run it from start to end on this home's store, in a folder of its own; the text of all that it shows."""
+    pytest.importorskip("ipykernel", reason="notebooks want a kernel: pip install -e .[dev]")
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells), "notebooks are committed without outputs"
+    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    environment |= {"SEISWEEP_HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    client = NotebookClient(notebook, timeout=600, startup_timeout=300, kernel_name="python3")
+    client.resources = {"metadata": {"path": str(folder)}}
+    client.execute(env=environment)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    complaints = [output["text"] for output in outputs if output.get("name") == "stderr"]
+    assert not [text for text in complaints if "Warning" in text and "IProgress" not in text], complaints
+    return "\n".join(json.dumps(output.get("data", output.get("text", ""))) for output in outputs)
+
+
+def test_the_notebook_that_compares_a_sweep(demo, tmp_path):
+    _, folder = demo
+    shown = run_notebook("comparing_a_sweep", folder / "home", tmp_path)
+    assert "demo-1-sweep" in shown
+    assert "image/png" in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_notebook_that_takes_a_picker_to_a_waveform(demo, tmp_path):
+    _, folder = demo
+    shown = run_notebook("taking_a_picker_to_a_waveform", folder / "home", tmp_path)
+    assert "model_fp32.onnx" in shown
+    assert "times real time" in shown
+
+
+def test_the_notebook_of_ablations(foreshock, tmp_path):
+    _, folder = foreshock
+    shown = run_notebook("few_shot_and_ablation", folder / "home", tmp_path)
+    assert "demo-1-ablation" in shown
+    assert "freezing.schedule" in shown
+    assert shown.count("image/png") >= 3
+
+
+def test_the_notebook_of_few_shot_curves(recorded, tmp_path):
+    shown = run_notebook("few_shot_and_ablation", recorded.root, tmp_path)
+    assert "shots-1" in shown
+    assert shown.count("image/png") == 4, "conditions, learning curves, few-shot curve, confusion matrices"
