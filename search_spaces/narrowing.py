@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -106,6 +107,14 @@ def searched_keys(sweep: Sweep) -> list[str]:
     return list(_probe(narrowed_space(sweep)))
 
 
+def dimensions(sweep: Sweep) -> dict[str, str]:
+    """What each searched key may be, in words: `0.1 .. 0.9`, `0.0001 .. 0.01 (log)`, `8, 16 or 32`; and where not every
+    trial has it, as an unfreezing epoch that only one schedule wants."""
+    if sweep.points is not None:
+        return {key: _in_words(values) for key, values in _options(sweep.points).items()}
+    return _probe(narrowed_space(sweep))
+
+
 def default_point(sweep: Sweep, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The documented defaults of the searched keys, as far as the narrowed space contains them."""
     if sweep.points is not None:
@@ -167,33 +176,46 @@ def _keys_of(space: str | None) -> frozenset[str]:
     return frozenset(_probe(load_attribute(space, "space"))) if space else frozenset()
 
 
-def _probe(space: Space) -> dict[str, None]:
-    keys: dict[str, None] = {}
+def _probe(space: Space) -> dict[str, str]:
+    keys: dict[str, str] = {}
+    times: Counter[str] = Counter()
     for seed in range(PROBES):
         walk = _RandomWalk(seed)
         space(walk)
         keys |= walk.keys
-    return keys
+        times.update(list(walk.keys))
+    return {key: words if times[key] == PROBES else f"{words}, in some trials" for key, words in keys.items()}
+
+
+def _in_words(choices: Sequence[Any]) -> str:
+    *some, last = map(str, choices)
+    return f"{', '.join(some)} or {last}" if some else last
 
 
 class _RandomWalk:
-    """A trial that answers at random and notes what it was asked."""
+    """A trial that answers at random and notes what it was asked, in words."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
-        self.keys: dict[str, None] = {}
+        self.keys: dict[str, str] = {}
 
-    def suggest_float(self, name: str, low: float, high: float, **_: Any) -> float:
-        self.keys[name] = None
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        self._note_range(name, low, high, step, log)
         return self._random.choice([low, high, self._random.uniform(low, high)])
 
-    def suggest_int(self, name: str, low: int, high: int, **_: Any) -> int:
-        self.keys[name] = None
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        self._note_range(name, low, high, step, log)
         return self._random.randint(low, high)
 
     def suggest_categorical(self, name: str, choices: Any) -> Any:
-        self.keys[name] = None
+        self.keys[name] = _in_words(list(choices))
         return self._random.choice(list(choices))
+
+    def _note_range(self, name: str, low: float, high: float, step: float | None, log: bool) -> None:
+        steps = f" in steps of {step:g}" if step not in (None, 1) else ""
+        self.keys[name] = f"{low:g} .. {high:g}{steps}{' (log)' if log else ''}"
 
 
 class _DefaultWalk:

@@ -74,6 +74,7 @@ def residuals(sweep: SweepResults) -> Figure:
 def _parts(sweep: SweepResults, most: int) -> list[Part]:
     """With several seeds the best conditions, else the best trials; those that are done."""
     metric, direction = sweep.first_objective
+    sweep.best()  # or a ValueError that says why there is none
     sign = -1 if direction == "max" else 1
     if not sweep.has_seeds:
         done = sweep.trials.query("state == 'done'")

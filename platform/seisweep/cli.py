@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import typer
 
-from seisweep.commands import confirm, data, evaluate, launch, pick, plot, promote, results, system
+from seisweep.commands import confirm, data, evaluate, launch, pick, plot, promote, report, results, system
 from seisweep.progress import Outcome
 from seisweep.quiet import quiet
 
@@ -35,6 +35,7 @@ app.command()(pick.pick)
 app.command()(results.results)
 app.command()(results.sweeps)
 app.command()(plot.plot)
+app.command()(report.report)
 app.add_typer(data.app, name="data")
 app.command()(system.ui)
 app.command()(system.doctor)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seisweep import tags, ui
+from seisweep import tags
 from seisweep.home import Home
 from seisweep.paths import from_here
 from seisweep.progress import Outcome, TrialRow, short_names
@@ -117,12 +117,12 @@ def _record(outcome: Outcome) -> list[str]:
     """Files of the best trial and pages in MLflow; those of one's own server work while `seisweep ui` runs."""
     if not outcome.parent_run_id:
         return []
-    from seisweep.links import links, page_of
+    from seisweep.links import links, page_of, server
 
     folder = best_files(outcome)
     files = [f"files of trial {outcome.best.number}: {from_here(folder)}"] if outcome.best and folder else []
     remote = outcome.tracking_uri.startswith("http")
-    base = outcome.tracking_uri.rstrip("/") if remote else ui.base_url()
+    base = server(outcome.tracking_uri)
     pages = links(outcome)
     if outcome.confirms is not None:
         pages |= {"first": first} if (first := page_of(outcome.confirms.sweep, outcome.tracking_uri)) else {}

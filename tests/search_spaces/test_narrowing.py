@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_spaces.narrowing import default_point, enumerate_space, narrowed_space, searched_keys
+from search_spaces.narrowing import default_point, dimensions, enumerate_space, narrowed_space, searched_keys
 from search_spaces.sweep import Sweep
 
 HERE = __name__
@@ -53,6 +53,20 @@ def distributions(sweep, number=1):
     for trial in trials:
         narrowed_space(sweep)(trial)
     return trials
+
+
+def test_what_a_search_may_take_in_words(sweep):
+    assert dimensions(sweep(vary={"channels": [4, 8, 16], "seedling": [True, None]})) == {
+        "alpha": "0 .. 1",
+        "temperature": "1 .. 5, in some trials",
+        "rate": "0.0001 .. 0.01 (log)",
+        "patience": "5 .. 10",
+        "channels": "4, 8 or 16",
+        "seedling": "True or None",
+    }
+    points = [{"alpha": 0.1, "rate": 1}, {"alpha": 0.2, "rate": 1}]
+    points = Sweep(name="mine", trainable="t", sampler="grid", points=points)
+    assert dimensions(points) == {"alpha": "0.1 or 0.2", "rate": "1"}
 
 
 def test_a_fixed_key_is_not_searched_and_decides_its_branch(sweep):

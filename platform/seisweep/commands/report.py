@@ -1,0 +1,34 @@
+"""`seisweep report`: a sweep as one page."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seisweep.collector import no_collections
+from seisweep.commands.launch import ProfileName
+from seisweep.commands.results import store_of
+from seisweep.paths import from_here
+
+
+def report(
+    name: Annotated[str, typer.Argument(help="Name of a launched sweep (see `seisweep sweeps`).")],
+    output: Annotated[Path | None, typer.Option(help="The page; default NAME.html here.")] = None,
+    profile: ProfileName = "local",
+) -> None:
+    """Write a sweep as one HTML page: what was asked, what was found, how it was run. It needs nothing beside it."""
+    with no_collections():
+        from seisweep import results
+        from seisweep.report import write_report
+
+        sweep = results.load(name, store_of(profile))
+        file = (output or Path(f"{name}.html")).expanduser().resolve()
+        if file.is_dir():
+            raise ValueError(f"--output {file} is a folder: give a file, as {file / f'{name}.html'}")
+        write_report(sweep, file)
+    print(from_here(file))
+    sys.stdout.flush()
+    print(f"in a browser: {file.as_uri()}", file=sys.stderr)

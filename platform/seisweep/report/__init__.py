@@ -1,0 +1,57 @@
+"""A sweep as one HTML page that needs nothing beside it: what was asked, what was found, how it was run.
+
+Everything is read through `seisweep.results`. Figures stand in the page itself, and its only addresses are those of
+the runs in MLflow; a policy in its head forbids the browser to ask for anything else.
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+from seisweep import tags
+from seisweep.report.asked import asked
+from seisweep.report.figures import figures_of_sweep, figures_of_trial
+from seisweep.report.found import found
+from seisweep.report.ran import pages_in_mlflow, ran
+from seisweep.results import SweepResults
+
+TEMPLATE = "page.html"
+
+
+def write_report(sweep: SweepResults, file: Path) -> None:
+    """Write the page; it appears whole, or not at all. Raises ValueError where the folder cannot be written."""
+    page = render(sweep)
+    arriving = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        arriving.write_text(page, encoding="utf-8")
+        arriving.replace(file)
+    except OSError as error:
+        with suppress(OSError):
+            arriving.unlink()
+        raise ValueError(f"{file} cannot be written: {error.strerror or error}") from None
+
+
+def render(sweep: SweepResults) -> str:
+    """The page as text."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(files(__name__).joinpath(TEMPLATE).read_text(encoding="utf-8"))
+    result = found(sweep)
+    return template.render(
+        name=sweep.name,
+        kind=sweep.parent.data.tags[tags.KIND],
+        asked=asked(sweep),
+        found=result,
+        ran=ran(sweep),
+        links=pages_in_mlflow(sweep),
+        is_home=not sweep.tracking_uri.startswith("http"),
+        sweep_figures=figures_of_sweep(sweep),
+        best_figures=figures_of_trial(sweep, result.best) if result.best is not None else [],
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )

@@ -1,0 +1,79 @@
+"""Figures of a page, in the page itself: charts of the whole sweep, and what the best trial has left."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import NamedTuple
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from seisweep import charts
+from seisweep.results import SweepResults
+from trainables.export.drawing import DPI
+
+LARGEST_BYTES = 4_000_000
+MOST_FILES = 12
+
+OF_SWEEP = {
+    "learning_curves": "The objective by epoch, a line for each trial",
+    "conditions": "Each condition with every seed, its mean and 95 % interval; differences from the baseline",
+    "few_shot": "The objective over the share of training events",
+    "parallel_coordinates": "Each finished trial as a line through its settings, dark where the objective is good",
+    "importances": "Which settings mattered for being among the best trials",
+    "pareto_front": "Accuracy against cost; trials that no other one beats are filled",
+    "confusion_matrices": "Which class is taken for which, on dev",
+    "residuals": "Times of picks against the arrivals, on dev, of the best trials or conditions",
+}
+OF_TRIAL = {
+    "training_history": "Loss and scores by epoch",
+    "residuals": "Times of picks against the arrivals, on dev, in FP32 and INT8",
+    "example_picks": "A window of dev with arrivals, probabilities and picks",
+    "confusion_matrix": "Which class is taken for which, on dev",
+    "activation_maps": "Where in a waveform the evidence for its class lies",
+}
+
+
+class Picture(NamedTuple):
+    """A figure with what it shows in words."""
+
+    caption: str
+    alt: str
+    uri: str
+
+
+def figures_of_sweep(sweep: SweepResults) -> list[Picture]:
+    """The charts that this sweep can have."""
+    return [
+        _picture(OF_SWEEP.get(name, _words(name)), f"sweep {sweep.name}", _png(chart()))
+        for name, chart in charts.available(sweep).items()
+    ]
+
+
+def figures_of_trial(sweep: SweepResults, trial: int) -> list[Picture]:
+    """The figures among a trial's artifacts; none where these cannot be had here."""
+    try:
+        files = [file for file in sweep.artifacts(trial).glob("*.png") if file.stat().st_size <= LARGEST_BYTES]
+    except (ValueError, OSError):
+        return []
+    order = list(OF_TRIAL)
+    files.sort(key=lambda file: (order.index(file.stem) if file.stem in order else len(order), file.name))
+    return [
+        _picture(OF_TRIAL.get(file.stem, _words(file.stem)), f"trial {trial}", file.read_bytes())
+        for file in files[:MOST_FILES]
+    ]
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").replace("-", " ").capitalize()
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_figure(buffer, format="png", dpi=DPI)
+    return buffer.getvalue()
+
+
+def _picture(caption: str, whose: str, png: bytes) -> Picture:
+    return Picture(caption, f"{caption}: {whose}", f"data:image/png;base64,{base64.b64encode(png).decode()}")
