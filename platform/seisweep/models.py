@@ -57,7 +57,8 @@ def means_of(models: Sequence[Sequence[Picker]]) -> dict[str, list[Picker]]:
     have; where they have none in common, of each model what comes nearest to how it was trained."""
     if len(models) < 2:
         return {}
-    kept = [{picker.precision: picker for picker in model if REFUSED_FILE not in picker.name} for model in models]
+    accepted = [[one for one in model if REFUSED_FILE not in one.name] or model for model in models]
+    kept = [{picker.precision: picker for picker in model} for model in accepted]
     wanted = list(reversed(PRECISIONS))
     shared = [precision for precision in wanted if all(precision in model for model in kept)]
     if shared:

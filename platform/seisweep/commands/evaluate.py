@@ -58,7 +58,7 @@ def evaluate(
     models = [find_pickers(name, home, where) for name in names]
     if len(names) > 1:  # their files have the same names
         models = [
-            [picker._replace(name=f"{name} {picker.name}" if picker.name != name else name) for picker in pickers]
+            [picker._replace(name=f"{name} {picker.name}" if len(pickers) > 1 else name) for picker in pickers]
             for name, pickers in zip(names, models, strict=True)
         ]
     home.prepare()
