@@ -151,12 +151,12 @@ def _judged(found: Sequence[Condition], confirms: Confirms, metric: str, directi
 def _luck(winner: Estimate, who: str, confirms: Confirms, metric: str, direction: str) -> str:
     """What the first sweep promised, and what fresh seeds give."""
     gain = (confirms.values[0] - winner.mean) * (1 if direction == "max" else -1)
-    inside = winner.low <= confirms.values[0] <= winner.high
+    spread = f", {show_number(abs(gain) / winner.sd)} standard deviations of a seed" if winner.sd > NO_SPREAD else ""
     otherwise = f" and {in_words(confirms.settings)}" if confirms.settings else ""
     return (
         f"{who}, had a {metric} of {show_number(confirms.values[0])} there; with fresh seeds{otherwise} its mean is "
         f"{show_number(winner.mean)} ({RANGE} {_interval(winner)}), {show_number(abs(gain))} "
-        f"{'worse' if gain >= 0 else 'better'}; what it had lies {'inside' if inside else 'outside'} that interval"
+        f"{'worse' if gain >= 0 else 'better'}{spread}"
     )
 
 

@@ -75,6 +75,7 @@ def test_the_answer_is_one_sentence(others, direction, answer):
     sentence, *more = verdict(conditions(WINNER, *others), given, "dev/f1", direction)
     assert answer in sentence
     assert "trial 3, the winner of toy-1, had a dev/f1 of 0.92 there; with fresh seeds its mean is 0.915" in more[0]
+    assert f"0.005 {'worse' if direction == 'max' else 'better'}, {0.005 / np.std(WINNER, ddof=1):.4g} stand" in more[0]
 
 
 def test_the_size_of_a_difference_and_its_interval_have_one_sign():
