@@ -144,7 +144,7 @@ def run_notebook(name: str, home: Path, folder: Path) -> str:
 def test_the_notebook_that_compares_a_sweep(demo, tmp_path):
     _, folder = demo
     shown = run_notebook("comparing_a_sweep", folder / "home", tmp_path)
-    assert "demo-1-sweep" in shown
+    assert "('demo-1-sweep', 'dev/f1', 'max')" in shown
     assert "image/png" in shown
     assert list(tmp_path.iterdir()) == []
 
