@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,8 +55,9 @@ def parallel_coordinates(sweep: SweepResults) -> Figure:
     if not keys or len(trials) < 2:
         raise ValueError(f"{sweep.name} has no two finished trials with different settings")
     if len(keys) > MOST_AXES:
-        spread = sweep.importances().index if len(trials) >= MOST_AXES else keys
-        keys = [key for key in spread if key in keys][:MOST_AXES]
+        with suppress(ValueError):  # too few trials, or too many equal ones
+            keys = [key for key in sweep.importances().index if key in keys]
+        keys = keys[:MOST_AXES]
     ordered = trials.sort_values(metric, ascending=direction == "max", kind="stable")  # the best are drawn last
     short, logs = short_names(keys), _logarithmic(sweep, trials, keys)
     scales = [_scale(short[key], list(ordered[key]), key in logs) for key in keys]

@@ -53,7 +53,13 @@ def importances(
         for one, of_one, value in zip(plain, distributions, values, strict=True)
     )
     share = min(0.5, max(BEST_SHARE, BEST_AT_LEAST / len(values)))
-    found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=share), params=varied)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Target and region quantiles", UserWarning)
+            evaluator = PedAnovaImportanceEvaluator(target_quantile=share)
+            found = get_param_importances(study, evaluator=evaluator, params=varied)
+    except UserWarning:
+        raise ValueError(f"too many trials have the same {metric}: the best are not to be told from the rest") from None
     return pd.Series(found, name=metric, dtype="float64").rename_axis("setting")
 
 

@@ -187,6 +187,8 @@ def test_importances_without_a_space_and_with_words():
         importances(params, [1.0] * 40, "score", "max")
     with pytest.raises(ValueError, match="a setting that varies"):
         importances([{"x": 1}] * 40, values, "score", "max")
+    with pytest.raises(ValueError, match="too many trials have the same score"):
+        importances(params[:8], [0.1] * 7 + [0.2], "score", "max")
 
 
 def test_several_sweeps_as_one_table(store, many):
