@@ -221,6 +221,7 @@ def test_several_seeds_are_conditions(record):
     assert "Best on average: student.pooling=4, mean dev/f1 0.7 over 3 seeds" in page.text
     assert "Its difference from student.pooling=2 is +0.1" in page.text
     assert "zero lies outside" in page.text
+    assert "The best single run is trial 5, with dev/f1 0.79." in page.text
     assert "seisweep confirm" not in page.text
 
 

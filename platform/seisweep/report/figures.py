@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import struct
 from typing import NamedTuple
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -15,6 +16,10 @@ from trainables.export.drawing import DPI
 
 LARGEST_BYTES = 4_000_000
 MOST_FILES = 12
+WIDE, WIDE_PIXELS = 2.6, 1400
+"""A figure is wide that is so many times as wide as high, or has so many pixels in a row."""
+PNG = b"\x89PNG"
+"""What such a file begins with; width and height follow from its 17th byte on."""
 
 OF_SWEEP = {
     "learning_curves": "The objective by epoch, a line for each trial",
@@ -41,6 +46,8 @@ class Picture(NamedTuple):
     caption: str
     alt: str
     uri: str
+    is_wide: bool
+    """It wants the whole width of the page to be read."""
 
 
 def figures_of_sweep(sweep: SweepResults) -> list[Picture]:
@@ -76,4 +83,6 @@ def _png(figure: Figure) -> bytes:
 
 
 def _picture(caption: str, whose: str, png: bytes) -> Picture:
-    return Picture(caption, f"{caption}: {whose}", f"data:image/png;base64,{base64.b64encode(png).decode()}")
+    width, height = struct.unpack(">II", png[16:24]) if png.startswith(PNG) else (1, 1)
+    uri = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    return Picture(caption, f"{caption}: {whose}", uri, width > min(WIDE * height, WIDE_PIXELS))

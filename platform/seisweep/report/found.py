@@ -62,7 +62,7 @@ def found(sweep: SweepResults) -> Found:
         state=sweep.parent.data.tags.get(tags.STATE, ""),
         sentences=list(_sentences(sweep, best, conditions, baseline)),
         caution=_caution(sweep, best, conditions),
-        tiles=list(_tiles(sweep, best)),
+        tiles=list(_tiles(sweep, best, conditions)),
         best=best,
         trials=trials.best_trials(sweep, ordered, best),
         models=trials.models(sweep, ordered, best),
@@ -100,17 +100,20 @@ def _sentences(
         states = ", ".join(f"{count} {trials.STATES[state]}" for state, count in counts.items()) or "none has begun"
         yield f"No trial has finished{' yet' if _is_running(sweep) else ''} ({states})."
         return
-    values = sweep.run(best).data.metrics
-    of = f" of {len(sweep.runs)}" if len(sweep.runs) > 1 else ""
-    word = "the best" + of if of else "the only one"
-    yield f"Trial {best} is {word}: {metric} {in_text(values[metric])}."
-    if gate := sweep.tags(best).get(GATE_TAG):
-        yield f"Its INT8 file is {gate.rstrip('.')}."
     if sweep.confirms is not None:
         for words in verdict.verdict(conditions, sweep.confirms, metric, direction) if conditions else []:
             yield f"{words[0].upper()}{words[1:]}."
     elif baseline and (top := _top(conditions, direction)) is not None:
         yield from _about(top, conditions, baseline, metric)
+    value = in_text(sweep.run(best).data.metrics[metric])
+    if conditions:
+        yield f"The best single run is trial {best}, with {metric} {value}."
+    elif len(sweep.runs) > 1:
+        yield f"Trial {best} is the best of {len(sweep.runs)}: {metric} {value}."
+    else:
+        yield f"Trial {best} is the only one: {metric} {value}."
+    if gate := sweep.tags(best).get(GATE_TAG):
+        yield f"Its INT8 file is {gate.rstrip('.')}."
 
 
 def _about(top: Condition, conditions: list[Condition], baseline: Baseline, metric: str) -> Iterator[str]:
@@ -153,18 +156,20 @@ def _caution(sweep: SweepResults, best: int | None, conditions: list[Condition])
     return ""
 
 
-def _tiles(sweep: SweepResults, best: int | None) -> Iterator[tuple[str, str]]:
+def _tiles(sweep: SweepResults, best: int | None, conditions: list[Condition]) -> Iterator[tuple[str, str]]:
+    """With several seeds the best mean stands before what a single run has reached."""
     counts = _counts(sweep)
+    first, direction = next(iter(sweep.objectives.items()))
+    if (top := _top(conditions, direction)) is not None:
+        yield f"best mean {first}", show_number(Estimate.of(top.values.values()).mean)
     if best is not None:
         values = sweep.run(best).data.metrics
-        for metric in sweep.objectives:
-            yield f"best {metric}" if metric == next(iter(sweep.objectives)) else metric, in_text(values[metric])
-        rest = [m for m in (metrics.INT8_F1, metrics.INT8_BYTES) if m in values and m not in sweep.objectives]
-        for metric in rest:
-            yield metric, in_text(values[metric])
+        for metric in dict.fromkeys((*sweep.objectives, metrics.INT8_F1, metrics.INT8_BYTES)):
+            if metric in values:
+                yield f"best {metric}" if metric == first else metric, in_text(values[metric])
     yield "trials", f"{len(sweep.runs):,}"
-    for state, count in counts.items():
-        if len(counts) > 1:
+    if len(counts) > 1:
+        for state, count in counts.items():
             yield trials.STATES[state], f"{count:,}"
 
 
