@@ -51,11 +51,12 @@ class Picture(NamedTuple):
 
 
 def figures_of_sweep(sweep: SweepResults) -> list[Picture]:
-    """The charts that this sweep can have."""
-    return [
+    """The charts that this sweep can have; first those that want the whole width."""
+    pictures = [
         _picture(OF_SWEEP.get(name, _words(name)), f"sweep {sweep.name}", _png(chart()))
         for name, chart in charts.available(sweep).items()
     ]
+    return sorted(pictures, key=lambda picture: not picture.is_wide)
 
 
 def figures_of_trial(sweep: SweepResults, trial: int) -> list[Picture]:
@@ -66,10 +67,11 @@ def figures_of_trial(sweep: SweepResults, trial: int) -> list[Picture]:
         return []
     order = list(OF_TRIAL)
     files.sort(key=lambda file: (order.index(file.stem) if file.stem in order else len(order), file.name))
-    return [
+    pictures = [
         _picture(OF_TRIAL.get(file.stem, _words(file.stem)), f"trial {trial}", file.read_bytes())
         for file in files[:MOST_FILES]
     ]
+    return sorted(pictures, key=lambda picture: not picture.is_wide)
 
 
 def _words(name: str) -> str:
