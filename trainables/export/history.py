@@ -18,6 +18,8 @@ Curve = tuple[str, str, str, str]
 """Label, colour, line style, marker."""
 
 _PLAIN_NUMBERS = FuncFormatter(lambda value, _: f"{value:g}")
+_TWO_AND_FIVE = FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
+"""Of several decades all numbers would stand in each other's way."""
 
 _LOSSES: dict[str, Curve] = {
     metrics.TRAIN_LOSS: ("train, total", BLUE, "-", "o"),
@@ -51,7 +53,8 @@ def training_history(
     _curves(losses, _without_repeated_total(history), _LOSSES)
     losses.set_yscale("log")  # most of the loss is gone after the first epochs; only a logarithm shows the rest
     losses.yaxis.set_major_formatter(_PLAIN_NUMBERS)
-    losses.yaxis.set_minor_formatter(_PLAIN_NUMBERS)
+    low, high = losses.get_ylim()
+    losses.yaxis.set_minor_formatter(_PLAIN_NUMBERS if high < 10 * low else _TWO_AND_FIVE)
     losses.set(ylabel="loss", title="Training history", xlim=(0.5, max(len(history), 2) + 0.5))
     _curves(lower, history, scores)
     lower.set(ylabel="dev score" if scores is not PICKER_SCORES else "dev F1", xlabel="epoch", ylim=(0, 1.02))
