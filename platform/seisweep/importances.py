@@ -7,7 +7,9 @@ Subspaces" (arXiv:2304.10255). What is compared is how a setting is distributed 
 from __future__ import annotations
 
 import json
+import math
 import warnings
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +25,9 @@ FEWEST = 5
 """Trials below which there is nothing to say. Even then only large shares mean anything."""
 BEST_SHARE, BEST_AT_LEAST = 0.1, 5
 """Who is among the best: a tenth, but so many where there are, up to half of all."""
+
+MOST_SHARE = 0.75
+"""Where ties make more than that the best, they are not told from the rest."""
 
 Params = Mapping[str, Any]
 
@@ -53,13 +58,12 @@ def importances(
         for one, of_one, value in zip(plain, distributions, values, strict=True)
     )
     share = min(0.5, max(BEST_SHARE, BEST_AT_LEAST / len(values)))
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("error", "Target and region quantiles", UserWarning)
-            evaluator = PedAnovaImportanceEvaluator(target_quantile=share)
-            found = get_param_importances(study, evaluator=evaluator, params=varied)
-    except UserWarning:
-        raise ValueError(f"too many trials have the same {metric}: the best are not to be told from the rest") from None
+    losses = sorted(-value if direction == "max" else value for value in values)
+    num_best = bisect_right(losses, losses[math.ceil(share * len(losses)) - 1])
+    if num_best > MOST_SHARE * len(losses):
+        raise ValueError(f"{num_best} of {len(losses)} trials share the best values of {metric}: no setting stands out")
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=share)
+    found = get_param_importances(study, evaluator=evaluator, params=varied)
     return pd.Series(found, name=metric, dtype="float64").rename_axis("setting")
 
 

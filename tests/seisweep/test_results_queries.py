@@ -185,9 +185,11 @@ def test_importances_without_a_space_and_with_words():
         importances(params[:2], values[:2], "score", "max")
     with pytest.raises(ValueError, match="the same score"):
         importances(params, [1.0] * 40, "score", "max")
+    with pytest.raises(ValueError, match="39 of 40 trials share the best values of score"):
+        importances(params, [1.0] * 39 + [0.5], "score", "max")
     with pytest.raises(ValueError, match="a setting that varies"):
         importances([{"x": 1}] * 40, values, "score", "max")
-    with pytest.raises(ValueError, match="too many trials have the same score"):
+    with pytest.raises(ValueError, match="8 of 8 trials share the best values of score"):
         importances(params[:8], [0.1] * 7 + [0.2], "score", "max")
 
 
