@@ -121,6 +121,7 @@ def _record(outcome: Outcome) -> list[str]:
 
     folder = best_files(outcome)
     files = [f"files of trial {outcome.best.number}: {from_here(folder)}"] if outcome.best and folder else []
+    report = [f"all of it as one page: seisweep report {outcome.name}"] if len(outcome.rows) > 1 else []
     remote = outcome.tracking_uri.startswith("http")
     base = server(outcome.tracking_uri)
     pages = links(outcome)
@@ -128,7 +129,7 @@ def _record(outcome: Outcome) -> list[str]:
         pages |= {"first": first} if (first := page_of(outcome.confirms.sweep, outcome.tracking_uri)) else {}
     wanted = ("charts", "trials", "compare", "first") if len(outcome.rows) > 1 else ("trials", "first")
     heading = "in MLflow:" if remote else "in MLflow, while `seisweep ui` runs:"
-    return [*files, heading, *(f"  {page:8} {base}{pages[page]}" for page in wanted if page in pages)]
+    return [*files, *report, heading, *(f"  {page:8} {base}{pages[page]}" for page in wanted if page in pages)]
 
 
 def ranked(rows: Sequence[TrialRow], objectives: dict[str, str]) -> list[TrialRow]:

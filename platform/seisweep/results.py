@@ -98,6 +98,12 @@ class SweepResults:
         said = self.parent.data.tags.get(tags.CONFIRMED)
         return Confirms.model_validate_json(said) if said else None
 
+    @property
+    def confirmed_by(self) -> list[str]:
+        """Names of the sweeps that trained its best again, the latest first."""
+        parents = self._reader.sweeps()
+        return [run.data.tags[tags.SWEEP] for run in parents if run.data.tags.get(tags.CONFIRMS) == self.name]
+
     def conditions(self, metric: str | None = None, baseline: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """One row for each combination of what varied but the seed: seeds, mean, sd and 95 % interval (low, high) of
         a metric, default the first objective; difference from a baseline, with its interval, over the seeds of both.

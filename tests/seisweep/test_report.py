@@ -91,15 +91,19 @@ def record(engine_home: Home, tmp_path: Path) -> Write:
     """Writes a sweep with the tracker: of each trial its settings, seed, metrics and state."""
 
     def write(
-        sweep: Sweep, trials: list[tuple[dict, int, dict, str]], note: str = "", end: str = "finished"
+        sweep: Sweep,
+        trials: list[tuple[dict, int, dict, str]],
+        note: str = "",
+        end: str = "finished",
+        name: str = "toy-1",
     ) -> results.SweepResults:
-        ledger = Ledger(tmp_path / "ledger.jsonl")
+        ledger = Ledger(tmp_path / f"{name}.jsonl")
         facts = {"versions": "torch 2", "git_commit": "c0ffee", "git_dirty": "true", "data_fingerprint": "f00d"}
-        tracker = Tracker(engine_home.mlflow_uri, engine_home.artifacts_dir.as_uri(), sweep, "toy-1", "id", facts)
+        tracker = Tracker(engine_home.mlflow_uri, engine_home.artifacts_dir.as_uri(), sweep, name, name, facts)
         tracker.begin(note, {"sweep": sweep.model_dump(mode="json")}, len(trials))
         best = None
         for number, (params, seed, metrics, state) in enumerate(trials):
-            artifacts = tmp_path / str(number) / "artifacts"
+            artifacts = tmp_path / name / str(number) / "artifacts"
             artifacts.mkdir(parents=True)
             imsave(artifacts / "training_history.png", np.zeros((4, 4, 3)))
             tracker.trial_begins(ledger.begin_trial(number, params, seed), {"x": params, "deep": {"y": 1}})
@@ -111,7 +115,7 @@ def record(engine_home: Home, tmp_path: Path) -> Write:
             best = ledger.trials[number] if state == "done" and best is None else best
         if end != "running":
             tracker.end(end, best)
-        return results.load("toy-1", engine_home.mlflow_uri)
+        return results.load(name, engine_home.mlflow_uri)
 
     return write
 
@@ -233,6 +237,7 @@ def test_a_confirmation_says_whether_the_winner_stays(record):
         points=[{"loss.alpha": 0.1}, {"loss.alpha": 0.2}],
         confirms={"sweep": "first", "trials": [3, 1], "values": [0.9, 0.8]},
     )
+    first = record(search(), [(point(n), 0, {"dev/f1": 0.6 + n / 10}, "done") for n in range(4)], name="first")
     values = {0.1: (0.80, 0.82), 0.2: (0.70, 0.72)}
     trials = [({"loss.alpha": a}, 7 + s, {"dev/f1": values[a][s]}, "done") for s in range(2) for a in values]
     page = Page(render(record(again, trials)))
@@ -241,6 +246,8 @@ def test_a_confirmation_says_whether_the_winner_stays(record):
     assert page.fact("trains again") == "of first the trials 3, 1, the best first"
     rows = next(table for table in page.tables if table[0][:2] == ["trial", "in first"])
     assert [row[:2] for row in rows[1:]] == [["3", "0.9"], ["1", "0.8"]]
+    said = Page(render(first)).text
+    assert "toy-1 trained the best ones again on fresh seeds: the winner stays the winner" in said
 
 
 def test_several_objectives_have_a_front(record):

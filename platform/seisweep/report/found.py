@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from seisweep import tags, verdict
+from seisweep import results, tags, verdict
 from seisweep.conditions import RANGE, Baseline, Condition, Estimate, differences, table_rows
 from seisweep.progress import show_number
 from seisweep.report import detail, trials
@@ -146,6 +146,8 @@ def _top(conditions: list[Condition], direction: str) -> Condition | None:
 def _caution(sweep: SweepResults, best: int | None, conditions: list[Condition]) -> str:
     if best is None or len(sweep.runs) == 1:
         return ""
+    if not conditions and (said := _confirmed(sweep)):
+        return said
     if not conditions:
         return (
             "All trials have the same seed, and the best of many is partly the luckiest. "
@@ -153,6 +155,16 @@ def _caution(sweep: SweepResults, best: int | None, conditions: list[Condition])
         )
     if any(condition.missing for condition in conditions):
         return "Some trials did not get to their end: conditions with missing seeds are less certain than they look."
+    return ""
+
+
+def _confirmed(sweep: SweepResults) -> str:
+    """What a sweep that trained the best again says of them; empty where there is none."""
+    for name in sweep.confirmed_by:
+        again = results.load(name, sweep.tracking_uri)
+        if again.confirms is not None and next(iter(sweep.objectives)) in again.metrics:
+            words = verdict.verdict(again.grouped(), again.confirms, *again.first_objective)
+            return f"{name} trained the best ones again on fresh seeds: {words[0]}."
     return ""
 
 
