@@ -272,6 +272,8 @@ def test_several_objectives_have_a_front(record):
 def test_a_sweep_without_a_result_says_so(record, trials, end, words):
     page = Page(render(record(search(), trials, end=end)))
     assert words in page.text
+    assert ("this is what is known so far" in page.text) == (end == "running")
+    assert ("seisweep resume toy-1 goes on" in page.text) == (end == "interrupted")
     assert all("by epoch" in (image["alt"] or "") for image in page.images), "curves of what runs, nothing of a best"
     if end == "failed":
         assert page.table("reason")[0]["which"] == "0, 1"

@@ -60,7 +60,7 @@ def found(sweep: SweepResults) -> Found:
     measured, numbers = (None, []) if best is None else detail.metrics_of(sweep, best)
     return Found(
         state=sweep.parent.data.tags.get(tags.STATE, ""),
-        sentences=list(_sentences(sweep, best, conditions, baseline)),
+        sentences=[*_sentences(sweep, best, conditions, baseline), *_unfinished(sweep)],
         caution=_caution(sweep, best, conditions),
         tiles=list(_tiles(sweep, best, conditions)),
         best=best,
@@ -114,6 +114,15 @@ def _sentences(
         yield f"Trial {best} is the only one: {metric} {value}."
     if gate := sweep.tags(best).get(GATE_TAG):
         yield f"Its INT8 file is {gate.rstrip('.')}."
+
+
+def _unfinished(sweep: SweepResults) -> Iterator[str]:
+    """What keeps this page from being the last word."""
+    state = sweep.parent.data.tags.get(tags.STATE)
+    if state == "running":
+        yield "The sweep is not over: this is what is known so far."
+    if state == "interrupted":
+        yield f"The sweep was interrupted: seisweep resume {sweep.name} goes on with it."
 
 
 def _about(top: Condition, conditions: list[Condition], baseline: Baseline, metric: str) -> Iterator[str]:
@@ -178,7 +187,7 @@ def _tiles(sweep: SweepResults, best: int | None, conditions: list[Condition]) -
         values = sweep.run(best).data.metrics
         for metric in dict.fromkeys((*sweep.objectives, metrics.INT8_F1, metrics.INT8_BYTES)):
             if metric in values:
-                yield f"best {metric}" if metric == first else metric, in_text(values[metric])
+                yield f"best {metric}" if metric == first and len(sweep.runs) > 1 else metric, in_text(values[metric])
     yield "trials", f"{len(sweep.runs):,}"
     if len(counts) > 1:
         for state, count in counts.items():

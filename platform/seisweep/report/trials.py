@@ -61,7 +61,7 @@ def best_trials(sweep: SweepResults, ordered: list[int], best: int | None) -> Ta
         rows.append([_linked(sweep, number), state, *(cell(values[key], key) for key in columns)])
     few = len(ordered) > TOP
     which = f"The first {TOP} of {len(ordered):,} trials" if few else "All trials"
-    words = f"{which} by {next(iter(sweep.objectives))}, those that finished before the others."
+    words = f"{which} by {next(iter(sweep.objectives))}, those that finished before the others." if rows[1:] else ""
     headings = [Heading("trial"), Heading("state"), *map(heading, columns)]
     return Table(words, headings, rows, None if best is None else 0)
 
