@@ -14,7 +14,8 @@ from seisweep.ledger import Ledger
 from seisweep.outcome import closing_lines
 
 pytestmark = pytest.mark.integration
-FAULTS = ["none", "nan", "raise", "die", "none-2", "hog", "freeze", "none-3"]
+FAULTS = ["freeze", "none", "nan", "raise", "die", "none-2", "hog", "none-3"]
+"""The one that hangs comes first: the others run beside it."""
 REASONS = {
     "nan": "train/loss is nan at epoch 2: the training diverged",
     "raise": "RuntimeError: the toy was told to fail",
@@ -31,7 +32,7 @@ def study_states(home: Home, name: str) -> list[str]:
 
 
 # The time to start a trial's processes counts, on a busy machine too.
-@pytest.mark.parametrize(("runner", "report_timeout_s"), [("in-process", 30), ("ray-train", 120)])
+@pytest.mark.parametrize(("runner", "report_timeout_s"), [("in-process", 30), ("ray-train", 90)])
 def test_five_ways_to_fail(local_ray, engine_home, toy_sweep, runner, report_timeout_s):
     sweep = toy_sweep(
         space=None, sampler="grid", scheduler="none", samples=None, vary={"fault": FAULTS}, memory_gb_per_worker=1.2
@@ -91,22 +92,22 @@ def test_a_full_disk_fails_no_trial(local_ray, engine_home, toy_sweep, tmp_path,
         sampler="grid",
         scheduler="none",
         samples=None,
-        vary={"fault": ["none", "full", "none-2"]},
+        vary={"fault": ["full", "none"]},
         base={"marks": str(tmp_path)},
     )
     outcome = launch(sweep, Profile(runner=runner), engine_home, name="toy-1", concurrency=1)
     assert outcome.state == "interrupted"
-    assert [row.state for row in outcome.rows] == ["done", "pending"]
+    assert [row.state for row in outcome.rows] == ["pending"]
     assert outcome.obstacle == "disk full at /data/checkpoint: free some space"
     assert "interrupted, disk full at /data/checkpoint: free some space, then: seisweep resume toy-1" in closing_lines(
         outcome
     )
-    assert study_states(engine_home, "toy-1") == ["COMPLETE", "RUNNING", "WAITING"]
+    assert study_states(engine_home, "toy-1") == ["RUNNING", "WAITING"]
     outcome = resume("toy-1", None, engine_home, concurrency=1)
-    assert [(row.state, row.epoch) for row in outcome.rows] == [("done", 4)] * 3
-    assert study_states(engine_home, "toy-1") == ["COMPLETE"] * 3
+    assert [(row.state, row.epoch) for row in outcome.rows] == [("done", 4)] * 2
+    assert study_states(engine_home, "toy-1") == ["COMPLETE"] * 2
     epochs = (tmp_path / "x=0.5").read_text().split()
-    assert epochs == ["1", "2", "3", "4", "1", "2", "2", "3", "4", "1", "2", "3", "4"], "on from its checkpoint"
+    assert epochs == ["1", "2", "2", "3", "4", "1", "2", "3", "4"], "on from its checkpoint"
 
 
 def test_little_room_ends_a_running_sweep_in_order(local_ray, engine_home, toy_sweep, monkeypatch):

@@ -55,6 +55,7 @@ def _prepare_store(root: Path) -> str:
     return Home(root).prepare_store()
 
 
+@pytest.mark.integration
 def test_processes_that_create_the_store_together_get_one_whole_store(tmp_path):
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         uris = set(pool.map(_prepare_store, [tmp_path / "home"] * 2))

@@ -20,6 +20,7 @@ print(context.scaling_config.num_workers, context.backend_config.backend)
 """
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("workers", "read", "expected"), [(1, "without torch", "1 none"), (2, "without torch", ""), (2, "", "2 gloo")]
 )

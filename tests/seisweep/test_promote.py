@@ -165,6 +165,7 @@ pick.run(pick.load_onnx(model), [sys.argv[5]], Path(sys.argv[6]))
 """
 
 
+@pytest.mark.integration
 def test_mlflow_gives_the_int8_model_by_alias_without_torch(own, student, tmp_path, capsys):
     assert run(["promote", "picker"]) == 0
     rng = np.random.default_rng(0)

@@ -8,7 +8,6 @@ import signal
 import pytest
 from seisweep import engine
 from seisweep.config import Profile, flatten
-from seisweep.home import Home
 from seisweep.results import load
 
 from search_spaces.named import objectives_of
@@ -17,7 +16,7 @@ from trainables import metrics
 from trainables.distillation import DistillationConfig, train
 from trainables.run import LocalRun
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("local_ray")]
 
 LOSSES = [metrics.TRAIN_LOSS, metrics.TASK_LOSS, metrics.DISTILL_LOSS, metrics.DEV_LOSS, metrics.DEV_F1]
 EPOCHS = [1, 2, 3]
@@ -61,31 +60,29 @@ def launch(settings, home, name, profile, watch=None):
 
 
 @pytest.mark.parametrize("runner", ["in-process", "ray-train"])
-def test_interrupted_and_resumed_equals_uninterrupted(settings, uninterrupted, home, runner):
-    place = Home(home)
+def test_interrupted_and_resumed_equals_uninterrupted(settings, uninterrupted, engine_home, runner):
     watch = InterruptAfterEpoch2()
     settings["training"] = settings["training"] | {"epochs": 30, "patience": 30}
-    outcome = launch(settings, place, "run", Profile(runner=runner), watch)
+    outcome = launch(settings, engine_home, "run", Profile(runner=runner), watch)
     assert watch.pressed
     assert outcome.state == "interrupted"
 
-    outcome = engine.resume("run", None, place)
+    outcome = engine.resume("run", None, engine_home)
     assert outcome.state == "finished"
-    for found, expected in zip(losses(place, "run"), uninterrupted, strict=True):
+    for found, expected in zip(losses(engine_home, "run"), uninterrupted, strict=True):
         assert found == pytest.approx(expected, abs=1e-6)
 
 
-def test_two_workers_equal_one_with_the_joint_batch(settings, uninterrupted, home):
-    place = Home(home)
+def test_two_workers_equal_one_with_the_joint_batch(settings, uninterrupted, engine_home):
     settings["training"] = settings["training"] | {"precision": "fp32"}
-    one = launch(settings, place, "one", Profile())
-    two = launch(settings, place, "two", Profile(workers=2))
+    one = launch(settings, engine_home, "one", Profile())
+    two = launch(settings, engine_home, "two", Profile(workers=2))
     assert one.state == two.state == "finished"
-    for of_two, of_one in zip(losses(place, "two"), losses(place, "one"), strict=True):
+    for of_two, of_one in zip(losses(engine_home, "two"), losses(engine_home, "one"), strict=True):
         assert of_two == pytest.approx(of_one, rel=1e-4)
 
 
-def test_two_ray_workers_unfreeze_like_one_with_the_joint_batch(home, tmp_path):
+def test_two_ray_workers_unfreeze_like_one_with_the_joint_batch(engine_home, tmp_path):
     """What learns changes in epoch 2: the model is prepared again, and its old wrapper exchanges nothing more."""
     from trainables.data.synthetic_sequence import write_synthetic_sequence
     from trainables.models.pretrained import save_encoder
@@ -101,11 +98,10 @@ def test_two_ray_workers_unfreeze_like_one_with_the_joint_batch(home, tmp_path):
         "freezing": {"schedule": "progressive", "unfreeze_at_epoch": 2},
         "training": {"epochs": 3, "batch_size": 8, "limit_train_batches": 3, "precision": "fp32"},
     }
-    place = Home(home)
     sweep = single_run("finetuning", dict(flatten(settings)), objectives_of("finetuning"))
     found = []
     for name, profile in {"one": Profile(), "two": Profile(workers=2)}.items():
-        assert engine.launch(sweep, profile, place, name=name).state == "finished"
-        curves = load(name, place.mlflow_uri).curves(metrics.TRAIN_LOSS, metrics.DEV_LOSS, metrics.DEV_ACCURACY)
+        assert engine.launch(sweep, profile, engine_home, name=name).state == "finished"
+        curves = load(name, engine_home.mlflow_uri).curves(metrics.TRAIN_LOSS, metrics.DEV_LOSS, metrics.DEV_ACCURACY)
         found.append(curves.loc[0].loc[EPOCHS].to_numpy())
     assert found[1] == pytest.approx(found[0], rel=2e-4)

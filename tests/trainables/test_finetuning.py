@@ -72,7 +72,7 @@ def finetuning_config(sequence, pretrained=None, schedule="full", **training):
             "data": {"dataset": str(sequence), "num_classes": 2},
             "model": TINY | {"pretrained": str(pretrained) if pretrained else None},
             "freezing": {"schedule": schedule, "unfreeze_at_epoch": 3},
-            "training": {"epochs": 4, "batch_size": 8, "limit_train_batches": 4, "precision": "fp32"} | training,
+            "training": {"epochs": 4, "batch_size": 8, "limit_train_batches": 2, "precision": "fp32"} | training,
         }
     )
 
@@ -128,7 +128,8 @@ def assert_same_reports(found, expected):
             assert one[name] == pytest.approx(other[name], rel=2e-4, abs=1e-6), (one[metrics.EPOCH], name)
 
 
-@pytest.mark.parametrize("schedule", ["full", "frozen", "progressive"])
+@pytest.mark.integration
+@pytest.mark.parametrize("schedule", ["frozen", "progressive"])
 def test_two_workers_tune_like_one_with_the_joint_batch(sequence, pretrained, tmp_path, schedule):
     """No dropout, group normalisation. The dev split is odd: the workers' parts differ, and each window counts once."""
     config = finetuning_config(sequence, pretrained, schedule, l2_to_pretrained=0.01)
@@ -139,6 +140,7 @@ def test_two_workers_tune_like_one_with_the_joint_batch(sequence, pretrained, tm
     assert_same_reports(train_together(finetuning.train, config, tmp_path / "two"), one.reports)
 
 
+@pytest.mark.integration
 def test_two_workers_pretrain_like_one_with_the_joint_batch(earthquakes, tmp_path):
     config = pretraining_config(earthquakes, tmp_path, precision="fp32", accumulation=2)
     one = LocalRun(tmp_path / "one")

@@ -343,6 +343,7 @@ def test_what_is_no_picker_says_so(tmp_path):
         pick.load_onnx(tmp_path / "absent.onnx")
 
 
+@pytest.mark.integration
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory from /proc")
 @pytest.mark.parametrize("by_channel", [False, True])
 def test_ten_hours_take_the_memory_of_one(by_channel, onnx_file, tmp_path):
