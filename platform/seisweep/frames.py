@@ -52,7 +52,8 @@ def trials_frame(rows: Sequence[Mapping[str, Any]], first: Sequence[str]) -> pd.
 
 
 def sweeps_frame(parents: Sequence[Run]) -> pd.DataFrame:
-    """One row a sweep, from its parent run: name, kind, state, trials, best trial and value, when, note."""
+    """One row a sweep, from its parent run: name, kind, state, trials (missing where only time bounds it), best trial
+    and value, when, note."""
     rows = []
     for run in parents:
         facts = run.data.tags
@@ -62,16 +63,20 @@ def sweeps_frame(parents: Sequence[Run]) -> pd.DataFrame:
                 "name": facts[tags.SWEEP],
                 "kind": facts[tags.KIND],
                 "state": facts.get(tags.STATE, ""),
-                "trials": facts.get(tags.NUM_TRIALS, ""),
+                "trials": _whole(facts.get(tags.NUM_TRIALS, "")),
                 "objective": metric,
                 "best": run.data.metrics.get(metric),
-                "best_trial": facts.get(tags.BEST_TRIAL, ""),
+                "best_trial": _whole(facts.get(tags.BEST_TRIAL, "")),
                 "started": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
                 "note": facts.get(tags.NOTE, ""),
             }
         )
     columns = ["name", "kind", "state", "trials", "objective", "best", "best_trial", "started", "note"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).astype({"trials": "Int64", "best_trial": "Int64", "best": "float64"})
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text else None
 
 
 def curves_frame(points: Sequence[Point], numbers: Mapping[str, int], metrics: Sequence[str]) -> pd.DataFrame:

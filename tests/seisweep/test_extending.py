@@ -53,7 +53,7 @@ def test_a_finished_sweep_gets_more_trials_of_the_same_search(local_ray, engine_
     assert list(loaded.trials["state"]) == ["done"] * 5
     assert {run.info.status for run in [loaded.parent, *loaded.runs.values()]} == {"FINISHED"}
     listed = results.sweeps(longer.tracking_uri).set_index("name")
-    assert listed.loc["toy-1", ["state", "trials"]].tolist() == ["finished", "5"]
+    assert listed.loc["toy-1", ["state", "trials"]].tolist() == ["finished", 5]
     from mlflow.artifacts import load_dict
 
     described = load_dict(f"{loaded.parent.info.artifact_uri}/sweep.json")
@@ -118,7 +118,7 @@ def test_an_extension_that_is_killed_goes_on_and_takes_another(local_ray, engine
     assert [trial.state.name for trial in study(engine_home, "toy-1").trials] == ["COMPLETE"] * 5
     loaded = results.load("toy-1", outcome.tracking_uri)
     assert {run.info.status for run in [loaded.parent, *loaded.runs.values()]} == {"FINISHED"}
-    assert results.sweeps(outcome.tracking_uri)["trials"].tolist() == ["5"]
+    assert results.sweeps(outcome.tracking_uri)["trials"].tolist() == [5]
     steps = loaded.curves("dev/f1").reset_index().groupby("trial")["step"].apply(list)
     assert steps.tolist() == [[1, 2, 3, 4, 5]] * 5
 

@@ -78,7 +78,7 @@ def test_sweeps_of_a_store(outcome):
         "toy-1",
         "toy",
         "finished",
-        "1",
+        1,
         "a note",
     ]
     assert table.loc[0, "best"] == 0.7
