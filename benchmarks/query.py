@@ -2,7 +2,7 @@
 
     python benchmarks/query.py [--trials 1000] [--home FOLDER]
 
-The sweep is simulated and its record is real: `seisweep.tracking.Tracker` writes trials of the distillation space with
+The sweep is simulated and its record is real: the engine's own `Tracker` writes trials of the distillation space with
 15 metrics x 10 epochs into a local sqlite store. With `--home` it is written once and found there the next time.
 Plain MLflow stands beside it as its documentation shows it, `search_runs` and `get_metric_history`; the histories of a
 few runs only, and their time is multiplied, which the table says.
@@ -29,9 +29,9 @@ quiet()
 import optuna
 import seisweep
 import seisweep.results  # here, so that their time is seen in that of the command alone
-from seisweep import tracking
-from seisweep.home import Home
-from seisweep.ledger import Ledger
+from seisweep.record import tracker
+from seisweep.record.ledger import Ledger
+from seisweep.settings.home import Home
 
 from search_spaces.named import named_sweep
 from search_spaces.narrowing import narrowed_space
@@ -54,7 +54,7 @@ def write_sweep(home: Home, trials: int) -> None:
     sweep = named_sweep("distillation").changed(base=FIXED, samples=trials, sampler="random", scheduler="none")
     sweep = sweep.changed(objectives={metrics.DEV_F1: "max", metrics.INT8_BYTES: "min"})
     uri = home.prepare_store()
-    writer = tracking.Tracker(uri, home.artifacts_dir.as_uri(), sweep, NAME, "simulated", {"versions": "torch 2"})
+    writer = tracker.Tracker(uri, home.artifacts_dir.as_uri(), sweep, NAME, "simulated", {"versions": "torch 2"})
     ledger = Ledger(home.root / "ledger.jsonl")
     ledger.begin_session()
     writer.begin("simulated", {"sweep": sweep.model_dump(mode="json")}, trials)

@@ -38,13 +38,13 @@ import optuna
 import ray
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
-from seisweep import tracking
-from seisweep.cluster import share_import_path
-from seisweep.config import Profile
-from seisweep.engine import launch
-from seisweep.home import Home
-from seisweep.ledger import Ledger
-from seisweep.progress import Outcome, TrialRow
+from seisweep.engine.cluster import share_import_path
+from seisweep.engine.launch import launch
+from seisweep.engine.outcome import Outcome, TrialRow
+from seisweep.record import tracker
+from seisweep.record.ledger import Ledger
+from seisweep.settings.home import Home
+from seisweep.settings.profile import Profile
 
 from search_spaces.sweep import Sweep
 
@@ -167,10 +167,10 @@ def optuna_alone(home: Home, tracked: bool, trials: int) -> Times:
 
 def tracked_by_seisweep(home: Home, trials: int) -> float:
     """Seconds a trial of the tracker, each epoch written by itself as in a training of more than a second an epoch."""
-    tracking.FLUSH_EVERY_S = 0.0
+    tracker.FLUSH_EVERY_S = 0.0
     params, reports, files = things_to_track(home)
     sweep = Sweep(name="tracked", trainable="one_step:train", space="one_step:space", samples=1)
-    writer = tracking.Tracker(home.prepare_store(), home.artifacts_dir.as_uri(), sweep, "tracked-1", "id", {})
+    writer = tracker.Tracker(home.prepare_store(), home.artifacts_dir.as_uri(), sweep, "tracked-1", "id", {})
     ledger = Ledger(home.root / "ledger.jsonl")
     ledger.begin_session()
     writer.begin("", {})

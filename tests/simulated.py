@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from seisweep.home import Home
-from seisweep.ledger import Ledger
-from seisweep.tracking import Tracker
+from seisweep.record.ledger import Ledger
+from seisweep.record.tracker import Tracker
+from seisweep.settings.home import Home
 
 from search_spaces.named import named_sweep
 from search_spaces.narrowing import enumerate_space

@@ -100,5 +100,5 @@ def test_one_place_makes_openings_and_one_uses_them():
                     made.add(file.relative_to(REPOSITORY).as_posix())
                 if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "opened":
                     used.add(file.relative_to(REPOSITORY).as_posix())
-    assert made == {"platform/seisweep/openings.py"}
-    assert used == {"platform/seisweep/promote.py"}
+    assert made == {"platform/seisweep/promotion/openings.py"}
+    assert used == {"platform/seisweep/promotion/promote.py"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from seisweep.results import SweepResults
+    from seisweep.results.sweep_results import SweepResults
 
 
 # pandas and MLflow are not imported before they are needed.

@@ -13,8 +13,10 @@ from collections.abc import Sequence
 
 import typer
 
-from seisweep.commands import confirm, data, evaluate, launch, pick, plot, promote, report, results, system
-from seisweep.progress import Outcome
+from seisweep.commands import confirm, data, evaluate, pick, plot, promote, report, results, system
+from seisweep.commands.run import resume, train
+from seisweep.commands.run import run as run_sweep
+from seisweep.engine.outcome import Outcome
 from seisweep.quiet import quiet
 
 app = typer.Typer(
@@ -25,9 +27,9 @@ app = typer.Typer(
     epilog="A first look: seisweep demo. What varies in a sweep: seisweep sweeps.",
 )
 app.command()(system.demo)
-app.command()(launch.run)
-app.command()(launch.train)
-app.command()(launch.resume)
+app.command()(run_sweep)
+app.command()(train)
+app.command()(resume)
 app.command()(confirm.confirm)
 app.command()(evaluate.evaluate)
 app.command()(promote.promote)

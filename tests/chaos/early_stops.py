@@ -20,11 +20,11 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent), str(HERE.p
 os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:4])
 
 from processes import descendants, outlasting  # noqa: E402
-from seisweep.config import Profile  # noqa: E402
-from seisweep.engine import launch  # noqa: E402
-from seisweep.home import Home  # noqa: E402
+from seisweep.engine.launch import launch  # noqa: E402
 from seisweep.quiet import quiet  # noqa: E402
-from seisweep.watch import PlainLines  # noqa: E402
+from seisweep.screen.live import PlainLines  # noqa: E402
+from seisweep.settings.home import Home  # noqa: E402
+from seisweep.settings.profile import Profile  # noqa: E402
 
 from search_spaces.sweep import Sweep  # noqa: E402
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from seisweep.home import Home
 from seisweep.quiet import quiet
+from seisweep.settings.home import Home
 
 from search_spaces.sweep import Sweep
 

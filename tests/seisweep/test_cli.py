@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import seisbench.data as sbd
 from seisweep.cli import run
-from seisweep.config import Overrides
-from seisweep.prepare import narrow, parse_duration, parse_seeds
+from seisweep.requested.sweep import narrow, parse_duration, parse_seeds
+from seisweep.settings.overrides import Overrides
 
 from search_spaces.named import named_sweep
 

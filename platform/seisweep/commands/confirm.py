@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
-from seisweep.commands.launch import Name, Note, check_name, finish, start
-from seisweep.config import Profile, load_profile, parse_overrides
-from seisweep.home import Home
-from seisweep.launch import SWEEP_FILE, Launch
-from seisweep.progress import Outcome
+from seisweep.commands.options import Name, Note
+from seisweep.commands.run import check_name, finish, start
+from seisweep.engine.outcome import Outcome
+from seisweep.engine.sweep_folder import SWEEP_FILE, Launch
+from seisweep.settings.home import Home
+from seisweep.settings.overrides import parse_overrides
+from seisweep.settings.profile import Profile, load_profile
 
 
 def confirm(
@@ -39,7 +41,7 @@ def confirm(
     home = Home.find()
     where = _where(sweep, profile, home)
     from seisweep import results
-    from seisweep.confirm import plan
+    from seisweep.requested.confirmation import plan
 
     first = results.load(sweep, home.recorded_uri(where))
     wanted, words = plan(first, top, seeds, overrides)

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from seisweep.tables import as_table
-from seisweep.watch import progress_bar
+from seisweep.screen.live import progress_bar
+from seisweep.screen.tables import as_table
 
 app = typer.Typer(help="Data sets: list, info, synth, import-nrca.", no_args_is_help=True)
 
@@ -32,7 +32,7 @@ def info(
     dataset: Annotated[str, typer.Argument(help="SeisBench name, or a folder in SeisBench's format.")],
 ) -> None:
     """Traces, events, picks and recording of a data set, split by split, and whether seisweep can use it."""
-    from seisweep.paths import absolute
+    from seisweep.settings.paths import absolute
     from trainables.data.catalog import check_dataset, dataset_folder, fingerprint, load_dataset
 
     name = absolute("data.dataset", dataset)
@@ -63,7 +63,7 @@ def synth(
     seed: Annotated[int, typer.Option(help="Seed of everything in it.", min=0)] = 0,
 ) -> None:
     """Write synthetic local earthquakes in SeisBench's format with splits, or a synthetic sequence (nrca)."""
-    from seisweep.home import Home
+    from seisweep.settings.home import Home
 
     if what == "nrca":
         from trainables.data.synthetic_sequence import NUM_EVENTS, write_synthetic_sequence
@@ -97,7 +97,7 @@ def import_nrca(
 
     The files are pickles of strangers: whatever names anything but a table is refused, and nothing of it runs.
     """
-    from seisweep.home import Home
+    from seisweep.settings.home import Home
     from trainables.data import nrca
 
     folder = _absolute(to or Home.find().data_dir / "nrca")

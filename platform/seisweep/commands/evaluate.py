@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seisweep.commands.launch import ProfileName
-from seisweep.config import build_config, load_profile, parse_overrides
-from seisweep.home import Home
-from seisweep.paths import with_absolute_paths
-from seisweep.tables import Format, TableFormat, write
+from seisweep.commands.options import ProfileName
+from seisweep.screen.tables import Format, TableFormat, write
+from seisweep.settings.home import Home
+from seisweep.settings.overrides import build_config, parse_overrides
+from seisweep.settings.paths import with_absolute_paths
+from seisweep.settings.profile import load_profile
 from trainables.config import Config
 
 if TYPE_CHECKING:
-    from seisweep.models import Picker
+    from seisweep.artifacts.pickers import Picker
     from trainables.data.batches import DevWindows
     from trainables.evaluation.picks import PickConfig, PickCounts
 
@@ -42,7 +43,7 @@ def evaluate(
         raise ValueError(f"{next(iter(vary))} has several values; evaluate takes one")
     home = Home.find()
     where = load_profile(profile, home.profiles_dir)
-    from seisweep.models import find_pickers, means_of
+    from seisweep.artifacts.pickers import find_pickers, means_of
     from trainables.data.batches import DevWindows
     from trainables.data.config import DataConfig
     from trainables.data.windows import open_store

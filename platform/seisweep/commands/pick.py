@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from seisweep.commands.launch import ProfileName
-from seisweep.config import load_profile
-from seisweep.home import Home
+from seisweep.commands.options import ProfileName
+from seisweep.settings.home import Home
+from seisweep.settings.profile import load_profile
 
 
 class PickFormat(StrEnum):
@@ -71,7 +71,7 @@ def pick(
     """P and S onsets in continuous waveforms: network, station, location, phase, time, probability."""
     home = Home.find()
     where = load_profile(profile, home.profiles_dir)
-    from seisweep.models import find_network
+    from seisweep.artifacts.pickers import find_network
     from trainables.export.pick import run, with_options
 
     found = find_network(model, home, where, precision, threads)

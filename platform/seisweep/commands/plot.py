@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from seisweep.commands.launch import ProfileName
-from seisweep.commands.results import store_of
+from seisweep.commands.options import ProfileName, store_of
 
 
 def plot(
@@ -29,7 +28,7 @@ def plot(
 ) -> None:
     """Charts of a sweep as PNG: learning curves, what matters, accuracy against cost, conditions, residuals."""
     from seisweep import charts, results
-    from seisweep.paths import from_here
+    from seisweep.settings.paths import from_here
     from trainables.export.drawing import save
 
     chosen = {kind: charts.chart_named(kind) for kind in kinds or []}

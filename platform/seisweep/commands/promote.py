@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seisweep.commands.launch import ProfileName
-from seisweep.config import load_profile
-from seisweep.home import Home
-from seisweep.paths import from_here
-from seisweep.tables import Format, TableFormat, write
+from seisweep.commands.options import ProfileName
+from seisweep.screen.tables import Format, TableFormat, write
+from seisweep.settings.home import Home
+from seisweep.settings.paths import from_here
+from seisweep.settings.profile import load_profile
 
 if TYPE_CHECKING:
-    from seisweep.promote import Promotion
+    from seisweep.promotion.promote import Promotion
 
 
 def promote(
@@ -29,7 +29,7 @@ def promote(
     """Open the test split once, at the thresholds chosen on dev, and register the ONNX models with their card."""
     home = Home.find()
     where = load_profile(profile, home.profiles_dir)
-    from seisweep.promote import promote as promoted
+    from seisweep.promotion.promote import promote as promoted
 
     done = promoted(name, trial, again, home, where, say=lambda words: print(words, file=sys.stderr))
     write(rows_of(done), format)
@@ -39,7 +39,7 @@ def promote(
 
 def rows_of(done: Promotion) -> list[dict[str, Any]]:
     """One row a metric, each model's score on dev and, with its interval, on test."""
-    from seisweep.card import shown
+    from seisweep.promotion.model_card import shown
 
     rows = []
     for metric in done.candidate.headlines:

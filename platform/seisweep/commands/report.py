@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from seisweep.collector import no_collections
-from seisweep.commands.launch import ProfileName
-from seisweep.commands.results import store_of
-from seisweep.paths import from_here
+from seisweep.commands.options import ProfileName, store_of
+from seisweep.record.gc_pause import no_collections
+from seisweep.settings.paths import from_here
 
 
 def report(

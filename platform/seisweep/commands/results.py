@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seisweep.collector import no_collections
-from seisweep.commands.launch import ProfileName
-from seisweep.config import load_profile, parse_overrides
-from seisweep.fields import nearest
-from seisweep.home import Home
-from seisweep.paths import with_absolute_paths
-from seisweep.tables import Format, TableFormat, write
+from seisweep.commands.options import ProfileName, store_of
+from seisweep.record.gc_pause import no_collections
+from seisweep.screen.tables import Format, TableFormat, write
+from seisweep.settings.fields import nearest
+from seisweep.settings.home import Home
+from seisweep.settings.overrides import parse_overrides
+from seisweep.settings.paths import with_absolute_paths
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from search_spaces.sweep import Confirms
-    from seisweep.conditions import Baseline, Condition
-    from seisweep.results import SweepResults
+    from seisweep.results.sweep_results import SweepResults
+    from seisweep.statistics.conditions import Baseline, Condition
 
 
 class By(StrEnum):
@@ -74,7 +74,7 @@ def _write_conditions(
     found: list[Condition], baseline: Baseline, loaded: SweepResults, format: Format, below: bool
 ) -> None:
     """The second table, in the order of the grid; under it what its differences are."""
-    from seisweep.conditions import as_frame, table_rows
+    from seisweep.statistics.conditions import as_frame, table_rows
 
     if format is not Format.TABLE:
         write(rows_of(as_frame(found, baseline)), format)
@@ -91,7 +91,7 @@ def _write_verdict(
     found: list[Condition], confirms: Confirms, objectives: dict[str, str], format: Format, below: bool
 ) -> None:
     """Of a sweep that trained the best of another again: each beside what it had there, and what follows."""
-    from seisweep.verdict import as_frame, table_rows, verdict
+    from seisweep.statistics.confirmation import as_frame, table_rows, verdict
 
     metric, direction = next(iter(objectives.items()))
     if format is not Format.TABLE:
@@ -142,18 +142,9 @@ def _state_now(home: Home, name: str, recorded: str) -> str:
     """A driver that was killed has left its sweep running in MLflow; its lock and its ledger know better."""
     if recorded != "running" or not home.sweep_dir(name).is_dir():
         return recorded
-    from seisweep.engine import sweep_state
+    from seisweep.engine.launch import sweep_state
 
     return sweep_state(home, name)
-
-
-def store_of(profile: str) -> str | None:
-    """The profile's tracking URI; None where its home has no store yet."""
-    home = Home.find()
-    where = load_profile(profile, home.profiles_dir)
-    if where.tracking_uri is None and not home.database.exists():
-        return None
-    return home.tracking_uri(where)
 
 
 def _ordered(trials: pd.DataFrame, sort: str | None, objectives: dict[str, str]) -> pd.DataFrame:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from seisweep.commands.launch import ProfileName
-from seisweep.config import load_profile
-from seisweep.home import Home
+from seisweep.commands.options import ProfileName
+from seisweep.settings.home import Home
+from seisweep.settings.profile import load_profile
 
 
 class Demo(StrEnum):
@@ -31,9 +31,9 @@ def demo(
 ) -> None:
     """The main job, end to end and offline, in minutes on two cores. Shows each command before running it."""
     if what is Demo.FORESHOCK:
-        from seisweep.demo_foreshock import play
+        from seisweep.demos.foreshock import play
     else:
-        from seisweep.demo import play
+        from seisweep.demos.pickers import play
     play(Home.find(), tiny=tiny)
 
 
@@ -42,7 +42,7 @@ def ui(
     profile: ProfileName = "local",
 ) -> None:
     """Open the record: MLflow's pages on what was run here, until Ctrl-C."""
-    from seisweep.ui import serve
+    from seisweep.record.mlflow_server import serve
 
     home = Home.find()
     if code := serve(home, load_profile(profile, home.profiles_dir), port):
@@ -51,7 +51,7 @@ def ui(
 
 def doctor(profile: ProfileName = "local") -> None:
     """What is installed, what can be reached, and what would fail; exit code 1 if anything would."""
-    from seisweep.doctor import examine
+    from seisweep.commands.doctor_checks import examine
 
     home = Home.find()
     failed = False

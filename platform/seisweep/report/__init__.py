@@ -14,12 +14,12 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from seisweep import tags
-from seisweep.report.asked import asked
+from seisweep.record import tags
 from seisweep.report.figures import figures_of_sweep, figures_of_trial
-from seisweep.report.found import found
-from seisweep.report.ran import pages_in_mlflow, ran
-from seisweep.results import SweepResults
+from seisweep.report.findings import found
+from seisweep.report.how_it_ran import pages_in_mlflow, ran
+from seisweep.report.question import asked
+from seisweep.results.sweep_results import SweepResults
 
 TEMPLATE = "page.html"
 

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from seisweep import charts
-from seisweep.results import SweepResults
+from seisweep.results.sweep_results import SweepResults
 from trainables.export.drawing import DPI
 
 LARGEST_BYTES = 4_000_000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from seisweep import tags
-from seisweep.links import run_page, server
-from seisweep.report.page import Cell, Heading, Table, cell, heading, table
-from seisweep.results import SweepResults
+from seisweep.record import tags
+from seisweep.record.mlflow_pages import run_page, server
+from seisweep.report.cells import Cell, Heading, Table, cell, heading, table
+from seisweep.results.sweep_results import SweepResults
 from trainables import metrics
 
 TOP = 10

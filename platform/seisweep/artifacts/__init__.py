@@ -1,0 +1,1 @@
+"""From a name to files: pickers and weights, wherever they lie."""

@@ -1,0 +1,210 @@
+"""Trained pickers wherever they lie: a SeisBench pair or name, an ONNX file, a folder, a trial, a registered model."""
+
+# B batch, C class (P, S, noise), X component (E, N, Z), T time sample
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from seisbench.models import WaveformModel
+
+from seisweep.record.mlflow_store import mlflow_asks
+from seisweep.settings.home import Home
+from seisweep.settings.profile import Profile
+from trainables.data.batches import Batch
+from trainables.export.artifacts import REFUSED_FILE
+from trainables.export.pick import Network, load_onnx
+from trainables.models.teacher import Teacher, load_phasenet
+from trainables.models.weights import find_pair, load_weights
+from trainables.models.xiaonet import XiaoNet
+
+FIELD = "MODEL"
+
+
+class Picker(NamedTuple):
+    """A picker that reads a batch of windows."""
+
+    name: str
+    probabilities: Callable[[Batch], np.ndarray]
+    """(B, C, T) in order P, S, noise."""
+    precision: str
+    """One of PRECISIONS."""
+
+
+PRECISIONS = ("int8", "fp32", "torch")
+"""Which of several files of one picker, the first choice first."""
+
+Source = Path | str
+"""An ONNX file or a SeisBench pair as a path, or a weight name of SeisBench."""
+
+
+def find_pickers(model: str, home: Home, profile: Profile) -> list[Picker]:
+    """Every picker behind a name: one for a file, several for a folder or a trial (FP32, INT8, PyTorch).
+
+    `SWEEP/NUMBER` is a trial of a sweep, `SWEEP` its best one, `runs:/ID` an MLflow run, `models:/NAME@ALIAS` or
+    `models:/NAME/VERSION` a registered model. Raises ValueError where there is none.
+    """
+    return [_picker(source) for source in _sources(model, home, profile)]
+
+
+def means_of(models: Sequence[Sequence[Picker]]) -> dict[str, list[Picker]]:
+    """Which pickers of several models are averaged, by the name of the mean: those of each precision that all models
+    have; where they have none in common, of each model what comes nearest to how it was trained."""
+    if len(models) < 2:
+        return {}
+    accepted = [[one for one in model if REFUSED_FILE not in one.name] or model for model in models]
+    kept = [{picker.precision: picker for picker in model} for model in accepted]
+    wanted = list(reversed(PRECISIONS))
+    shared = [precision for precision in wanted if all(precision in model for model in kept)]
+    if shared:
+        return {f"mean of {len(models)}, {precision}": [model[precision] for model in kept] for precision in shared}
+    nearest = [next(model[precision] for precision in wanted if precision in model) for model in kept]
+    return {f"mean of {len(models)}, {' and '.join(one.precision for one in nearest)}": nearest}
+
+
+def find_network(model: str, home: Home, profile: Profile, precision: str | None = None, threads: int = 1) -> Network:
+    """The same for continuous waveforms, one of them: INT8 where there is an accepted file, else FP32, else PyTorch."""
+    found = _sources(model, home, profile)
+    source = _chosen(model, found, precision)
+    if isinstance(source, Path) and source.suffix == ".onnx":
+        return load_onnx(source, threads)
+    torch.set_num_threads(threads)
+    return seisbench_network(_seisbench_model(source), source.name if isinstance(source, Path) else source)
+
+
+def seisbench_network(model: WaveformModel, name: str) -> Network:
+    """A SeisBench picker as it picks by itself: its own normalisation, thresholds, overlap and blinding."""
+    if model.filter_args is not None or model.filter_kwargs is not None:
+        raise ValueError(f"{name} filters whole records before it picks them; use its own classify")
+    settings = {key: default for key, (_, default) in model._annotate_args.items()} | model.default_args
+
+    @torch.no_grad()
+    def probabilities(raw_BXT: np.ndarray) -> np.ndarray:
+        return model(model.annotate_batch_pre(torch.from_numpy(raw_BXT), settings)).cpu().numpy()
+
+    return Network(
+        name=name,
+        components=model.component_order,
+        classes="".join(model.labels),
+        rate_hz=model.sampling_rate,
+        window_samples=model.in_samples,
+        probabilities=probabilities,
+        thresholds={key[0]: float(value) for key, value in settings.items() if key in ("P_threshold", "S_threshold")},
+        overlap=settings["overlap"],
+        stacking=settings["stacking"],
+        blinding_samples=tuple(settings["blinding"]),
+    )
+
+
+def _sources(model: str, home: Home, profile: Profile) -> Sequence[Source]:
+    if model.startswith(("runs:/", "models:/")):
+        return _in_folder(_downloaded(model.rstrip("/"), home.recorded_uri(profile)))
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return _in_folder(path)
+    if path.suffix == ".onnx" or find_pair(model) is not None:
+        return [path]
+    sweep, _, number = model.partition("/")
+    if home.sweep_dir(sweep).is_dir() or (number.isdigit() and not path.parent.is_dir()):
+        return _of_trial(sweep, number, home.recorded_uri(profile))
+    return [model]  # a weight name of SeisBench, or an error that says what was looked for
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    pairs = sorted(file for file in folder.iterdir() if ".json" in file.suffixes and find_pair(str(file)))
+    found = [*pairs, *sorted(folder.glob("*.onnx"))]
+    if not found:
+        raise ValueError(f"{folder}: no picker here; looked for *.onnx and for pairs NAME.json.v1, NAME.pt.v1")
+    return found
+
+
+def _chosen(model: str, sources: Sequence[Source], precision: str | None) -> Source:
+    by_precision: dict[str, Source] = {}
+    for source in sources:
+        name = Path(source).name
+        if name == REFUSED_FILE and len(sources) > 1:
+            continue  # who wants it names the file
+        by_precision.setdefault(_precision_of(name), source)
+    if precision is None:
+        return next(by_precision[wanted] for wanted in PRECISIONS if wanted in by_precision)
+    if precision not in by_precision and len(sources) > 1:
+        raise ValueError(f"{model} holds no {precision} picker; it holds {', '.join(by_precision)}")
+    return by_precision.get(precision, sources[0])
+
+
+def _precision_of(file: str) -> str:
+    if not file.endswith(".onnx"):
+        return "torch"
+    return "int8" if "int8" in file else "fp32"
+
+
+def _picker(source: Source) -> Picker:
+    return _onnx(source) if isinstance(source, Path) and source.suffix == ".onnx" else _seisbench(source)
+
+
+def _of_trial(sweep: str, number: str, tracking_uri: str) -> list[Path]:
+    from seisweep import results
+
+    loaded = results.load(sweep, tracking_uri)
+    trial = int(number) if number else loaded.best()
+    return _in_folder(loaded.artifacts(trial))
+
+
+def _downloaded(uri: str, tracking_uri: str) -> Path:
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    try:
+        with mlflow_asks(tracking_uri):
+            return Path(download_artifacts(f"{uri}/"))
+    except (MlflowException, OSError) as error:
+        kind = "run" if uri.startswith("runs:/") else "registered model"
+        raise ValueError(f"{uri}: no files of such a {kind} in {tracking_uri} ({str(error).splitlines()[0]})") from None
+
+
+def _onnx(path: Path) -> Picker:
+    from trainables.export.onnx import OnnxPicker
+
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    try:
+        picker = OnnxPicker(path, threads=torch.get_num_threads())
+    except Exception as error:
+        raise ValueError(f"{path} is no ONNX picker: {str(error).splitlines()[0]}") from None
+    return Picker(path.name, lambda batch: picker(batch.normalised_BXT.cpu().numpy()), _precision_of(path.name))
+
+
+def _seisbench_model(source: Source) -> WaveformModel:
+    """A pair or a weight name; XiaoNet and PhaseNet are told apart by the arguments that the pair names."""
+    pair = find_pair(str(source))
+    if pair is None:
+        return load_phasenet(str(source), FIELD)
+    stem, version = pair
+    description = stem.with_name(f"{stem.name}.json{f'.v{version}' if version else ''}")
+    try:
+        arguments = json.loads(description.read_text()).get("model_args", {})
+    except (json.JSONDecodeError, AttributeError, UnicodeDecodeError):
+        raise ValueError(f"{description}: not the description of a SeisBench model") from None
+    if "base_channels" in arguments:
+        return load_weights(XiaoNet, str(source), FIELD)
+    return load_phasenet(str(source), FIELD)
+
+
+def _seisbench(source: Source) -> Picker:
+    model = _seisbench_model(source)
+    pair = find_pair(str(source))
+    name = pair[0].name if pair else str(source)
+    if not isinstance(model, XiaoNet):
+        teacher = Teacher(model)
+        return Picker(name, lambda batch: teacher(batch.raw_BXT).softmax(dim=1).cpu().numpy(), "torch")
+
+    @torch.no_grad()
+    def probabilities(batch: Batch) -> np.ndarray:
+        return model(batch.normalised_BXT).cpu().numpy()
+
+    return Picker(name, probabilities, "torch")

@@ -1,0 +1,126 @@
+"""Weights out of the record: settings may name a run, a model or a trial in the place of a file.
+
+The driver copies the files into the home before a sweep starts, under a name that their content decides: a resumed
+sweep finds them, whatever has become of the run or of the model's alias since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+from search_spaces.sweep import Choice, Sweep
+from seisweep.record import tags
+from seisweep.record.mlflow_store import mlflow_asks
+from seisweep.settings.home import Home
+from seisweep.settings.paths import TRIAL_NAME, WEIGHTS
+from seisweep.settings.profile import Profile
+
+FOLDER = "weights"
+"""Of the home's cache."""
+
+
+def with_local_weights(sweep: Sweep, profile: Profile, home: Home) -> tuple[Sweep, dict[str, str]]:
+    """The sweep with files in the place of recorded weights, and a tag that says where they come from.
+
+    Raises ValueError in one line where something recorded is named and its files are not there.
+    """
+    origins: dict[str, str] = {}
+
+    def local(key: str, value: Any) -> Any:
+        if isinstance(value, list):
+            return [local(key, item) for item in value]
+        if key not in WEIGHTS or not isinstance(value, str):
+            return value
+        uri = _recorded(key, value, profile, home)
+        if uri is None:
+            return value
+        origins[value] = uri
+        return str(_fetched(key, value, uri, profile, home))
+
+    base, baseline = (
+        {key: local(key, value) for key, value in given.items()} for given in (sweep.base, sweep.baseline)
+    )
+    vary = {
+        key: Choice(values=[local(key, value) for value in narrowing.values])
+        if isinstance(narrowing, Choice)
+        else narrowing
+        for key, narrowing in sweep.vary.items()
+    }
+    points = sweep.points and [{key: local(key, value) for key, value in point.items()} for point in sweep.points]
+    if not origins:
+        return sweep, {}
+    text = ", ".join(name if name == uri else f"{name} ({uri})" for name, uri in origins.items())
+    return sweep.changed(base=base, vary=vary, points=points, baseline=baseline), {tags.WEIGHTS_FROM: text}
+
+
+def _recorded(key: str, name: str, profile: Profile, home: Home) -> str | None:
+    """MLflow's address of the files that `name` stands for; None where it is a path or another library's name."""
+    if name.startswith(("runs:/", "models:/")):
+        return name.rstrip("/")
+    sweep, _, number = name.partition("/")
+    if Path(name).exists() or not re.fullmatch(TRIAL_NAME, name):
+        return None
+    if not number and not home.sweep_dir(name).is_dir():
+        return None
+    from seisweep import results
+
+    try:
+        loaded = results.load(sweep, home.recorded_uri(profile))
+        trial = int(number) if number else loaded.best()
+        return f"runs:/{loaded.run(trial).info.run_id}"
+    except ValueError as error:
+        raise ValueError(f"{key}={name}: {error}") from None
+
+
+def _fetched(key: str, name: str, uri: str, profile: Profile, home: Home) -> Path:
+    """A copy of the files in the home: a SeisBench pair's stem, a file, or a folder."""
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    try:
+        store = home.recorded_uri(profile)
+    except ValueError as error:
+        raise ValueError(f"{key}={name}: {error}") from None
+    place = home.prepare().cache_dir / FOLDER
+    arriving = place / f".arriving-{uuid.uuid4().hex}"
+    arriving.mkdir(parents=True)
+    try:
+        whole_run = re.fullmatch(r"runs:/[^/]+", uri)
+        with mlflow_asks(store):
+            download_artifacts(f"{uri}/" if whole_run else uri, dst_path=str(arriving))
+        files = sorted(path for path in arriving.rglob("*") if path.is_file())
+        if not files:
+            raise ValueError(f"{key}={name}: {uri} has no files in {store}; its training did not get to an end")
+        kept = place / _digest(arriving, files)
+        if not kept.exists():
+            arriving.rename(kept)
+        return _weights_in(kept)
+    except (MlflowException, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{key}={name}: no such files in {store} ({reason})") from None
+    finally:
+        shutil.rmtree(arriving, ignore_errors=True)
+
+
+def _digest(folder: Path, files: list[Path]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for file in files:
+        digest.update(f"{file.relative_to(folder)} {file.stat().st_size} ".encode())
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _weights_in(folder: Path) -> Path:
+    """What a trainable is told: the stem of the only SeisBench pair, the only file, or the folder."""
+    pairs = sorted(folder.rglob("*.json.v*"))
+    if len(pairs) == 1:
+        return pairs[0].with_name(pairs[0].name.partition(".json")[0])
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return files[0] if len(files) == 1 else folder

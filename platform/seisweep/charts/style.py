@@ -1,0 +1,42 @@
+"""Colours, lines and limits of charts. What a colour tells apart, a line style or a marker tells apart too."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from trainables.export.drawing import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
+
+Curve = list[tuple[int, float]]
+"""Epoch and value."""
+
+
+_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+
+
+_LINES = ("-", "--", ":", "-.")
+
+
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+def keep_to_the_bulk(axes: Axes, values: list[float], direction: str) -> None:
+    """A few trials that went far wrong would press all others into a line: the worst end is cut at a percentile."""
+    low, high = np.percentile(values, [3, 100] if direction == "max" else [0, 97])
+    margin = 0.05 * (high - low) or 0.05 * max(abs(high), 1e-3)
+    axes.set_ylim(low - margin, high + margin)
+
+
+def faint(count: int) -> float:
+    """How opaque each of so many lines is, for all of them to be seen through each other."""
+    return min(0.45, max(0.06, 25 / max(count, 1)))
+
+
+def style_of(number: int) -> tuple[str, str, str]:
+    return _COLOURS[number % len(_COLOURS)], _LINES[number % len(_LINES)], _MARKERS[number % len(_MARKERS)]
+
+
+def finish(axes: Axes, has_legend: bool) -> None:
+    axes.grid(alpha=0.25)
+    if has_legend:
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8, handlelength=3.5)

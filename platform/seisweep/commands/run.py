@@ -1,0 +1,209 @@
+"""`seisweep run`, `train` and `resume`: what starts work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from search_spaces.sweep import NAME_PATTERN, Sweep, single_run
+from seisweep.commands.options import (
+    Cpus,
+    DiskBudget,
+    Extend,
+    Gpus,
+    Memory,
+    Name,
+    Note,
+    ProfileName,
+    ReportTimeout,
+    RetryOom,
+    Settings,
+    Workers,
+)
+from seisweep.engine.outcome import Outcome
+from seisweep.engine.sweep_folder import NameTakenError
+from seisweep.requested.sweep import narrow, next_name, parse_duration, parse_seeds
+from seisweep.screen.live import watching
+from seisweep.settings.home import Home
+from seisweep.settings.overrides import Overrides, parse_overrides
+from seisweep.settings.profile import Profile, load_profile, with_limits
+
+
+def run(
+    sweep: Annotated[str, typer.Argument(help="A named sweep (see `seisweep sweeps`) or module:function.")],
+    settings: Settings = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="Number of trials.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials at a time.")] = None,
+    extend: Extend = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Where it runs: local (default), cluster, or a TOML file.")
+    ] = None,
+    name: Name = None,
+    note: Note = "",
+    seed: Annotated[str | None, typer.Option(help="Seed, or several for a grid: 0,1,2.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="Who proposes: tpe, random, nsgaii, grid.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Who stops trials early: asha, hyperband, none; or pbt.")
+    ] = None,
+    time_budget: Annotated[str | None, typer.Option(help="Stop after 90s, 30m, 2h.")] = None,
+    workers: Workers = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
+    memory: Memory = None,
+    retry_oom: RetryOom = None,
+    report_timeout: ReportTimeout = None,
+    disk_budget: DiskBudget = None,
+) -> Outcome:
+    """Search: run a sweep of trials."""
+    from search_spaces.named import named_sweep
+
+    changes = {
+        "samples": samples,
+        "seeds": parse_seeds(seed) if seed else None,
+        "sampler": sampler,
+        "scheduler": scheduler,
+        "time_budget_s": parse_duration(time_budget) if time_budget else None,
+        **_resources(workers, cpus, gpus, memory),
+    }
+    limits = _limits(retry_oom, report_timeout, disk_budget)
+    chosen = narrow(named_sweep(sweep), parse_overrides(settings or []), changes)
+    if extend is None:
+        where = profile or "local"
+        return finish(start(chosen, where, name=name, note=note, concurrency=concurrency, limits=limits))
+    if name is None:
+        raise ValueError("--extend adds trials to a sweep that is there: give its --name (see `seisweep sweeps`)")
+    if samples is not None or note:
+        given = "--samples" if samples is not None else "--note"
+        raise ValueError(f"--extend N adds N trials to the sweep as it is: leave out {given}")
+    return finish(go_on(name, profile, concurrency=concurrency, limits=limits, extend=extend, same_as=chosen))
+
+
+def train(
+    trainable: Annotated[
+        str, typer.Argument(help="distillation, picking, pretraining, finetuning, or your own module:function.")
+    ],
+    settings: Settings = None,
+    profile: ProfileName = "local",
+    name: Name = None,
+    note: Note = "",
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the run.")] = None,
+    workers: Workers = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
+    memory: Memory = None,
+    retry_oom: RetryOom = None,
+    report_timeout: ReportTimeout = None,
+    disk_budget: DiskBudget = None,
+) -> Outcome:
+    """Train once, without a search."""
+    from search_spaces.named import objectives_of
+
+    base, vary = parse_overrides(settings or [])
+    if vary:
+        key = next(iter(vary))
+        raise ValueError(f"{key} has several values; train takes one, `seisweep run` searches")
+    changes = {"seeds": None if seed is None else [seed], **_resources(workers, cpus, gpus, memory)}
+    chosen = narrow(single_run(trainable, {}, objectives_of(trainable)), Overrides(base, vary), changes)
+    limits = _limits(retry_oom, report_timeout, disk_budget)
+    return finish(start(chosen, profile, name=name, note=note, limits=limits))
+
+
+def resume(
+    name: Annotated[str, typer.Argument(help="A sweep that was interrupted (see `seisweep sweeps`).")],
+    profile: Annotated[str | None, typer.Option(help="Where it goes on; default where it was launched.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials at a time.")] = None,
+    retry_oom: RetryOom = None,
+    report_timeout: ReportTimeout = None,
+    disk_budget: DiskBudget = None,
+    extend: Extend = None,
+) -> Outcome:
+    """Go on with a sweep that was interrupted: same search, same checkpoints, same record. Or add trials to one."""
+    limits = _limits(retry_oom, report_timeout, disk_budget)
+    return finish(go_on(name, profile, concurrency=concurrency, limits=limits, extend=extend or 0))
+
+
+def go_on(
+    name: str,
+    profile: str | None,
+    *,
+    concurrency: int | None = None,
+    limits: Mapping[str, Any] | None = None,
+    extend: int = 0,
+    same_as: Sweep | None = None,
+) -> Outcome:
+    """Resume a sweep, where it was launched or on a profile by name, watched in this terminal."""
+    home = Home.find()
+    where = load_profile(profile, home.profiles_dir) if profile else None
+    from seisweep.engine import launch
+
+    with watching() as watch:
+        return launch.resume(
+            name,
+            where,
+            home,
+            limits=limits,
+            concurrency=concurrency,
+            extend=extend,
+            same_as=same_as,
+            watch=watch,
+        )
+
+
+def _resources(
+    workers: int | None, cpus: float | None, gpus: float | None, memory_gb: float | None
+) -> dict[str, float | None]:
+    return {
+        "workers": workers,
+        "cpus_per_worker": cpus,
+        "gpus_per_worker": gpus,
+        "memory_gb_per_worker": memory_gb,
+    }
+
+
+def _limits(retry_oom: bool | None, report_timeout: str | None, disk_budget_gb: float | None) -> dict[str, Any]:
+    """Fields of the profile; None where the profile's own holds."""
+    timeout_s = None if report_timeout is None else 0 if report_timeout == "0" else parse_duration(report_timeout)
+    return {"retry_oom": retry_oom, "report_timeout_s": timeout_s, "disk_budget_gb": disk_budget_gb}
+
+
+def check_name(name: str | None) -> None:
+    """What was given can be a sweep's name. Raises ValueError."""
+    if name is not None and not re.fullmatch(NAME_PATTERN, name):
+        raise ValueError(f"--name {name}: a name is letters, digits, dots, dashes and underscores, as distillation-1")
+
+
+def start(
+    sweep: Sweep,
+    profile: str | Profile,
+    *,
+    name: str | None = None,
+    note: str = "",
+    concurrency: int | None = None,
+    limits: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Launch a sweep on a profile, watched in this terminal. `limits` are fields of the profile."""
+    home = Home.find()
+    named = load_profile(profile, home.profiles_dir) if isinstance(profile, str) else profile
+    where = with_limits(named, limits or {})
+    from seisweep.engine import launch
+
+    check_name(name)
+    while True:
+        chosen = name or next_name(home, sweep.name)
+        try:
+            with watching() as watch:
+                return launch.launch(sweep, where, home, name=chosen, note=note, concurrency=concurrency, watch=watch)
+        except NameTakenError:  # by another launch of the same moment
+            if name is not None:
+                raise
+
+
+def finish(outcome: Outcome) -> Outcome:
+    """Print how it ended; the command line makes an exit code of it."""
+    from seisweep.screen.ending import show
+
+    show(outcome)
+    return outcome

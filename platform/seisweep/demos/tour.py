@@ -1,0 +1,45 @@
+"""What the demos share: commands as a user types them, and words between them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Any
+
+from seisweep.engine.outcome import Outcome
+from seisweep.settings.home import Home
+
+PARTS = ("teacher", "sweep", "best", "pretraining", "ablation")
+"""What the sweeps of a demo are called, behind its number."""
+
+
+def command(*words: str) -> Any:
+    """Print a command, then run it exactly as the command line would; its outcome."""
+    from seisweep.cli import app
+
+    print(f"\n$ seisweep {shlex.join(words)}", file=sys.stderr, flush=True)
+    outcome = app(list(words), prog_name="seisweep", standalone_mode=False)
+    if isinstance(outcome, Outcome) and outcome.state == "interrupted":
+        raise KeyboardInterrupt
+    if isinstance(outcome, Outcome) and outcome.state != "finished":
+        raise RuntimeError(f"{outcome.name} {outcome.state}")
+    return outcome
+
+
+def free_stem(home: Home) -> str:
+    """`demo-1`, or the first number that no part of a demo has used."""
+    number = 1
+    while any(home.sweep_dir(f"demo-{number}-{part}").exists() for part in PARTS):
+        number += 1
+    return f"demo-{number}"
+
+
+def name_option(stem: str, part: str) -> tuple[str, str]:
+    """`--name` of a part."""
+    assert part in PARTS
+    return "--name", f"{stem}-{part}"
+
+
+def say(line: str) -> None:
+    """A line of the tour, between its commands."""
+    print(f"\n{line}", file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""Runs a sweep: launch, one session of Ray Tune, recovery, resume."""

@@ -1,0 +1,184 @@
+"""Launch a sweep, resume a sweep. From the checks before any work to the last run closed in MLflow.
+
+The state of a sweep is its folder `home/sweeps/NAME`: `sweep.json` (what it is), `ledger.jsonl` (everything that
+happened), `study.journal` (Optuna), `tune/` (checkpoints), `logs/`. Ray's own snapshots are not used: a resumed
+sweep is a new Tune session that is told the past, so it may have another concurrency, cluster or Ray version.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from search_spaces.narrowing import enumerate_space, searched_keys
+from search_spaces.sweep import Sweep
+from seisweep.artifacts.weights import with_local_weights
+from seisweep.engine.outcome import Outcome, Silent, Watch
+from seisweep.engine.sweep_folder import LEDGER_FILE, SWEEP_FILE, Launch, driver_lock
+from seisweep.quiet import quiet
+from seisweep.record import tags
+from seisweep.record.ledger import Ledger
+from seisweep.record.provenance import launch_tags
+from seisweep.requested.trainable import Trainable
+from seisweep.settings.fields import nearest
+from seisweep.settings.free_disk import check_room
+from seisweep.settings.home import Home
+from seisweep.settings.profile import Profile, with_limits
+
+
+def launch(
+    sweep: Sweep,
+    profile: Profile,
+    home: Home,
+    *,
+    name: str,
+    note: str = "",
+    concurrency: int | None = None,
+    watch: Watch | None = None,
+) -> Outcome:
+    """Check everything, then run the sweep to its end or to Ctrl-C. Raises ValueError before any work."""
+    quiet()
+    trainable = Trainable.find(sweep.trainable)
+    trainable.check(sweep)
+    if profile.retry_oom:
+        trainable.check_retry_oom()
+    searched_keys(sweep)
+    points = enumerate_space(sweep) if sweep.sampler == "grid" else []
+    trainable.check_points(sweep, points)
+    if sweep.scheduler == "pbt":
+        from seisweep.engine.population import check_population
+
+        check_population(sweep, trainable.defaults(sweep))
+    folder = home.sweep_dir(name)
+    if (folder / SWEEP_FILE).exists():
+        state = sweep_state(home, name)
+        raise ValueError(
+            f"a sweep named {name} exists ({state}): `seisweep resume {name}`, add --extend N for more trials, "
+            "or choose another --name"
+        )
+    _check_disk(home, profile)
+    sweep, origin = with_local_weights(sweep, profile, home)
+    points = enumerate_space(sweep) if points and origin else points
+    facts = trainable.facts(sweep)
+    for others in trainable.facts_of_points(sweep, points):  # the record of the sweep has what they agree in
+        facts = {key: fact for key, fact in facts.items() if key == tags.DATA_FINGERPRINT or others.get(key) == fact}
+    facts |= origin
+    uri = profile.tracking_uri or home.prepare().prepare_store()
+
+    from seisweep.engine.session import run_session
+    from seisweep.record.mlflow_store import name_taken
+
+    if name_taken(uri, name):
+        raise ValueError(f"the tracking store {uri} has a sweep named {name} from another home: choose --name")
+    begun = Launch(
+        folder=folder,
+        id=uuid.uuid4().hex,
+        name=name,
+        sweep=sweep,
+        profile=profile,
+        note=note,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        tags=launch_tags() | {tags.PROFILE: profile.name} | facts,
+    )
+    home.prepare()
+    return run_session(begun, home, trainable, uri, profile, concurrency, watch or Silent(), fresh=True)
+
+
+def resume(
+    name: str,
+    profile: Profile | None,
+    home: Home,
+    *,
+    limits: Mapping[str, Any] | None = None,
+    concurrency: int | None = None,
+    extend: int = 0,
+    same_as: Sweep | None = None,
+    watch: Watch | None = None,
+) -> Outcome:
+    """Go on with a sweep where its ledger ends, with `extend` more trials.
+
+    `profile` None: the one that it was launched with. `limits` are fields of the profile that this session has
+    otherwise. `same_as`: what the sweep must be, but for its number of trials. Raises ValueError before any work.
+    """
+    quiet()
+    folder = home.sweep_dir(name)
+    if not (folder / SWEEP_FILE).exists():
+        known = sorted(file.parent.name for file in home.sweeps_dir.glob(f"*/{SWEEP_FILE}"))
+        raise ValueError(f"no sweep named {name} in {home.root}{nearest(name, known)}")
+    begun = Launch.read(folder)
+    if same_as is not None:
+        _check_that_it_is_the_same(begun, with_local_weights(same_as, profile or begun.profile, home)[0])
+    if extend:
+        _check_that_it_can_grow(begun.sweep, name)
+    profile = with_limits(profile or begun.profile, limits or {})
+    trainable = Trainable.find(begun.sweep.trainable)
+    if extend or sweep_state(home, name) == "interrupted":
+        _check_that_all_is_there(trainable, begun)
+        _check_disk(home, profile)
+    uri = profile.tracking_uri or home.prepare().prepare_store()
+
+    from seisweep.engine.session import run_session
+
+    return run_session(begun, home, trainable, uri, profile, concurrency, watch or Silent(), fresh=False, extend=extend)
+
+
+def _check_that_it_can_grow(sweep: Sweep, name: str) -> None:
+    """More trials of this sweep make sense. Raises ValueError."""
+    if sweep.sampler == "grid":
+        raise ValueError(f"{name} is a grid, which has all its points: launch a new sweep with more values")
+    if sweep.scheduler == "pbt":
+        raise ValueError(f"{name} is a population, which was compared as a whole: launch a new sweep with more samples")
+    if sweep.samples is None:
+        raise ValueError(f"{name} is bounded by its time, not by a number of trials: launch a new sweep")
+
+
+def _check_that_it_is_the_same(begun: Launch, wanted: Sweep) -> None:
+    """The sweep of this name is the wanted one, but for its number of trials. Raises ValueError that names a key."""
+    before, now = (dict(_keys(sweep)) for sweep in (begun.sweep, wanted))
+    for key in dict.fromkeys([*before, *now]):
+        if before.get(key) != now.get(key):
+            was, given = (json.dumps(side[key]) if key in side else "not given" for side in (before, now))
+            raise ValueError(
+                f"{begun.name} cannot be extended by another sweep: {key} was {was} and is {given} here "
+                f"(`seisweep resume {begun.name} --extend N` takes it as it was)"
+            )
+
+
+def _keys(sweep: Sweep) -> Iterator[tuple[str, Any]]:
+    """What a sweep is, key by key, as plain data."""
+    for field, value in sweep.model_dump(mode="json", exclude={"samples", "description"}).items():
+        yield from value.items() if field in ("base", "vary") else [(field, value)]
+
+
+def _check_disk(home: Home, profile: Profile) -> None:
+    """Home and storage have room. Creates nothing. Raises ValueError in one line."""
+    home.check()
+    if profile.storage_path and "://" not in profile.storage_path:
+        check_room(Path(profile.storage_path).expanduser().absolute(), "storage", "free some, or choose another disk")
+
+
+def _check_that_all_is_there(trainable: Trainable, begun: Launch) -> None:
+    """The data that the sweep began with are still there and still the same. Raises ValueError."""
+    now = trainable.facts(begun.sweep).get(tags.DATA_FINGERPRINT)
+    before = begun.tags.get(tags.DATA_FINGERPRINT)
+    if now != before:
+        raise ValueError(
+            f"the data of {begun.name} have changed since it began (fingerprint {before}, now {now}): "
+            "its trials could not be compared; launch a new sweep"
+        )
+
+
+def sweep_state(home: Home, name: str) -> str:
+    """running, finished, failed or interrupted: by the lock of its driver and by its ledger."""
+    folder = home.sweep_dir(name)
+    try:
+        with driver_lock(folder):
+            ledger = Ledger(folder / LEDGER_FILE)
+            ledger.close()
+            return ledger.outcome or "interrupted"
+    except ValueError:
+        return "running"

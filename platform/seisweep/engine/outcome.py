@@ -1,0 +1,64 @@
+"""What the engine says of a sweep while it runs and at its end, and who listens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from search_spaces.sweep import Confirms, Sweep
+
+State = Literal["pending", "running", "done", "stopped", "failed"]
+OVER = ("done", "stopped", "failed")
+
+
+@dataclass
+class TrialRow:
+    """One trial as the engine last saw it."""
+
+    number: int
+    trial_id: str
+    state: State
+    epoch: int = 0
+    epochs: int | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    seed: int = 0
+
+
+@dataclass
+class Outcome:
+    """How a sweep ended, and where its record lies."""
+
+    name: str
+    state: Literal["finished", "interrupted", "failed"]
+    rows: list[TrialRow]
+    best: TrialRow | None
+    experiment_id: str
+    parent_run_id: str
+    tracking_uri: str
+    objectives: dict[str, str]
+    obstacle: str = ""
+    """Why an interrupted sweep could not go on, and what helps, in one line."""
+    baseline: dict[str, Any] = field(default_factory=dict)
+    """With several seeds: settings of the condition that the others are compared with."""
+    confirms: Confirms | None = None
+    """Where it trained the best of another sweep again: whose."""
+
+
+class Watch(Protocol):
+    """Whoever wants to see a sweep run. The engine calls it from the driver's thread."""
+
+    def started(self, sweep: Sweep, name: str, num_trials: int | None) -> None: ...
+    def trial_update(self, row: TrialRow) -> None: ...
+    def log(self, line: str) -> None: ...
+    def finished(self, outcome: Outcome) -> None: ...
+
+
+class Silent:
+    """A watch that shows nothing."""
+
+    def started(self, sweep: Sweep, name: str, num_trials: int | None) -> None: ...
+    def trial_update(self, row: Any) -> None: ...
+    def log(self, line: str) -> None: ...
+    def finished(self, outcome: Outcome) -> None: ...

@@ -1,0 +1,189 @@
+"""Who proposes trials: an Optuna study on a journal file, behind Ray Tune's Searcher interface.
+
+Ray ships an OptunaSearch. It is not used, because it keeps its trials in a pickle beside the study, leaves a
+trial RUNNING for ever where its result is NaN or lacks an objective, and counts one that was stopped early as
+complete. Here the journal is the only state: a resumed
+sweep goes on with the trials that were under way, and each proposal is drawn with a sampler seeded by
+(sweep, trial number), so that it depends on the history alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Callable, Collection, Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any, Protocol
+
+import optuna
+from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+
+from search_spaces.narrowing import POINT_ATTRIBUTE, default_point, enumerate_space, narrowed_space
+from search_spaces.sweep import Sweep
+from seisweep.record.ledger import Ledger, TrialRecord, cut_torn_line
+
+STUDY = "sweep"
+SEED_ATTRIBUTE = "seed"
+
+logger = logging.getLogger(__name__)
+
+
+class Study:
+    """The Optuna study of a sweep and the rules by which trials are asked for and told."""
+
+    def __init__(self, sweep: Sweep, journal: Path, defaults: Mapping[str, Any]) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        # Its journal is JSON, which keeps a choice that is a list (teachers=[a,b]) as well as any other.
+        warnings.filterwarnings("ignore", message="Choices for a categorical distribution", category=UserWarning)
+        cut_torn_line(journal)
+        self.sweep = sweep
+        self.space = narrowed_space(sweep)
+        self.study = optuna.create_study(
+            study_name=STUDY,
+            storage=JournalStorage(JournalFileBackend(str(journal), lock_obj=_DriverHoldsTheLock())),
+            directions=["maximize" if d == "max" else "minimize" for d in sweep.objectives.values()],
+            pruner=optuna.pruners.NopPruner(),
+            load_if_exists=True,
+        )
+        self._enqueue(defaults)
+        self._open = [t.number for t in self._trials(TrialState.RUNNING)]
+        """Trials under way when the last session ended; they are handed out first."""
+
+    def ask(self) -> optuna.Trial:
+        """The next trial: one that was interrupted, one that is enqueued, or a new proposal."""
+        if self._open:
+            number = self._open.pop(0)
+            self.study.sampler = _sampler(self.sweep, number)  # for what was not yet suggested
+            trial = optuna.trial.Trial(self.study, self._trial(number)._trial_id)
+        else:
+            waiting = self._trials(TrialState.WAITING)
+            self.study.sampler = _sampler(self.sweep, waiting[0].number if waiting else len(self._trials()))
+            trial = self.study.ask()
+        self.space(trial)
+        return trial
+
+    def tell(self, record: TrialRecord) -> None:
+        """Tell how a trial ended: complete; pruned, where it was stopped early; or failed, as is one without a
+        finite value of each objective."""
+        frozen = self._trial(record.number)
+        if frozen.state.is_finished():
+            return
+        values = [record.metrics.get(metric, math.nan) for metric in self.sweep.objectives]
+        if record.state == "failed" or not all(map(math.isfinite, values)):
+            self.study.tell(record.number, state=TrialState.FAIL)
+        elif record.state == "stopped" and len(values) == 1:  # Optuna knows no pruning of several objectives
+            if record.epoch not in frozen.intermediate_values:
+                optuna.trial.Trial(self.study, frozen._trial_id).report(values[0], record.epoch)
+            self.study.tell(record.number, state=TrialState.PRUNED)  # with its last value
+        else:
+            self.study.tell(record.number, values)
+
+    def seed_of(self, trial: optuna.Trial) -> int:
+        return int(trial.user_attrs.get(SEED_ATTRIBUTE, self.sweep.seeds[0]))
+
+    def reconcile(self, ledger: Ledger) -> None:
+        """Tell the study of trials that ended just before the last session died."""
+        for number in list(self._open):
+            record = ledger.trials.get(number)
+            if record and not record.running:
+                self._open.remove(number)
+                self.tell(record)
+
+    def leave_open(self, numbers: Collection[int]) -> None:
+        """These are under way, and somebody else hands them out."""
+        self._open = [number for number in self._open if number not in numbers]
+
+    @property
+    def num_finished(self) -> int:
+        return sum(trial.state.is_finished() for trial in self._trials())
+
+    @property
+    def num_known(self) -> int:
+        """Trials that are over, under way or enqueued."""
+        return len(self._trials())
+
+    def _trials(self, *states: TrialState) -> list[optuna.trial.FrozenTrial]:
+        return self.study.get_trials(deepcopy=False, states=states or None)
+
+    def _trial(self, number: int) -> optuna.trial.FrozenTrial:
+        return self._trials()[number]
+
+    def _enqueue(self, defaults: Mapping[str, Any]) -> None:
+        """What is known from the start: every point of a grid, or the documented defaults.
+
+        A driver that was killed here has left the first points of the grid, whose order is always the same.
+        """
+        known = len(self._trials())
+        if self.sweep.sampler == "grid":
+            points = enumerate(enumerate_space(self.sweep))
+            for seed, (place, point) in list(product(self.sweep.seeds, points))[known:]:
+                self.study.enqueue_trial(point, user_attrs={SEED_ATTRIBUTE: seed, POINT_ATTRIBUTE: place})
+        elif not known and self.sweep.defaults_first and (point := default_point(self.sweep, defaults)):
+            self.study.enqueue_trial(point)
+
+
+class Host(Protocol):
+    """What the searcher needs from the driver."""
+
+    def propose(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial's Tune config; None where it has to wait for others, FINISHED where there is none."""
+
+    def trial_over(self, trial_id: str, failed: bool) -> None:
+        """Tune is done with a trial."""
+
+
+class StudySearcher(Searcher):
+    """Ray Tune asks here for trials and tells here when one is over; the driver does both."""
+
+    def __init__(self, host: Host, limit: Callable[[], bool]) -> None:
+        super().__init__(metric=None, mode=None)
+        self._host, self._limit = host, limit
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        return Searcher.FINISHED if self._limit() else self._host.propose(trial_id)
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Nothing: the driver's callback sees every report."""
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        self._host.trial_over(trial_id, failed=error)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study's journal and the ledger are the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a sweep is resumed from its journal and ledger")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _empty_searcher, ()
+
+
+def _empty_searcher() -> Searcher:
+    """What Ray pickles of a searcher into its own, unused snapshot."""
+    return Searcher()
+
+
+class _DriverHoldsTheLock(optuna.storages.journal.JournalFileOpenLock):
+    """No lock of the journal's own: the driver's lock admits one writer, and a killed one leaves no stale lock."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+def _sampler(sweep: Sweep, number: int) -> optuna.samplers.BaseSampler:
+    seed = sweep.seeds[0] * 1_000_003 + number
+    if sweep.sampler == "nsgaii":
+        return optuna.samplers.NSGAIISampler(seed=seed)
+    if sweep.sampler == "tpe":
+        return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+    return optuna.samplers.RandomSampler(seed=seed)

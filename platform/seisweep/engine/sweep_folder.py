@@ -1,0 +1,96 @@
+"""A sweep on disk: its folder, what was asked for, and the lock of its driver."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from search_spaces.sweep import Sweep
+from seisweep.settings.profile import Profile
+
+SWEEP_FILE = "sweep.json"
+LEDGER_FILE = "ledger.jsonl"
+JOURNAL_FILE = "study.journal"
+
+
+class NameTakenError(ValueError):
+    """Another process has launched a sweep of this name since it was found to be free."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A sweep on disk: what was asked for, when, and the tags that all its runs carry."""
+
+    folder: Path
+    id: str
+    name: str
+    sweep: Sweep
+    profile: Profile
+    note: str
+    created: str
+    tags: dict[str, str]
+
+    @property
+    def scratch(self) -> str:
+        """Name of the folders of its trials on whatever machine they run."""
+        return f"seisweep-{self.id}"
+
+    def write(self) -> None:
+        """The folder appears whole: under another name first. Raises NameTakenError where there is one already."""
+        arriving = self.folder.with_name(f".{self.folder.name}.{self.id}")
+        for part in ("tune", "logs"):
+            (arriving / part).mkdir(parents=True)
+        (arriving / SWEEP_FILE).write_text(json.dumps(self.as_dict(), indent=2))
+        try:
+            arriving.rename(self.folder)
+        except OSError:
+            shutil.rmtree(arriving)
+            if not self.folder.exists():
+                raise
+            raise NameTakenError(f"a sweep named {self.name} was launched a moment ago: choose --name") from None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "sweep": self.sweep.model_dump(mode="json"),
+            "profile": self.profile.model_dump(mode="json"),
+            "note": self.note,
+            "created": self.created,
+            "tags": self.tags,
+        }
+
+    @classmethod
+    def read(cls, folder: Path) -> Launch:
+        kept = json.loads((folder / SWEEP_FILE).read_text())
+        return cls(
+            folder=folder,
+            id=kept["id"],
+            name=kept["name"],
+            sweep=Sweep.model_validate(kept["sweep"]),
+            profile=Profile.model_validate(kept["profile"]),
+            note=kept["note"],
+            created=kept["created"],
+            tags=kept["tags"],
+        )
+
+
+@contextlib.contextmanager
+def driver_lock(folder: Path) -> Iterator[None]:
+    """One driver a sweep. The system drops the lock of a process that dies, however it dies."""
+    lock = FileLock(folder / "driver.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(f"the sweep {folder.name} is running now, in another process") from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,1 @@
+"""The test split, opened once and on the record; models with their card in the registry."""

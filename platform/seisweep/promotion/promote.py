@@ -1,0 +1,216 @@
+"""Promotion: the test split is opened once, on the record, and the chosen model becomes one that others can use."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Metric, Run
+from mlflow.tracking import MlflowClient
+
+from seisweep import results
+from seisweep.promotion import model_card as cards
+from seisweep.promotion.openings import Openings, described
+from seisweep.promotion.registry import register
+from seisweep.promotion.sources import origins_of
+from seisweep.record import tags
+from seisweep.record.provenance import hardware, launch_tags
+from seisweep.requested.trainable import Trainable
+from seisweep.results.sweep_results import SweepResults
+from seisweep.settings.home import Home
+from seisweep.settings.profile import Profile
+from trainables import metrics
+from trainables.data.catalog import fingerprint
+from trainables.export.artifacts import GATE_TAG
+from trainables.export.picker_folder import write_picker_folder
+from trainables.promotion.candidate import FP32, INT8, Candidate, Measured
+
+PICKERS, CLASSIFIERS = ("distillation", "picking"), ("finetuning",)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What came of it."""
+
+    name: str
+    """Of the registered model: the sweep's."""
+    trial: int
+    aliases: dict[str, int]
+    """Versions of the registered model: fp32, int8 where there is one, champion."""
+    measured: dict[str, Measured]
+    """By split, dev and test."""
+    card: dict[str, Any]
+    candidate: Candidate
+    folder: Path | None
+    """The picker folder; None for a classifier."""
+    refused: str
+    """Why there is no INT8 model; empty where there is one or none is made."""
+    tracking_uri: str
+    run_id: str
+
+
+def promote(name: str, trial: int | None, again: bool, home: Home, profile: Profile, say: Say) -> Promotion:
+    """Measure a trial of a sweep (default its best) on the test split, and register its models with their card.
+
+    Whatever is wrong with files, data or models shows on dev, before the test split is opened. Raises ValueError in
+    one line where there is nothing to promote, or the test split was opened before and `again` is not asked for.
+    """
+    uri = home.recorded_uri(profile)
+    loaded = results.load(name, uri)
+    number = loaded.best() if trial is None else trial
+    facts = _finished(loaded, number)
+    with tempfile.TemporaryDirectory(prefix="seisweep-promotion-") as scratch:
+        candidate = _candidate(loaded, number, facts, home, Path(scratch))
+        openings = Openings.of(uri, None if profile.tracking_uri else home.artifacts_dir.as_uri(), candidate.test_split)
+        openings.check(again)
+        say(f"{name} trial {number}: {', '.join(candidate.models)} on dev")
+        measured = {"dev": candidate.measure("dev")}
+        origins = origins_of(loaded.config(number), facts, candidate.test_split)
+        about = launch_tags() | {
+            tags.SWEEP: name,
+            tags.TRIAL: str(number),
+            tags.TRAINABLE: facts[tags.TRAINABLE],
+            tags.PROMOTED_RUN: loaded.run(number).info.run_id,
+        }
+        with openings.opened(f"{name}-{number:03d}", about, again) as (run, opening):
+            say(f"the test split is open ({opening.number})")
+            measured["test"] = candidate.measure("test", opening)
+            earlier = [described(before) for before in openings.known()[: opening.number - 1]]
+            card = _card(loaded, number, candidate, measured, origins, opening.number, earlier)
+            text = cards.markdown(card, candidate.headlines)
+            kept = {key: about[key] for key in (tags.SWEEP, tags.TRIAL, tags.PROMOTED_RUN)}
+            folder = _written(uri, run, candidate, measured, card, text, home.pickers_dir / name, Path(scratch))
+            aliases = register(uri, run, name, candidate, text, kept | {tags.OPENING: str(opening.number)})
+    refused = facts.get(GATE_TAG, "") if folder and INT8 not in aliases else ""
+    return Promotion(name, number, aliases, measured, card, candidate, folder, refused, uri, run.info.run_id)
+
+
+def _finished(loaded: SweepResults, number: int) -> dict[str, str]:
+    """The record's facts about a trial that can be promoted. Raises ValueError."""
+    facts = loaded.tags(number)
+    kind = facts.get(tags.TRAINABLE, "")
+    if kind not in (*PICKERS, *CLASSIFIERS):
+        known = ", ".join((*PICKERS, *CLASSIFIERS))
+        raise ValueError(f"{loaded.name} trained {kind}: what is promoted are pickers and classifiers, of {known}")
+    if facts.get(tags.STATE) != "done":
+        reason = f" ({facts[tags.REASON]})" if tags.REASON in facts else ""
+        raise ValueError(
+            f"trial {number} of {loaded.name} is {facts.get(tags.STATE) or 'unknown'}{reason}: "
+            "only a trial that is done can be promoted"
+        )
+    return facts
+
+
+def _candidate(loaded: SweepResults, number: int, facts: Mapping[str, str], home: Home, scratch: Path) -> Candidate:
+    """What is promoted, from the trial's files. Raises ValueError where they or the data are not what they were."""
+    trainable = Trainable.find(facts[tags.TRAINABLE])
+    settings = loaded.config(number)
+    if facts[tags.TRAINABLE] in PICKERS:
+        settings["data"]["cache_dir"] = str(home.cache_dir)  # another machine may have trained it
+    config = trainable.load(settings)
+    dataset, recorded = config.data.dataset, facts.get(tags.DATA_FINGERPRINT)
+    found = fingerprint(dataset)
+    if facts.get("dataset", dataset) == dataset and recorded not in (None, found):
+        raise ValueError(
+            f"data.dataset={dataset} has changed since trial {number} of {loaded.name} was trained on it "
+            f"(fingerprint {found}, then {recorded}): its test split may hold what was trained on"
+        )
+    try:
+        if facts[tags.TRAINABLE] in PICKERS:
+            from trainables.promotion.picker import PickerCandidate
+
+            return PickerCandidate.of(config, loaded.artifacts(number))
+        from trainables.promotion.classifier import ClassifierCandidate
+
+        return ClassifierCandidate.of(config, loaded.artifacts(number), scratch)
+    except ValueError as error:
+        raise ValueError(f"trial {number} of {loaded.name} cannot be promoted: {error}") from None
+
+
+def _card(
+    loaded: SweepResults,
+    number: int,
+    candidate: Candidate,
+    measured: Mapping[str, Measured],
+    origins: list[dict[str, str]],
+    opening: int,
+    earlier: list[str],
+) -> dict[str, Any]:
+    facts, settings = loaded.tags(number), loaded.config(number)
+    is_picker = facts[tags.TRAINABLE] in PICKERS
+    dirty = " with changes" if facts.get(tags.GIT_DIRTY) == "true" else ""
+    commit = facts.get(tags.GIT_COMMIT, cards.UNKNOWN)
+    words = {
+        "sweep": f"{loaded.name}, trial {number} (MLflow run {loaded.run(number).info.run_id})",
+        "trained by": f"{facts[tags.TRAINABLE]}, seed {facts[tags.SEED]}, {facts.get(tags.EPOCHS, '?')} epochs",
+        "code": f"{commit}{dirty}",
+        "versions": facts.get(tags.VERSIONS, cards.UNKNOWN),
+        "size": _size(loaded.run(number).data.metrics),
+        "trained on": facts.get(tags.HARDWARE, cards.UNKNOWN),
+        "measured on": f"{hardware()}, {datetime.now(UTC).date()}",
+        "varied": ", ".join(f"{key}={value}" for key, value in sorted(loaded.run(number).data.params.items())),
+    }
+    limits = []
+    if facts.get("events_in_two_splits", "0") != "0":
+        limits.append(f"{facts['events_in_two_splits']} events of the data lie in two splits: scores flatter.")
+    if INT8 in candidate.models:
+        limits.append("INT8 was measured on one processor (below); another may round otherwise (x86 without VNNI).")
+    return cards.build(
+        name=loaded.name,
+        kind="picker" if is_picker else "classifier",
+        trial=words,
+        settings=settings,
+        facts=candidate.facts,
+        origins=origins,
+        measured=measured,
+        opening=opening,
+        earlier=earlier,
+        gate=facts.get(GATE_TAG, "") if is_picker else "",
+        limits=limits,
+    )
+
+
+def _size(found: Mapping[str, float]) -> str:
+    """Parameters, and bytes of the files, as far as the trial recorded them."""
+    shown = {metrics.PARAMETERS: "parameters", metrics.FP32_BYTES: "bytes in FP32", metrics.INT8_BYTES: "bytes in INT8"}
+    return ", ".join(f"{found[name]:,.0f} {words}" for name, words in shown.items() if name in found)
+
+
+def _written(
+    uri: str,
+    run: Run,
+    candidate: Candidate,
+    measured: Mapping[str, Measured],
+    card: dict[str, Any],
+    text: str,
+    place: Path,
+    scratch: Path,
+) -> Path | None:
+    """Scores, card and, of a picker, its folder, as the record of the promotion. The picker folder's place."""
+    client, run_id = MlflowClient(tracking_uri=uri), run.info.run_id
+    points = [
+        Metric(metrics.promoted(split, precision, f"{name}{end}"), value, run.info.start_time, 0)
+        for split, found in measured.items()
+        for precision, scores in found.scores.items()
+        for name, interval in scores.items()
+        for end, value in zip(("", "_low", "_high"), interval, strict=True)
+    ]
+    client.log_batch(run_id, metrics=points)
+    client.set_tag(run_id, tags.NOTE, text)
+    (scratch / tags.CARD_FILE).write_text(text)
+    (scratch / tags.CARD_JSON_FILE).write_text(json.dumps(card, indent=2) + "\n")
+    for file in (tags.CARD_FILE, tags.CARD_JSON_FILE):
+        client.log_artifact(run_id, str(scratch / file))
+    if card["kind"] != "picker":
+        return None
+    model = candidate.models.get(INT8, candidate.models[FP32])
+    write_picker_folder(place, model, card)
+    client.log_artifacts(run_id, str(place), tags.PICKER_FOLDER)
+    return place

@@ -1,0 +1,57 @@
+"""What a model was made of, for its card: data and weights, with licence and citation as far as they are stated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seisweep.promotion.model_card import UNKNOWN
+from seisweep.record import tags
+from trainables.data.catalog import about_dataset
+from trainables.models.teacher import load_phasenet
+
+
+def origins_of(settings: Mapping[str, Any], facts: Mapping[str, str], test_split: str) -> list[dict[str, str]]:
+    """Data and teacher or pretrained weights of a trial, from its configuration and the record's facts."""
+    dataset = settings["data"]["dataset"]
+    stated = about_dataset(dataset)
+    found = [
+        {
+            "what": "data",
+            "name": Path(dataset).name,
+            "fingerprint": facts.get(tags.DATA_FINGERPRINT, UNKNOWN),
+            "traces": facts.get("traces", UNKNOWN),
+            "test split": test_split,
+            "licence": stated.get("licence", UNKNOWN),
+            "citation": stated.get("citation", UNKNOWN),
+        }
+    ]
+    if stated.get("synthetic"):
+        found[0]["synthetic"] = "yes: made by seisweep, no real records"
+    if "teacher" in settings:
+        teachers = settings.get("teachers") or [settings["teacher"]["weights"]]
+        digests = facts.get("teacher_digest", ", ".join([UNKNOWN] * len(teachers))).split(", ")
+        for teacher, digest in zip(teachers, digests, strict=False):
+            found.append({"what": "teacher", **_weights(teacher, {**facts, "digest": digest}, "digest")})
+    elif pretrained := settings.get("model", {}).get("pretrained"):
+        found.append({"what": "weights it started from", **_weights(pretrained, facts, "pretrained")})
+    return found
+
+
+def _weights(weights: str, facts: Mapping[str, str], digest: str) -> dict[str, str]:
+    """Weights say of themselves what their author wrote into them; of their licence there is no field."""
+    described, citation = UNKNOWN, UNKNOWN
+    try:
+        model = load_phasenet(weights, "weights")
+    except ValueError:
+        pass  # a file that has moved, or no PhaseNet
+    else:
+        described = " ".join((model.weights_docstring or UNKNOWN).split())
+        citation = " ".join((model.citation or UNKNOWN).split())
+    return {
+        "name": facts.get(tags.WEIGHTS_FROM, Path(weights).name),
+        "digest": facts.get(digest, UNKNOWN).partition("\n")[0],
+        "licence and origin, as its author states": described,
+        "citation": citation,
+    }

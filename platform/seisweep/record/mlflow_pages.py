@@ -1,0 +1,100 @@
+"""Addresses of a sweep in MLflow's web pages, below the server's own address."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote, urlencode
+
+from seisweep.engine.outcome import Outcome
+from seisweep.record import mlflow_server, tags
+from trainables import metrics
+
+MOST_COMPARED = 30
+
+
+def saved_view(name: str, objectives: Mapping[str, str], params: Sequence[str]) -> tuple[str, str]:
+    """Tag of an experiment that presets MLflow's runs table: a sweep's trials, with the columns worth a look.
+
+    The page's own format for a view that is shared by link; without it the table shows no metric at all.
+    """
+    metric, direction = next(iter(objectives.items()))
+    columns = [*(f"metrics.`{name}`" for name in dict.fromkeys((*objectives, *metrics.HEADLINES)))]
+    view = {
+        "searchFilter": _trials_only(name),
+        "orderByKey": f"metrics.`{metric}`",
+        "orderByAsc": direction == "min",
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": ["attributes.`Duration`", *columns, *(f"params.`{key}`" for key in params)],
+    }
+    return f"mlflow.sharedViewState.{name}", json.dumps(view)
+
+
+def _trials_only(name: str) -> str:
+    return f"tags.{tags.SWEEP} = '{name}' and tags.{tags.ROLE} = '{tags.TRIAL_ROLE}'"
+
+
+def links(outcome: Outcome) -> dict[str, str]:
+    """The pages of a sweep that has just ended. The store is asked for the best trials."""
+    from mlflow.tracking import MlflowClient
+
+    metric, direction = next(iter(outcome.objectives.items()))
+    best = MlflowClient(tracking_uri=outcome.tracking_uri).search_runs(
+        [outcome.experiment_id],
+        f"{_trials_only(outcome.name)} and tags.{tags.STATE} = 'done'",
+        order_by=[f"metrics.`{metric}` {'ASC' if direction == 'min' else 'DESC'}"],
+        max_results=MOST_COMPARED,
+    )
+    best_ids = [run.info.run_id for run in best]
+    return pages(outcome.name, outcome.objectives, outcome.experiment_id, outcome.parent_run_id, best_ids)
+
+
+def pages(
+    name: str, objectives: Mapping[str, str], experiment_id: str, parent_run_id: str, best_ids: Sequence[str]
+) -> dict[str, str]:
+    """What to open: the trials as a table, their charts by metric, the sweep's own page, the best compared.
+
+    Paths such as `/#/experiments/1/runs?...`, to be put behind the server's address.
+    """
+    metric, direction = next(iter(objectives.items()))
+    query = {
+        "searchFilter": _trials_only(name),
+        "orderByKey": f"metrics.`{metric}`",
+        "orderByAsc": str(direction == "min").lower(),
+        "lifecycleFilter": "Active",
+        "datasetsFilter": "W10=",  # an empty list, as the page itself writes it
+    }
+    runs = f"/#/experiments/{experiment_id}/runs"
+    paths = {
+        "trials": f"{runs}?viewStateShareKey={quote(name)}",
+        "charts": f"{runs}?{urlencode(query | {'compareRunsMode': 'CHART'}, quote_via=quote)}",
+        "sweep": run_page(experiment_id, parent_run_id),
+    }
+    if len(best_ids) > 1:
+        chosen = {"runs": json.dumps(list(best_ids[:MOST_COMPARED])), "experiments": json.dumps([experiment_id])}
+        paths["compare"] = f"/#/compare-runs?{urlencode(chosen, quote_via=quote)}"
+    return paths
+
+
+def page_of(name: str, tracking_uri: str) -> str:
+    """A sweep's own page by its name; empty where the store has none."""
+    from mlflow.tracking import MlflowClient
+
+    from seisweep.record.mlflow_store import search_runs
+
+    client = MlflowClient(tracking_uri=tracking_uri)
+    found = search_runs(client, f"tags.{tags.ROLE} = '{tags.SWEEP_ROLE}' and tags.{tags.SWEEP} = '{name}'")
+    return run_page(found[-1].info.experiment_id, found[-1].info.run_id) if found else ""
+
+
+def run_page(experiment_id: str, run_id: str) -> str:
+    """The page of one run."""
+    return f"/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def server(tracking_uri: str) -> str:
+    """Address of the pages: the tracking server's, else where `seisweep ui` shows a home's own store."""
+    return tracking_uri.rstrip("/") if tracking_uri.startswith("http") else mlflow_server.base_url()

@@ -1,0 +1,88 @@
+"""What is asked of an MLflow store, whoever asks: the writer of runs or the reader of results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mlflow.entities import Run
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from seisweep.record import tags
+from seisweep.record.gc_pause import no_collections
+
+PAGE = 1000
+
+
+def search_runs(client: MlflowClient, wanted: str, experiment_id: str | None = None) -> list[Run]:
+    """All runs that the filter `wanted` takes, of one experiment or of all. Raises ValueError."""
+    with store_answers(client.tracking_uri), no_collections():
+        return list(_pages(client, wanted, experiment_id))
+
+
+def name_taken(uri: str, name: str) -> bool:
+    """Whether the store knows a sweep of this name. Raises ValueError where the store does not answer."""
+    wanted = f"tags.{tags.SWEEP} = '{name}' and tags.{tags.ROLE} = '{tags.SWEEP_ROLE}'"
+    return bool(search_runs(MlflowClient(tracking_uri=uri), wanted))
+
+
+def experiment_named(client: MlflowClient, name: str, artifact_location: str | None) -> str:
+    """Id of the experiment, made or taken out of the bin where need be. Raises ValueError."""
+    with store_answers(client.tracking_uri):
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            return client.create_experiment(name, artifact_location=artifact_location)
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        return found.experiment_id
+
+
+@contextmanager
+def store_answers(uri: str) -> Iterator[None]:
+    """What a store that is away raises, as a ValueError in one line."""
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"the tracking store {uri} does not answer: {reason}") from None
+
+
+@contextmanager
+def asked_once() -> Iterator[None]:
+    """MLflow's client repeats what the server did not answer. Not here, where that could make a second run."""
+    before = os.environ.get(MLFLOW_HTTP_REQUEST_MAX_RETRIES.name, str(MLFLOW_HTTP_REQUEST_MAX_RETRIES.default))
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES.set("0")
+    try:
+        yield
+    finally:
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(before)
+
+
+def _pages(client: MlflowClient, wanted: str, experiment_id: str | None) -> Iterator[Run]:
+    experiments = [experiment_id] if experiment_id else [e.experiment_id for e in client.search_experiments()]
+    token = None
+    while experiments:
+        page = client.search_runs(experiments, wanted, max_results=PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+@contextmanager
+def mlflow_asks(store: str) -> Iterator[None]:
+    """While it is open, MLflow's environment names this store: it looks for a model's alias nowhere else, whatever
+    it is told, and would make a store of its own in the current folder."""
+    names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+    before = {name: os.environ.pop(name, None) for name in names}
+    os.environ.update(dict.fromkeys(names, store))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value

@@ -1,0 +1,61 @@
+"""The best trial in detail: its settings, its scores in every form, what the record says of it in words."""
+
+from __future__ import annotations
+
+import json
+
+from seisweep.record import tags
+from seisweep.report.cells import Cell, Facts, Heading, Table, cell, in_text
+from seisweep.results.sweep_results import SweepResults
+from seisweep.text import show_seconds
+from trainables.export.artifacts import GATE_TAG
+
+SIDE_BY_SIDE = {"dev": "PyTorch", "fp32": "FP32 ONNX", "int8": "INT8 ONNX"}
+"""Groups of metrics that say the same of several forms of one model."""
+
+
+def settings(sweep: SweepResults, best: int) -> Facts:
+    row = sweep.trials.loc[best]
+    mine = sweep.run(best).data.params
+    return [(key, in_text(row[key])) for key in sweep.params if key in mine]
+
+
+def metrics_of(sweep: SweepResults, best: int) -> tuple[Table | None, Facts]:
+    """Scores side by side where the model exists in several forms, and all other metrics."""
+    values = dict(sweep.run(best).data.metrics)
+    forms = [form for form in SIDE_BY_SIDE if any(name.startswith(f"{form}/") for name in values)]
+    names: dict[str, None] = {}
+    for form in forms:
+        names |= {name.partition("/")[2]: None for name in sorted(values) if name.startswith(f"{form}/")}
+    if len(forms) < 2:
+        return None, [(name, in_text(value)) for name, value in sorted(values.items())]
+    together = sorted((name for name in names if sum(f"{form}/{name}" in values for form in forms) > 1), key=_phase)
+    rows: list[list[Cell]] = [
+        [Cell(name), *(cell(values.pop(f"{form}/{name}", None), name) for form in forms)] for name in together
+    ]
+    headings = [Heading("on the dev split"), *(Heading(SIDE_BY_SIDE[form]) for form in forms)]
+    caption = f"Trial {best} as PyTorch model and as ONNX files, at the thresholds that dev has chosen."
+    return Table(caption, headings, rows), [(name, in_text(value)) for name, value in sorted(values.items())]
+
+
+def _phase(name: str) -> tuple[int, str]:
+    """The whole first, then P, then S, then what is no score."""
+    start = name.partition("_")[0]
+    return {"f1": 0, "p": 1, "s": 2}.get(start, 3), name
+
+
+def remarks(sweep: SweepResults, best: int) -> Facts:
+    """What only this trial's run says in words."""
+    info = sweep.run(best).info
+    facts, own = sweep.tags(best), {GATE_TAG: "gate", "hints": "hint", tags.CHANGED: "went on with other settings"}
+    rows = [(words, facts[key]) for key, words in own.items() if facts.get(key)]
+    if info.end_time:
+        rows.append(("trained for", show_seconds((info.end_time - info.start_time) / 1000)))
+    return rows
+
+
+def whole_config(sweep: SweepResults, best: int) -> str:
+    try:
+        return json.dumps(sweep.config(best), indent=2)
+    except (OSError, ValueError):
+        return ""

@@ -1,0 +1,1 @@
+"""What can start: trainables, and sweeps as they were asked for."""

@@ -1,0 +1,320 @@
+"""Results of sweeps as pandas tables and files, read from MLflow and nothing else.
+
+import seisweep
+sweep = seisweep.load("distillation-1")  # from SEISWEEP_HOME; load(NAME, "http://server:5000") from a server
+sweep.trials.sort_values("dev/f1")
+sweep.curves("dev/f1", "dev/loss")
+sweep.pareto("dev/f1", "int8/bytes")
+sweep.importances()
+sweep.conditions()
+sweep.artifacts(sweep.best())
+seisweep.join("distillation-1", "distillation-2")
+
+A sweep is read when it is first asked for something, and then remembered: load it again to see what has come since.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
+
+import pandas as pd
+
+from search_spaces.sweep import Confirms, Sweep
+from seisweep.record import tags
+from seisweep.record.gc_pause import no_collections
+from seisweep.results import tables
+from seisweep.results.open_store import open_store
+from seisweep.results.runs import Reader, Run
+from seisweep.settings.fields import nearest
+from seisweep.settings.home import Home
+from seisweep.statistics import pareto
+
+if TYPE_CHECKING:
+    from seisweep.statistics.conditions import Baseline, Condition
+
+
+class SweepResults:
+    """One sweep as its store knows it."""
+
+    def __init__(self, name: str, reader: Reader, parent: Run) -> None:
+        self.name, self.tracking_uri, self.parent = name, reader.uri, parent
+        self._reader = reader
+        self._curves: dict[tuple[str, ...], pd.DataFrame] = {}
+
+    @cached_property
+    def runs(self) -> dict[int, Run]:
+        """The trials' runs by number, with their tags, parameters and last metrics under MLflow's own names."""
+        with no_collections():
+            found = self._reader.trials(self.parent)
+        return dict(sorted((int(run.data.tags[tags.TRIAL]), run) for run in found))
+
+    @property
+    def objectives(self) -> dict[str, str]:
+        """Metric to `max` or `min`, the most important first."""
+        return json.loads(self.parent.data.tags[tags.OBJECTIVES])
+
+    @property
+    def first_objective(self) -> tuple[str, str]:
+        """Metric and direction by which trials are ranked."""
+        return next(iter(self.objectives.items()))
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """One row a trial, by number: what was searched, then state, seed, reason, epochs done, seconds, the last
+        value of each metric.
+
+        Columns are typed: whole numbers stay whole, with pandas' nullable types where some trials have none.
+        """
+        return self._trials.copy(deep=False)
+
+    @cached_property
+    def _trials(self) -> pd.DataFrame:
+        frame = tables.trials_frame([tables.row_of(run) for run in self.runs.values()], self.params)
+        return frame.set_axis(pd.Index(list(self.runs), name="trial", dtype="int64"))
+
+    @property
+    def params(self) -> list[str]:
+        """Keys that were searched."""
+        return tables.varied_keys(list(self.runs.values()))
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of all metrics that some trial has."""
+        return sorted({name for run in self.runs.values() for name in run.data.metrics})
+
+    @property
+    def has_seeds(self) -> bool:
+        """Whether its trials ran with several seeds, so that conditions have a spread."""
+        return len({run.data.tags[tags.SEED] for run in self.runs.values()}) > 1
+
+    @property
+    def confirms(self) -> Confirms | None:
+        """Of which sweep it trained the best again, and which trials; None of any other sweep."""
+        said = self.parent.data.tags.get(tags.CONFIRMED)
+        return Confirms.model_validate_json(said) if said else None
+
+    @property
+    def confirmed_by(self) -> list[str]:
+        """Names of the sweeps that trained its best again, the latest first."""
+        parents = self._reader.sweeps()
+        return [run.data.tags[tags.SWEEP] for run in parents if run.data.tags.get(tags.CONFIRMS) == self.name]
+
+    def conditions(self, metric: str | None = None, baseline: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """One row for each combination of what varied but the seed: seeds, mean, sd and 95 % interval (low, high) of
+        a metric, default the first objective; difference from a baseline, with its interval, over the seeds of both.
+
+        `baseline`: settings of the condition to compare with, as `{"model.start": "random"}`; where several
+        conditions have them, each of the others is compared with the one that agrees in the rest. Default: the
+        sweep's own, else the first condition. Raises ValueError.
+        """
+        from seisweep.statistics.conditions import as_frame
+
+        found = self.grouped(metric)
+        return as_frame(found, self.baseline(found, baseline))
+
+    def grouped(self, metric: str | None = None) -> list[Condition]:
+        """The conditions with each seed's value. Raises ValueError where no trial has the metric."""
+        from seisweep.statistics.conditions import Measured, group
+
+        metric = metric or next(iter(self.objectives))
+        self._check(metric)
+        return group(
+            Measured(
+                tables.params_of(run),
+                tables.seed_of(run),
+                run.data.metrics.get(metric) if run.data.tags.get(tags.STATE) == "done" else None,
+            )
+            for run in self.runs.values()
+        )
+
+    def baseline(self, found: Sequence[Condition], settings: Mapping[str, Any] | None = None) -> Baseline:
+        """Whom these conditions are compared with. Raises ValueError where none of them has the settings."""
+        from seisweep.statistics.conditions import Baseline
+
+        if settings is not None:
+            return Baseline(found, settings)
+        return Baseline.usual(found, json.loads(self.parent.data.tags.get(tags.BASELINE, "{}")))
+
+    def best(self, metric: str | None = None) -> int:
+        """Number of the best finished trial by a metric, default the first objective. Raises ValueError.
+
+        Whether more of another metric is better, its name says (`dev/loss`), else you: `my/score:max`.
+        """
+        name, direction = self.directions(metric)[0]
+        done = [(value, number) for number, (value,) in self._finished(name).items()]
+        return (max if direction == "max" else min)(done)[1]
+
+    def pareto(self, *objectives: str) -> pd.DataFrame:
+        """The rows of `trials` that no other finished trial dominates, by these metrics (default the sweep's
+        objectives); the best by the first one come first. Raises ValueError."""
+        directions = self.directions(*objectives)
+        finished = self._finished(*(name for name, _ in directions))
+        signs = [-1 if direction == "max" else 1 for _, direction in directions]
+        losses = [tuple(sign * value for sign, value in zip(signs, row, strict=True)) for row in finished.values()]
+        front = pareto.on_the_front(losses)
+        kept = [pair for pair, stays in zip(zip(losses, finished, strict=True), front, strict=True) if stays]
+        return self.trials.loc[[number for _, number in sorted(kept)]]
+
+    def importances(self, metric: str | None = None) -> pd.Series:
+        """How much each setting matters for being among the best trials by a metric (default the first objective), as
+        shares, the largest first: Optuna's PED-ANOVA on the finished runs. Raises ValueError where they are too few.
+        """
+        from seisweep.statistics.importances import importances
+
+        name, direction = self.directions(metric)[0]
+        finished = self._finished(name)
+        params = [tables.params_of(self.runs[number]) for number in finished]
+        return importances(params, [value for (value,) in finished.values()], name, direction, self.definition)
+
+    def directions(self, *metrics: str | None) -> list[tuple[str, str]]:
+        """Names of metrics, default the objectives, each with `max` or `min`. Raises ValueError."""
+        named = [metric for metric in metrics if metric]
+        if not named:
+            objectives = list(self.objectives.items())
+            return objectives[:1] if metrics else objectives
+        self._check(*(metric.removesuffix(":max").removesuffix(":min") for metric in named))
+        return [pareto.direction_of(metric, self.objectives) for metric in named]
+
+    @cached_property
+    def definition(self) -> Sweep | None:
+        """What was asked for, as it was launched; None where the record does not hold it."""
+        try:
+            return Sweep.model_validate(json.loads((self.files / tags.SWEEP_FILE).read_text())["sweep"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def curves(self, *metrics: str) -> pd.DataFrame:
+        """Values by trial and step (the epoch; a final report stands one step later), one column a metric.
+
+        All metrics where none is named. A database is asked once for all of them (MLflow's table `metrics`), a
+        server once for each metric of a hundred trials. Raises ValueError where no trial has such a metric.
+        """
+        self._check(*metrics)
+        if metrics not in self._curves:
+            by_id = {run.info.run_id: run for run in self.runs.values()}
+            numbers = {run.info.run_id: number for number, run in self.runs.items()}
+            with no_collections():
+                points = self._reader.points(self.parent, by_id, metrics or self.metrics)
+                self._curves[metrics] = tables.curves_frame(points, numbers, metrics)
+        return self._curves[metrics].copy(deep=False)
+
+    @property
+    def exploits(self) -> pd.DataFrame:
+        """Of a population: at which epoch which trial took over from which donor, and the settings that it went on
+        with. Empty where none did."""
+        try:
+            return pd.read_csv(self.files / tags.EXPLOITS_FILE)
+        except (ValueError, OSError):
+            return pd.DataFrame(columns=["epoch", "trial", "donor"])
+
+    def schedule(self, trial: int) -> pd.DataFrame:
+        """Of a population: the settings that changed under way, by epoch, as the weights of this trial saw them.
+
+        Up to the epoch at which it took over another trial's weights they are that trial's.
+        """
+        settings = [name for name in self.run(trial).data.metrics if name.startswith(tags.PBT)]
+        return tables.along_descent(self.curves(*settings), self.exploits, trial)
+
+    def artifacts(self, trial: int) -> Path:
+        """Folder of a trial's files; those of a remote store are fetched first. Raises ValueError."""
+        return self._files(self.run(trial), f"trial {trial} of {self.name}")
+
+    @property
+    def files(self) -> Path:
+        """Folder of the sweep's own files: what it was, and with several seeds `conditions/`. Raises ValueError."""
+        return self._files(self.parent, self.name)
+
+    def _files(self, run: Run, whose: str) -> Path:
+        if (place := urlparse(run.info.artifact_uri)).scheme in ("", "file"):
+            return Path(unquote(place.path))
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return Path(download_artifacts(run_id=run.info.run_id, tracking_uri=self.tracking_uri))
+        except (MlflowException, OSError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ValueError(f"the files of {whose} cannot be fetched: {reason}") from None
+
+    def config(self, trial: int) -> dict[str, Any]:
+        """The whole configuration of a trial."""
+        return json.loads((self.artifacts(trial) / tags.CONFIG_FILE).read_text())
+
+    def tags(self, trial: int) -> dict[str, str]:
+        """Facts about a trial in words: versions, data fingerprint, hardware, the gate's reasons."""
+        return {key: value for key, value in self.run(trial).data.tags.items() if not key.startswith("mlflow.")}
+
+    def run(self, trial: int) -> Run:
+        """A trial's MLflow run by its number. Raises ValueError."""
+        if trial not in self.runs:
+            raise ValueError(f"{self.name} has no trial {trial}; it has {len(self.runs)}, numbered from 0")
+        return self.runs[trial]
+
+    def _check(self, *metrics: str) -> None:
+        """Raises ValueError where trials have metrics, and none has one of these."""
+        known = self.metrics
+        for metric in metrics:
+            if known and metric not in known:
+                raise ValueError(f"no trial of {self.name} has a metric {metric}{nearest(metric, known)}")
+
+    def _finished(self, *metrics: str) -> dict[int, tuple[float, ...]]:
+        """The values of these metrics of each trial that is done and has them all. Raises ValueError where none is."""
+        self._check(*metrics)
+        done = {number: run for number, run in self.runs.items() if run.data.tags.get(tags.STATE) == "done"}
+        found = {
+            number: tuple(run.data.metrics[metric] for metric in metrics)
+            for number, run in done.items()
+            if all(math.isfinite(run.data.metrics.get(metric, math.nan)) for metric in metrics)
+        }
+        if found:
+            return found
+        if done:
+            raise ValueError(f"no trial of {self.name} finished with a {' and a '.join(metrics)}")
+        states = Counter(run.data.tags.get(tags.STATE, "") for run in self.runs.values())
+        so_far = ", ".join(f"{count} {state}" for state, count in states.items()) or "it has none"
+        raise ValueError(f"no trial of {self.name} has finished ({so_far})")
+
+
+def load(name: str, tracking_uri: str | None = None) -> SweepResults:
+    """A sweep by name, from this store, else MLFLOW_TRACKING_URI, else the home's. Raises ValueError."""
+    reader = open_store(_store(tracking_uri))
+    found = reader.sweeps(name)
+    if not found:
+        known = [run.data.tags[tags.SWEEP] for run in reader.sweeps()]
+        raise ValueError(f"no sweep named {name} in {reader.uri}{nearest(name, known)}")
+    return SweepResults(name, reader, found[0])
+
+
+def join(*sweeps: str | SweepResults, tracking_uri: str | None = None) -> pd.DataFrame:
+    """The trials of several sweeps, loaded or by name, as one table: sweep, trial, what any of them searched, then
+    the columns of `trials`. A setting that a sweep did not search is missing there. Raises ValueError."""
+    loaded = [load(sweep, tracking_uri) if isinstance(sweep, str) else sweep for sweep in sweeps]
+    rows = [
+        {"sweep": sweep.name, "trial": number, **tables.row_of(run)}
+        for sweep in loaded
+        for number, run in sweep.runs.items()
+    ]
+    varied = dict.fromkeys(key for sweep in loaded for key in sweep.params)
+    return tables.trials_frame(rows, ["sweep", "trial", *varied])
+
+
+def sweeps(tracking_uri: str | None = None) -> pd.DataFrame:
+    """The sweeps of a store, the latest first: name, kind, state, trials, best trial and value, when, note."""
+    return tables.sweeps_frame(open_store(_store(tracking_uri)).sweeps())
+
+
+def _store(tracking_uri: str | None) -> str:
+    if uri := tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"):
+        return uri
+    home = Home.find()
+    if not home.database.exists():
+        raise ValueError(f"home {home.root} holds no sweeps yet; SEISWEEP_HOME says where another one is")
+    return home.mlflow_uri

@@ -1,0 +1,169 @@
+"""What is said at the end of a sweep: the best trials, where the record lies, what to do next."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seisweep.engine.outcome import Outcome, TrialRow
+from seisweep.record import tags
+from seisweep.screen.tables import as_table
+from seisweep.settings.home import Home
+from seisweep.settings.paths import from_here
+from seisweep.statistics.conditions import Measured, group
+from seisweep.text import short_names
+from trainables import metrics
+
+if TYPE_CHECKING:
+    from search_spaces.sweep import Confirms
+    from seisweep.statistics.conditions import Condition
+
+TOP = 10
+TOP_REASONS = 5
+TOP_CONDITIONS = 30
+
+
+def show(outcome: Outcome) -> None:
+    """The best trials on standard output, links and next commands on standard error."""
+    rows = ranked(outcome.rows, outcome.objectives)
+    if rows:
+        print(as_table(trial_rows(rows[:TOP], list(outcome.objectives))))
+    words = _show_conditions(outcome)
+    sys.stdout.flush()
+    for line in [*words, *closing_lines(outcome)]:
+        print(line, file=sys.stderr)
+
+
+def _show_conditions(outcome: Outcome) -> list[str]:
+    """With several seeds a second table: mean and spread of each condition, differences. What is to be said of it."""
+    from seisweep.statistics import conditions
+
+    found = of_outcome(outcome)
+    if not found:
+        return []
+    if outcome.confirms is not None:
+        return _show_verdict(found, outcome, outcome.confirms)
+    baseline = conditions.Baseline.usual(found, outcome.baseline)
+    shown = conditions.table_rows(found, baseline, next(iter(outcome.objectives)))
+    print(f"\n{as_table(shown[:TOP_CONDITIONS])}")
+    lines = ["", baseline.words] if len(found) > 1 else []
+    if len(found) > TOP_CONDITIONS:
+        lines.append(f"all {len(found)} conditions: seisweep results {outcome.name} --by condition")
+    return lines + _figures(outcome)
+
+
+def _show_verdict(found: list[Condition], outcome: Outcome, confirms: Confirms) -> list[str]:
+    """Of a sweep that trained the best of another again: does its winner stay the winner?"""
+    from seisweep.statistics.confirmation import table_rows, verdict
+
+    metric, direction = next(iter(outcome.objectives.items()))
+    print(f"\n{as_table(table_rows(found, confirms, metric))}\n")
+    print("\n".join(verdict(found, confirms, metric, direction)))
+    return ["", *_figures(outcome)]
+
+
+def _figures(outcome: Outcome) -> list[str]:
+    folder = Home.find().sweep_dir(outcome.name) / tags.CONDITIONS_FOLDER
+    return [f"figures and table of the conditions: {from_here(folder)}"] if folder.is_dir() else []
+
+
+def closing_lines(outcome: Outcome) -> list[str]:
+    """How it ended, where the files lie, and the commands and links that come next."""
+    failed = failures(outcome.rows)
+    lines = ["", *failed]
+    if outcome.obstacle:
+        lines.append(f"interrupted, {outcome.obstacle}, then: seisweep resume {outcome.name}")
+    elif outcome.state == "interrupted":
+        lines.append(f"interrupted; go on with: seisweep resume {outcome.name}")
+    logs = Home.find().sweep_dir(outcome.name)
+    if (failed or outcome.state != "finished") and logs.is_dir():
+        lines.append(f"logs: {from_here(logs / 'sweep.log')}, of each trial in {from_here(logs / 'logs')}")
+    if len(outcome.rows) > TOP:
+        lines.append(f"all {len(outcome.rows)} trials: seisweep results {outcome.name}")
+    try:
+        return lines + _record(outcome)
+    except Exception as error:  # the sweep is done and its table printed: a server that is gone takes nothing away
+        return [*lines, f"MLflow does not answer now: {' '.join(str(error).split())[:120]}"]
+
+
+def failures(rows: Sequence[TrialRow]) -> list[str]:
+    """How many trials failed, and with what reasons, the most frequent first; nothing where none did."""
+    by_reason: dict[str, list[int]] = {}
+    for row in rows:
+        if row.state == "failed":
+            by_reason.setdefault(row.reason, []).append(row.number)
+    if not by_reason:
+        return []
+    num_failed = sum(map(len, by_reason.values()))
+    lines = [f"{num_failed} of {len(rows)} trials failed:"]
+    for reason, numbers in sorted(by_reason.items(), key=lambda item: -len(item[1]))[:TOP_REASONS]:
+        which = f"trial{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:TOP]))}"
+        lines.append(f"  {which}{' ...' if len(numbers) > TOP else ''}: {reason}")
+    if len(by_reason) > TOP_REASONS:
+        lines.append(f"  and {len(by_reason) - TOP_REASONS} more reasons")
+    return lines
+
+
+def best_files(outcome: Outcome) -> Path | None:
+    """Folder with the files of the best trial, None where no trial finished."""
+    from seisweep import results
+
+    if outcome.best is None or outcome.best.state != "done":
+        return None
+    return results.load(outcome.name, outcome.tracking_uri).artifacts(outcome.best.number)
+
+
+def _record(outcome: Outcome) -> list[str]:
+    """Files of the best trial and pages in MLflow; those of one's own server work while `seisweep ui` runs."""
+    if not outcome.parent_run_id:
+        return []
+    from seisweep.record.mlflow_pages import links, page_of, server
+
+    folder = best_files(outcome)
+    files = [f"files of trial {outcome.best.number}: {from_here(folder)}"] if outcome.best and folder else []
+    report = [f"all of it as one page: seisweep report {outcome.name}"] if len(outcome.rows) > 1 else []
+    remote = outcome.tracking_uri.startswith("http")
+    base = server(outcome.tracking_uri)
+    pages = links(outcome)
+    if outcome.confirms is not None:
+        pages |= {"first": first} if (first := page_of(outcome.confirms.sweep, outcome.tracking_uri)) else {}
+    wanted = ("charts", "trials", "compare", "first") if len(outcome.rows) > 1 else ("trials", "first")
+    heading = "in MLflow:" if remote else "in MLflow, while `seisweep ui` runs:"
+    return [*files, *report, heading, *(f"  {page:8} {base}{pages[page]}" for page in wanted if page in pages)]
+
+
+def ranked(rows: Sequence[TrialRow], objectives: dict[str, str]) -> list[TrialRow]:
+    """Best first by the first objective; those without a value at the end."""
+    metric, direction = next(iter(objectives.items()))
+    sign = -1 if direction == "max" else 1
+
+    def key(row: TrialRow) -> tuple[bool, float, int]:
+        value = row.metrics.get(metric)
+        missing = value is None or value != value
+        return row.state == "failed" or missing, 0.0 if missing or value is None else sign * value, row.number
+
+    return sorted(rows, key=key)
+
+
+def trial_rows(rows: Sequence[TrialRow], objectives: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of a table: trial, state, epochs, metrics, then what varies."""
+    others = [name for name in metrics.HEADLINES if name not in objectives and any(name in row.metrics for row in rows)]
+    short = short_names(list(dict.fromkeys(key for row in rows for key in row.params)))
+    return [
+        {"trial": row.number, "state": row.state, "epoch": row.epoch}
+        | {name: row.metrics.get(name) for name in (*objectives, *others)}
+        | {heading: row.params.get(key) for key, heading in short.items()}
+        for row in rows
+    ]
+
+
+def of_outcome(outcome: Outcome) -> list[Condition]:
+    """The conditions of a sweep that has just ended, by its first objective; none where it had a single seed."""
+    if len({row.seed for row in outcome.rows}) < 2:
+        return []
+    metric = next(iter(outcome.objectives))
+    return group(
+        Measured(row.params, row.seed, row.metrics.get(metric) if row.state == "done" else None) for row in outcome.rows
+    )

@@ -1,0 +1,164 @@
+"""What a user sees while a sweep runs: a live table in a terminal, plain lines without one.
+
+The engine calls a `Watch`; everything here goes to standard error.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+from seisweep.engine.outcome import OVER, Outcome, TrialRow, Watch
+from seisweep.screen.progress import Progress
+from seisweep.text import short_names, show_number, show_params, show_value
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from search_spaces.sweep import Sweep
+
+MANY_TRIALS = 100
+"""In a sweep of more, plain lines name those trials only that failed or are the best so far."""
+
+SUMMARY_EVERY_S = 30.0
+"""Plain lines say that often how the whole sweep stands."""
+
+
+class PlainLines:
+    """A line when a trial begins or ends, now and then one for the whole; every epoch of a sweep of one trial."""
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.stream = stream or sys.stderr
+        self.progress = Progress(clock)
+        self.last_epoch_line: tuple[str, int] = ("", 0)
+        self.last_summary_s: float | None = None
+        self.said_best: float | None = None
+
+    def log(self, line: str) -> None:
+        print(line, file=self.stream, flush=True)
+
+    def started(self, sweep: Sweep, name: str, num_trials: int | None) -> None:
+        self.progress.begin(sweep.objectives, num_trials)
+        self.log(f"{name}: {f'{num_trials} trials' if num_trials != 1 else 'one trial'} of {sweep.trainable}")
+
+    def trial_update(self, row: TrialRow) -> None:
+        changed = self.progress.update(row)
+        epoch = f"epoch {row.epoch}{f' of {row.epochs}' if row.epochs else ''}"
+        if row.state == "pending" or (row.state in OVER and not self.progress.any_ran):
+            return  # what was done before a resume is counted by the next summary
+        if changed and row.state in OVER:
+            reason = f": {row.reason}" if row.reason and row.state == "failed" else ""
+            if not self._many or row.state == "failed" or self._is_new_best(row):
+                self.log(f"trial {row.number} {row.state} after {epoch}{reason}{self._metrics(row)}")
+            self._now_and_then()
+        elif changed and not self._many:
+            self.log(f"trial {row.number} {row.state}{show_params(row.params)}")
+        elif self.progress.num_trials == 1 and self.last_epoch_line != (row.trial_id, row.epoch):
+            self.last_epoch_line = (row.trial_id, row.epoch)
+            self.log(f"trial {row.number} {epoch}{self._metrics(row)}")
+
+    def finished(self, outcome: Outcome) -> None:
+        self.log(f"{outcome.name} {outcome.state}: {self.progress.summary()}")
+
+    @property
+    def _many(self) -> bool:
+        return max(len(self.progress.rows), self.progress.num_trials or 0) > MANY_TRIALS
+
+    def _is_new_best(self, row: TrialRow) -> bool:
+        best = self.progress.best()
+        if best is None or best[2].number != row.number or best[1] == self.said_best:
+            return False
+        self.said_best = best[1]
+        return True
+
+    def _now_and_then(self) -> None:
+        now_s = self.progress.clock()
+        due = self.last_summary_s is None or now_s - self.last_summary_s >= SUMMARY_EVERY_S
+        if due and self.progress.num_trials != 1:
+            self.last_summary_s = now_s
+            self.log(f"  {self.progress.summary()}")
+
+    def _metrics(self, row: TrialRow) -> str:
+        shown = [name for name in (*self.progress.objectives, "train/loss") if name in row.metrics]
+        return "".join(f", {name} {show_number(row.metrics[name])}" for name in shown)
+
+
+class LiveTable:
+    """A table that redraws itself: each trial with state, epoch, objectives and what varies; a summary."""
+
+    def __init__(self, max_rows: int | None = None) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.console = Console(stderr=True)
+        self.progress = Progress()
+        self.title = ""
+        self.max_rows = max_rows
+        self.live = Live(console=self.console, refresh_per_second=2, get_renderable=self.table)
+
+    def started(self, sweep: Sweep, name: str, num_trials: int | None) -> None:
+        self.title = name
+        self.progress.begin(sweep.objectives, num_trials)
+        self.live.start()
+
+    def trial_update(self, row: TrialRow) -> None:
+        self.progress.update(row)
+
+    def log(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False)
+
+    def finished(self, outcome: Outcome) -> None:
+        self.title = f"{outcome.name} {outcome.state}"
+        self.live.stop()
+
+    def table(self) -> Group:
+        """The table as of now. Where the terminal is too small, running trials stay, then the latest."""
+        from rich.console import Group
+        from rich.table import Table
+
+        room = self.max_rows or max(3, self.console.size.height - 8)
+        rows = list(self.progress.rows.values())  # of this moment: the driver goes on meanwhile
+        kept = heapq.nsmallest(room, rows, key=lambda row: (row.state != "running", -row.number))
+        varied = list(self.progress.varied)
+        table = Table(title=self.title, title_justify="left")
+        for heading in ("trial", "state", "epoch", *self.progress.objectives, *short_names(varied).values()):
+            table.add_column(heading, no_wrap=heading in ("trial", "state", "epoch"))
+        for row in sorted(kept, key=lambda row: row.number):
+            values = [row.metrics.get(name) for name in self.progress.objectives]
+            table.add_row(
+                str(row.number),
+                f"{row.state}: {row.reason[:60]}" if row.state == "failed" and row.reason else row.state,
+                f"{row.epoch}/{row.epochs}" if row.epochs else str(row.epoch),
+                *["" if value is None else show_number(value) for value in values],
+                *[show_value(row.params.get(key, "")) for key in varied],
+                style={"failed": "red", "running": "bold", "stopped": "dim"}.get(row.state),
+            )
+        return Group(table, self.progress.summary())
+
+
+@contextmanager
+def watching() -> Iterator[Watch]:
+    """The live table where standard error is a terminal, plain lines elsewhere."""
+    if not sys.stderr.isatty():
+        yield PlainLines()
+        return
+    table = LiveTable()
+    try:
+        yield table
+    finally:
+        table.live.stop()  # also where the sweep raised: an error line must not be drawn over
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar in a terminal, nothing elsewhere; yields `progress(done, total)`."""
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

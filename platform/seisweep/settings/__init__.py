@@ -1,0 +1,1 @@
+"""What the user said: settings, profiles, paths, the home."""

@@ -1,0 +1,136 @@
+"""The home: one folder that holds data, caches, sweeps and MLflow's database.
+
+`SEISWEEP_HOME`, default `./seisweep-home`. Looking at a home creates nothing; `prepare` does.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from seisweep.settings.free_disk import check_room
+from seisweep.settings.profile import Profile
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where everything of seisweep lives on this machine. All paths are absolute."""
+
+    root: Path
+
+    @classmethod
+    def find(cls) -> Home:
+        """The home of the environment: `SEISWEEP_HOME`, else `./seisweep-home`."""
+        return cls(Path(os.environ.get("SEISWEEP_HOME") or "seisweep-home").expanduser().resolve())
+
+    @property
+    def database(self) -> Path:
+        return self.root / "mlflow.db"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """Tracking URI of the home's own store."""
+        return f"sqlite:///{self.database}"
+
+    @property
+    def artifacts_dir(self) -> Path:
+        """MLflow's artifacts of the home's own store."""
+        return self.root / "artifacts"
+
+    @property
+    def cache_dir(self) -> Path:
+        """Window stores and measured architecture costs, shared by all trials."""
+        return self.root / "cache"
+
+    @property
+    def data_dir(self) -> Path:
+        """Data sets written by seisweep."""
+        return self.root / "data"
+
+    @property
+    def profiles_dir(self) -> Path:
+        """The user's own profiles."""
+        return self.root / "profiles"
+
+    @property
+    def sweeps_dir(self) -> Path:
+        return self.root / "sweeps"
+
+    @property
+    def pickers_dir(self) -> Path:
+        """Picker folders of promoted models, by name."""
+        return self.root / "pickers"
+
+    def sweep_dir(self, name: str) -> Path:
+        """Folder of one sweep: its description, search state and checkpoints."""
+        return self.sweeps_dir / name
+
+    def check(self) -> None:
+        """The home can be written and has room. Creates nothing. Raises ValueError in one line."""
+        existing = self.root
+        while not existing.exists():
+            existing = existing.parent
+        if not existing.is_dir():
+            raise ValueError(f"home {self.root}: {existing} is a file; choose another folder in SEISWEEP_HOME")
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise ValueError(f"home {self.root} cannot be written; choose another folder in SEISWEEP_HOME")
+        check_room(self.root, "home", "free some, or choose another disk in SEISWEEP_HOME")
+
+    def prepare(self) -> Home:
+        """Check, then create the folders. Raises ValueError in one line."""
+        self.check()
+        try:
+            for folder in (self.root, self.cache_dir, self.data_dir, self.sweeps_dir, self.artifacts_dir):
+                folder.mkdir(parents=True, exist_ok=True)
+            probe = self.root / f".probe-{uuid.uuid4().hex}"
+            probe.write_bytes(bytes(2**16))
+            probe.unlink()
+        except OSError as error:
+            raise ValueError(
+                f"home {self.root} cannot be written: {error.strerror}; choose another one in SEISWEEP_HOME"
+            ) from None
+        return self
+
+    def prepare_store(self) -> str:
+        """The home's MLflow database, created on first use; returns its tracking URI.
+
+        Under a lock and under a temporary name: processes that create it together would break it.
+        """
+        self.prepare()
+        with FileLock(self.root / "mlflow.lock"):
+            if not self.database.exists():
+                arriving = self.root / "mlflow.arriving.db"
+                arriving.unlink(missing_ok=True)
+                _create_store(arriving, self.artifacts_dir)
+                arriving.rename(self.database)
+        return self.mlflow_uri
+
+    def tracking_uri(self, profile: Profile) -> str:
+        """The profile's tracking server, else the home's own store. Creates nothing."""
+        return profile.tracking_uri or self.mlflow_uri
+
+    def recorded_uri(self, profile: Profile) -> str:
+        """The same, to read from. Raises ValueError where the home has no store yet; MLflow would create one."""
+        if not profile.tracking_uri and not self.database.exists():
+            raise ValueError(f"nothing is recorded in {self.root} yet; start with `seisweep demo`")
+        return self.tracking_uri(profile)
+
+
+def _create_store(database: Path, artifacts: Path) -> None:
+    """An empty MLflow store whose readers and writer do not block each other (write-ahead log)."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    for noisy in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    store = SqlAlchemyStore(f"sqlite:///{database}", artifacts.as_uri())
+    store.engine.dispose()
+    connection = sqlite3.connect(database)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.close()

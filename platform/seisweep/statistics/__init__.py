@@ -1,0 +1,1 @@
+"""Pure numbers: conditions, comparisons, importances, fronts."""

@@ -1,0 +1,38 @@
+"""How values look in text: numbers, settings, times, short names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+
+def show_number(value: float) -> str:
+    """Four digits that count, whole numbers as they are."""
+    return f"{value:.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+
+
+def show_value(value: Any) -> str:
+    """A setting as it is typed, shortened where it is a number."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(show_value, value))}]"
+    return show_number(value) if isinstance(value, float) else str(value)
+
+
+def show_params(params: Mapping[str, Any]) -> str:
+    short = short_names(params)
+    return ": " + " ".join(f"{short[key]}={show_value(value)}" for key, value in params.items()) if params else ""
+
+
+def show_seconds(seconds: float) -> str:
+    """ "40 s", "12 min", "3.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def short_names(keys: Mapping[str, Any] | list[str]) -> dict[str, str]:
+    """The last part of each dotted key, the whole key where two would look the same."""
+    leaves = {key: key.rpartition(".")[2] for key in keys}
+    times = Counter(leaves.values())
+    return {key: leaf if times[leaf] == 1 else key for key, leaf in leaves.items()}

@@ -1,0 +1,185 @@
+"""The Ray Train runner: a trial is a TorchTrainer of N workers, seen from Tune as one function."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+import torch
+from ray import tune
+from ray.exceptions import RayActorError
+from ray.train.backend import BackendConfig
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+from torch import nn
+
+from seisweep.workers.faults import Fault
+from seisweep.workers.memory_limit import memory_limit
+from seisweep.workers.no_process_group import LoneWorker
+from seisweep.workers.relay import Forward
+from seisweep.workers.trial import (
+    METRICS,
+    TRIAL_MEMORY_BYTES,
+    Job,
+    ProcessDiedError,
+    check_report,
+    failures_reported,
+    fetch,
+    load,
+    prepare_process,
+    report_fault,
+    scratch_folder,
+    trial_log,
+)
+
+KEPT_BY_TRAIN = 4
+"""Train's copies of checkpoints: Tune copies one while another waits in the mailbox and a third is written."""
+
+
+def ray_train_trial(job: Job) -> Callable[[dict[str, Any]], None]:
+    """The Tune function that runs a TorchTrainer beside itself and passes its reports on to Tune."""
+
+    def trial(given: dict[str, Any]) -> None:
+        mailbox = ray.get_actor(job.mailbox)
+        attempt = f"{tune.get_context().get_trial_id()}-{uuid.uuid4().hex[:8]}"
+        fault = None
+        with failures_reported(job, given):
+            # `tune.get_checkpoint` knows more than `given` where Tune has tried this trial before.
+            earlier = tune.get_checkpoint() or (given["resume_from"] and tune.Checkpoint(given["resume_from"]))
+            trainer = _trainer(job, given, attempt, earlier or None)
+            threading.Thread(target=_fit, args=(trainer, mailbox, attempt), daemon=True).start()
+            try:
+                fault = _pass_on(mailbox, attempt)
+            finally:  # also where Tune stops the trial, which ends `tune.report` with SystemExit
+                mailbox.close.remote(attempt)
+        if fault:
+            report_fault(fault)
+
+    return tune.with_resources(trial, {"memory": TRIAL_MEMORY_BYTES})
+
+
+def _pass_on(mailbox: Any, attempt: str) -> Fault | None:
+    """Reports to Tune, until the last letter, which may be about a fault."""
+    while True:
+        kind, body = ray.get(mailbox.take.remote(attempt))
+        if kind == "report":
+            metrics, checkpoint = body
+            kept = tune.Checkpoint(checkpoint.path, checkpoint.filesystem) if checkpoint else None
+            tune.report({METRICS: metrics}, checkpoint=kept)
+        elif kind == "failed":
+            return Fault(*body)
+        elif kind == "died":
+            raise ProcessDiedError(body)
+        else:
+            return None
+
+
+def _fit(trainer: Any, mailbox: Any, attempt: str) -> None:
+    """Train to the end. The last letter says that it is reached, or why not."""
+    try:
+        trainer.fit()
+    except RayActorError as error:  # workers that die are Train's business: this is its controller
+        mailbox.put.remote(attempt, ("died", str(error)))
+    except Exception as error:
+        fault = Fault.of(error)
+        if fault.kind == "error":
+            fault = Fault("error", f"Ray Train gave up: {fault.reason}")
+        mailbox.put.remote(attempt, ("failed", fault))
+    else:
+        mailbox.put.remote(attempt, ("end", None))
+
+
+def _trainer(
+    job: Job, given: Mapping[str, Any], attempt: str, earlier: tune.Checkpoint | None
+) -> ray.train.torch.TorchTrainer:
+    use_gpu = job.gpus_per_worker > 0
+    worker = {"CPU": job.cpus_per_worker} | ({"GPU": job.gpus_per_worker} if use_gpu else {})
+    worker |= {"memory": job.memory_gb_per_worker * 2**30} if job.memory_gb_per_worker else {}
+    return Trainer(
+        _train_loop,
+        # The controller reads this too: plain data, so that it need not import what the workers import.
+        train_loop_config={"job": asdict(job), "given": dict(given), "attempt": attempt, "earlier": earlier},
+        torch_config=_process_group(job),
+        scaling_config=ray.train.ScalingConfig(num_workers=job.workers, use_gpu=use_gpu, resources_per_worker=worker),
+        run_config=ray.train.RunConfig(
+            name=f"trial-{given['trial']:05d}-{attempt}",
+            storage_path=f"{job.storage}/train",
+            callbacks=[Forward(job.mailbox, attempt)],
+            # A worker that is killed: once more from its last checkpoint. `Forward` ends what raised before.
+            failure_config=ray.train.FailureConfig(max_failures=1),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=KEPT_BY_TRAIN),
+        ),
+    )
+
+
+class Trainer(ray.train.torch.TorchTrainer):
+    """Without Ray's cleaner of placement groups, a process more for each trial: the mailbox does its work.
+
+    It asks the dashboard whether its controller lives; where there is none, it would outlive a killed one for ever.
+    """
+
+    def _create_default_callbacks(self) -> list[Any]:
+        callbacks = super()._create_default_callbacks()
+        return [callback for callback in callbacks if not isinstance(callback, PlacementGroupCleanerCallback)]
+
+
+def _process_group(job: Job) -> BackendConfig:
+    """How the workers of a trial find each other. One has nobody to find."""
+    if job.workers == 1:
+        return LoneWorker()
+    # NCCL refuses two workers on one card, which shares of less than 1 may give.
+    return ray.train.torch.TorchConfig(backend="nccl" if job.gpus_per_worker >= 1 else "gloo")
+
+
+def _train_loop(context: dict[str, Any]) -> None:
+    """What every worker runs."""
+    job, given, attempt = Job(**context["job"]), context["given"], context["attempt"]
+    mailbox = ray.get_actor(job.mailbox)
+    if ray.train.get_context().get_world_rank() == 0:
+        ray.get(mailbox.register.remote(attempt, ray.util.get_current_placement_group()))
+    prepare_process(job.cpus_per_worker)
+    try:
+        with trial_log(job, given), scratch_folder(job) as workdir, memory_limit(job.memory_gb_per_worker):
+            trainable, config = load(job, given)
+            trainable.train(config, WorkerRun(workdir, job, context["earlier"]))
+    except Exception as error:
+        # Only the controller sees whether another worker died, for which this one then is not to blame.
+        ray.get(mailbox.blame.remote(attempt, Fault.of(error)))
+        raise
+
+
+@dataclass
+class WorkerRun:
+    """A `Run` inside a Ray Train worker."""
+
+    workdir: Path
+    job: Job
+    earlier: ray.train.Checkpoint | None
+    """Where to go on from, where this Train run itself has no checkpoint yet."""
+    epoch: int | None = None
+    rank: int = field(init=False)
+    world_size: int = field(init=False)
+    device: torch.device = field(init=False)
+
+    def __post_init__(self) -> None:
+        context = ray.train.get_context()
+        self.rank, self.world_size = context.get_world_rank(), context.get_world_size()
+        self.device = ray.train.torch.get_device()
+
+    def prepare(self, model: nn.Module) -> nn.Module:
+        return ray.train.torch.prepare_model(model)
+
+    def resume_from(self) -> Path | None:
+        checkpoint = ray.train.get_checkpoint() or self.earlier
+        return fetch(checkpoint, self.workdir) if checkpoint else None
+
+    def report(self, metrics: Mapping[str, float], checkpoint: Path | None = None) -> None:
+        mine = checkpoint if self.rank == 0 else None
+        checked = check_report(self, metrics, mine)
+        ray.train.report(checked, checkpoint=ray.train.Checkpoint.from_directory(str(mine)) if mine else None)

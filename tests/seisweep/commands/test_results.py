@@ -1,0 +1,116 @@
+"""Results come from MLflow alone: tables, curves, files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import seisweep
+from mlflow.tracking import MlflowClient
+from seisweep import results
+from seisweep.engine.outcome import Outcome
+from seisweep.record.ledger import Ledger
+from seisweep.record.mlflow_pages import links
+from seisweep.record.tracker import Tracker
+from seisweep.settings.home import Home
+
+
+@pytest.fixture
+def outcome(engine_home: Home, toy_sweep, tmp_path: Path) -> Outcome:
+    """Three trials: one done, one better and done, one failed though it was the best."""
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    sweep = toy_sweep(objectives={"dev/f1": "max", "int8/bytes": "min"})
+    uri = engine_home.mlflow_uri
+    tracker = Tracker(uri, engine_home.artifacts_dir.as_uri(), sweep, "toy-1", "id", {"versions": "torch 2"})
+    tracker.begin("a note", {})
+    for number, (value, state) in enumerate([(0.5, "done"), (0.7, "done"), (0.9, "failed")]):
+        folder = tmp_path / str(number)
+        (folder / "artifacts").mkdir(parents=True)
+        (folder / "artifacts" / "model.txt").write_text(str(number))
+        tracker.trial_begins(ledger.begin_trial(number, {"x": value, "norm": "group"}, 3), {"x": value})
+        for epoch in (1, 2):
+            tracker.report(ledger.report(number, {"epoch": epoch, "dev/f1": value * epoch / 2}))
+        ledger.end_trial(number, state, "bad luck" if state == "failed" else "")
+        tracker.trial_ends(ledger.trials[number], folder)
+    tracker.end("finished", ledger.trials[1])
+    return Outcome("toy-1", "finished", [], None, tracker.experiment_id, tracker.parent_run_id, uri, sweep.objectives)
+
+
+def test_trials_as_a_table(outcome):
+    trials = seisweep.load("toy-1", outcome.tracking_uri).trials
+    assert list(trials.index) == [0, 1, 2]
+    assert list(trials["state"]) == ["done", "done", "failed"]
+    assert list(trials["x"]) == [0.5, 0.7, 0.9]
+    assert list(trials["norm"]) == ["group"] * 3
+    assert list(trials["dev/f1"]) == [0.5, 0.7, 0.9]
+    assert list(trials["epoch"]) == [2, 2, 2]
+    assert list(trials["reason"]) == ["", "", "bad luck"]
+
+
+def test_the_best_has_finished(outcome):
+    loaded = results.load("toy-1", outcome.tracking_uri)
+    assert loaded.best() == 1
+    assert loaded.objectives == {"dev/f1": "max", "int8/bytes": "min"}
+    assert loaded.params == ["norm", "x"]
+
+
+def test_curves(outcome):
+    curves = results.load("toy-1", outcome.tracking_uri).curves("dev/f1")
+    assert curves.loc[(1, 1), "dev/f1"] == pytest.approx(0.35)
+    assert curves.loc[1].index.tolist() == [1, 2]
+    everything = results.load("toy-1", outcome.tracking_uri).curves()
+    assert set(everything.columns) == {"dev/f1"}
+
+
+def test_files_and_configuration(outcome):
+    loaded = results.load("toy-1", outcome.tracking_uri)
+    assert (loaded.artifacts(1) / "model.txt").read_text() == "1"
+    assert loaded.config(1) == {"x": 0.7}
+    assert loaded.tags(1)["versions"] == "torch 2"
+    with pytest.raises(ValueError, match="toy-1 has no trial 7; it has 3"):
+        loaded.artifacts(7)
+
+
+def test_sweeps_of_a_store(outcome):
+    table = results.sweeps(outcome.tracking_uri)
+    assert table.loc[0, ["name", "kind", "state", "best_trial", "note"]].tolist() == [
+        "toy-1",
+        "toy",
+        "finished",
+        1,
+        "a note",
+    ]
+    assert table.loc[0, "best"] == 0.7
+
+
+def test_an_unknown_sweep_gets_the_nearest(outcome):
+    with pytest.raises(ValueError, match=r"no sweep named toy-2 in .*; did you mean toy-1\?"):
+        results.load("toy-2", outcome.tracking_uri)
+
+
+def test_no_home_no_store(home, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(ValueError, match="holds no sweeps yet"):
+        results.load("toy-1")
+    assert not home.exists()
+
+
+def test_links_name_the_trials(outcome):
+    paths = links(outcome)
+    assert "searchFilter=tags.sweep%20%3D%20%27toy-1%27%20and%20tags.role%20%3D%20%27trial%27" in paths["charts"]
+    assert "compareRunsMode=CHART" in paths["charts"]
+    assert "orderByKey=metrics.%60dev%2Ff1%60" in paths["charts"]
+    assert paths["sweep"].endswith(outcome.parent_run_id)
+    best = results.load("toy-1", outcome.tracking_uri).runs[1].info.run_id
+    assert json.dumps(best).strip('"') in paths["compare"]
+
+
+def test_the_saved_view_of_the_table_shows_objectives_and_parameters(outcome):
+    assert links(outcome)["trials"] == f"/#/experiments/{outcome.experiment_id}/runs?viewStateShareKey=toy-1"
+    experiment = MlflowClient(outcome.tracking_uri).get_experiment(outcome.experiment_id)
+    view = json.loads(experiment.tags["mlflow.sharedViewState.toy-1"])
+    assert view["searchFilter"] == "tags.sweep = 'toy-1' and tags.role = 'trial'"
+    assert view["orderByAsc"] is False
+    assert "metrics.`dev/f1`" in view["selectedColumns"]
+    assert "params.`x`" in view["selectedColumns"]

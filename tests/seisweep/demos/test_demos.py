@@ -1,0 +1,170 @@
+"""The whole of it: every command that the demos run, in a process of its own, as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from seisweep.results.sweep_results import load
+from seisweep.settings.home import Home
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    folder = tmp_path_factory.mktemp("demo")
+    return seisweep(folder, "demo", "--tiny"), folder
+
+
+def seisweep(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "SEISWEEP_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    return subprocess.run(
+        [sys.executable, "-m", "seisweep.cli", *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+
+
+def test_the_demo_ends_well_and_says_nothing_that_a_user_cannot_act_on(demo):
+    done, _ = demo
+    assert done.returncode == 0, done.stderr
+    for noise in ("Traceback", "Warning", "WARNING", "ERROR", "INFO", "deprecated"):
+        assert noise not in done.stdout + done.stderr, noise
+    commands = re.findall(r"^\$ seisweep (.*)$", done.stderr, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["data", "train", "run", "train"]
+    assert "--workers 2" in commands[-1]
+
+
+def test_the_demos_best_picker_is_there_in_both_formats(demo):
+    done, folder = demo
+    files = [folder / line.split()[0] for line in done.stdout.splitlines() if ".onnx  " in line]
+    assert {file.name for file in files} == {"model_fp32.onnx", "model_int8.onnx"}
+    sizes = {file.name: file.stat().st_size for file in files}
+    assert sizes["model_int8.onnx"] < sizes["model_fp32.onnx"]
+
+
+def test_results_come_out_of_the_record(demo):
+    _, folder = demo
+    shown = seisweep(folder, "results", "demo-1-sweep", "--format", "json")
+    assert shown.returncode == 0, shown.stderr
+    rows = json.loads(shown.stdout)
+    assert len(rows) == 8
+    assert {row["state"] for row in rows} == {"done", "stopped"}
+    values = [row["dev/f1"] for row in rows]
+    assert values == sorted(values, reverse=True)
+    top = seisweep(folder, "results", "demo-1-sweep", "--top", "2", "--sort", "loss.alpha")
+    assert len(top.stdout.splitlines()) == 3
+    listed = seisweep(folder, "sweeps").stdout
+    assert {"demo-1-teacher", "demo-1-sweep", "demo-1-best"} <= set(re.findall(r"demo-1-\w+", listed))
+
+
+def test_a_used_name_offers_resume_and_a_trial_can_be_evaluated(demo):
+    _, folder = demo
+    dataset = "data.dataset=home/data/local-earthquakes-tiny"
+    used = seisweep(folder, "train", "picking", dataset, "--name", "demo-1-teacher")
+    assert used.returncode == 2
+    assert "seisweep resume demo-1-teacher" in used.stderr
+    scored = seisweep(folder, "evaluate", "demo-1-sweep", dataset, "data.dev_windows_per_trace=1", "--format", "json")
+    assert scored.returncode == 0, scored.stderr
+    f1 = {row["model"]: row["f1"] for row in json.loads(scored.stdout) if row["phase"] == "both"}
+    assert set(f1) == {"xiaonet", "model_fp32.onnx", "model_int8.onnx"}
+    assert f1["xiaonet"] == pytest.approx(f1["model_fp32.onnx"], abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def foreshock(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    folder = tmp_path_factory.mktemp("foreshock")
+    return seisweep(folder, "demo", "foreshock", "--tiny"), folder
+
+
+def test_the_foreshock_demo_ends_with_what_pretraining_is_worth(foreshock):
+    done, _ = foreshock
+    assert done.returncode == 0, done.stderr
+    for noise in ("Traceback", "Warning", "WARNING", "ERROR", "INFO", "deprecated"):
+        assert noise not in done.stdout + done.stderr, noise
+    commands = re.findall(r"^\$ seisweep (.*)$", done.stderr, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["data", "data", "train", "run"]
+    assert "model.pretrained=demo-1-pretraining" in commands[-1]
+    conditions = done.stdout[done.stdout.index("freezing.schedule") :].splitlines()[1:5]
+    assert [line.split()[:2] for line in conditions[:3]] == [
+        ["pretrained", s] for s in ("full", "frozen", "progressive")
+    ]
+    assert conditions[3].split()[0] == "random"
+    assert "seisweep run foreshock-fewshot" in done.stderr
+
+
+def test_every_tuned_trial_began_where_the_pretraining_ended(foreshock):
+    _, folder = foreshock
+    home = Home(folder / "home")
+    (pretraining,) = load("demo-1-pretraining", home.mlflow_uri).runs.values()
+    ablation = load("demo-1-ablation", home.mlflow_uri)
+    copies = {ablation.config(trial)["model"]["pretrained"] for trial in ablation.runs}
+    assert len(copies) == 1, "trials from random weights name it too, and leave it aside"
+    kept = Path(copies.pop())
+    assert kept.is_relative_to(home.cache_dir)
+    logged = load("demo-1-pretraining", home.mlflow_uri).artifacts(0) / "encoder.pt"
+    assert (kept / "encoder.pt").read_bytes() == logged.read_bytes()
+    for trial in ablation.runs:
+        assert ablation.tags(trial)["weights_from"] == f"demo-1-pretraining (runs:/{pretraining.info.run_id})"
+
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+
+
+def run_notebook(name: str, home: Path, folder: Path) -> str:
+    """Run it from start to end on this home's store, in a folder of its own; the text of all that it shows."""
+    pytest.importorskip("ipykernel", reason="notebooks want a kernel: pip install -e .[dev]")
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells), "notebooks are committed without outputs"
+    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    environment |= {"SEISWEEP_HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    client = NotebookClient(notebook, timeout=600, startup_timeout=300, kernel_name="python3")
+    client.resources = {"metadata": {"path": str(folder)}}
+    client.execute(env=environment)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    complaints = [output["text"] for output in outputs if output.get("name") == "stderr"]
+    assert not [text for text in complaints if "Warning" in text and "IProgress" not in text], complaints
+    return "\n".join(json.dumps(output.get("data", output.get("text", ""))) for output in outputs)
+
+
+def test_the_notebook_that_compares_a_sweep(demo, tmp_path):
+    _, folder = demo
+    shown = run_notebook("comparing_a_sweep", folder / "home", tmp_path)
+    assert "('demo-1-sweep', 'dev/f1', 'max')" in shown
+    assert "image/png" in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_notebook_that_takes_a_picker_to_a_waveform(demo, tmp_path):
+    _, folder = demo
+    shown = run_notebook("taking_a_picker_to_a_waveform", folder / "home", tmp_path)
+    assert "model_fp32.onnx" in shown
+    assert "times real time" in shown
+
+
+def test_the_notebook_of_ablations(foreshock, tmp_path):
+    _, folder = foreshock
+    shown = run_notebook("few_shot_and_ablation", folder / "home", tmp_path)
+    assert "demo-1-ablation" in shown
+    assert "freezing.schedule" in shown
+    assert shown.count("image/png") >= 3
+
+
+def test_the_notebook_of_few_shot_curves(recorded, tmp_path):
+    shown = run_notebook("few_shot_and_ablation", recorded.root, tmp_path)
+    assert "shots-1" in shown
+    assert shown.count("image/png") == 4, "conditions, learning curves, few-shot curve, confusion matrices"

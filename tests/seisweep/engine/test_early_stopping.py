@@ -1,0 +1,102 @@
+"""Early stopping: bad trials at a rung, never a final report, and rungs that remember earlier sessions."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from seisweep.engine.early_stopping import Halving, make_scheduler, replay_past
+from seisweep.record.ledger import Ledger, Report
+
+
+def result(epoch, value, final=0):
+    return {"metrics/epoch": epoch, "metrics/dev/f1": value, "metrics/final": final}
+
+
+def run(scheduler, name, epoch, value, final=0, number=0):
+    trial = SimpleNamespace(trial_id=name, config={"trial": number})
+    if name not in scheduler._trial_info:
+        scheduler.on_trial_add(None, trial)
+    return scheduler.on_trial_result(None, trial, result(epoch, value, final))
+
+
+def test_the_worst_are_stopped_at_a_rung():
+    scheduler = Halving("dev/f1", "max", epochs=9, grace_epochs=2, reduction_factor=2)
+    assert run(scheduler, "good", 2, 0.9) == TrialScheduler.CONTINUE
+    assert run(scheduler, "bad", 1, 0.1) == TrialScheduler.CONTINUE
+    assert run(scheduler, "bad", 2, 0.1) == TrialScheduler.STOP
+
+
+def test_final_reports_pass():
+    scheduler = Halving("dev/f1", "max", epochs=9, grace_epochs=2, reduction_factor=2)
+    run(scheduler, "good", 2, 0.9)
+    assert run(scheduler, "bad", 2, 0.1, final=1) == TrialScheduler.CONTINUE
+
+
+def rungs(scheduler):
+    return [sorted(milestone for milestone, _ in bracket._rungs) for bracket in scheduler._brackets]
+
+
+def test_asha_has_every_rung_before_the_last_epoch():
+    assert rungs(Halving("dev/f1", "max", epochs=244, grace_epochs=1, reduction_factor=3)) == [[1, 3, 9, 27, 81, 243]]
+    assert rungs(Halving("dev/f1", "max", epochs=243, grace_epochs=1, reduction_factor=3)) == [[1, 3, 9, 27, 81]]
+
+
+def test_hyperband_has_brackets_of_longer_and_longer_grace():
+    scheduler = Halving("dev/f1", "max", epochs=28, grace_epochs=1, reduction_factor=3, hyperband=True)
+    assert rungs(scheduler) == [[1, 3, 9, 27], [3, 9, 27], [9, 27], [27], []]
+    in_bracket = [scheduler.bracket_of(number) for number in range(120)]
+    shares = [81 / 5, 27 / 4, 9 / 3, 3 / 2, 1]
+    for bracket, share in enumerate(shares):
+        assert in_bracket.count(bracket) == pytest.approx(120 * share / sum(shares), abs=1)
+    assert set(in_bracket[:8]) == {0, 1, 2}, "a short sweep has long grace periods too"
+
+
+def test_a_trial_keeps_its_bracket_and_is_judged_in_it():
+    first, later = (
+        Halving("dev/f1", "max", epochs=9, grace_epochs=1, reduction_factor=3, hyperband=True) for _ in range(2)
+    )
+    assert [first.bracket_of(n) for n in range(50)] == [later.bracket_of(n) for n in range(50)]
+    short = next(n for n in range(50) if first.bracket_of(n) == 0)
+    long = next(n for n in range(50) if first.bracket_of(n) == 1)
+    later.replay("past-0", short, [Report(short, 1, False, {"epoch": 1, "dev/f1": 0.9}, 0)])
+    assert run(later, "long", 1, 0.1, number=long) == TrialScheduler.CONTINUE
+    assert run(later, "short", 1, 0.1, number=short) == TrialScheduler.STOP
+
+
+@pytest.mark.parametrize(("epochs", "grace"), [(2, 1), (3, 1), (3, 2), (4, 2), (8, 1), (9, 2), (27, 3), (50, 6)])
+def test_the_last_epoch_is_no_rung(epochs, grace):
+    scheduler = Halving("dev/f1", "max", epochs=epochs, grace_epochs=grace, reduction_factor=2)
+    run(scheduler, "good", epochs, 0.9)
+    for epoch in range(1, epochs):
+        run(scheduler, "late", epoch, 0.99)  # passes every rung
+    assert run(scheduler, "late", epochs, 0.0) == TrialScheduler.CONTINUE
+
+
+def test_small_is_better_where_the_sweep_says_so(toy_sweep):
+    scheduler = make_scheduler(toy_sweep(objectives={"dev/loss": "min"}, grace_epochs=1), {"training.epochs": 8})
+    trial = SimpleNamespace(trial_id="a", config={"trial": 0})
+    scheduler.on_trial_add(None, trial)
+    scheduler.on_trial_result(None, trial, {"metrics/epoch": 1, "metrics/dev/loss": 0.1})
+    other = SimpleNamespace(trial_id="b", config={"trial": 1})
+    scheduler.on_trial_add(None, other)
+    stop = scheduler.on_trial_result(None, other, {"metrics/epoch": 1, "metrics/dev/loss": 0.9})
+    assert stop == TrialScheduler.STOP
+
+
+def test_no_early_stopping_where_none_is_wanted(toy_sweep):
+    assert isinstance(make_scheduler(toy_sweep(scheduler="none"), {"training.epochs": 8}), FIFOScheduler)
+    assert isinstance(make_scheduler(toy_sweep(), {"training.epochs": 1}), FIFOScheduler)
+    assert isinstance(make_scheduler(toy_sweep(grace_epochs=9), {"training.epochs": 8}), FIFOScheduler)
+
+
+def test_rungs_remember_an_earlier_session(toy_sweep, tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.begin_trial(0, {}, 0)
+    for epoch in (1, 2):
+        ledger.report(0, {"epoch": epoch, "dev/f1": 0.9})
+    ledger.end_trial(0, "done")
+    scheduler = make_scheduler(toy_sweep(grace_epochs=2, reduction_factor=2), {"training.epochs": 8})
+    replay_past(scheduler, ledger)
+    assert run(scheduler, "new", 2, 0.1) == TrialScheduler.STOP

@@ -1,0 +1,67 @@
+"""Two launches of one moment, and a driver that was killed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from seisweep.commands.results import sweeps
+from seisweep.commands.run import start
+from seisweep.engine import launch as launch_module
+from seisweep.engine.sweep_folder import LEDGER_FILE, Launch, NameTakenError, driver_lock
+from seisweep.record.ledger import Ledger
+from seisweep.record.tracker import Tracker
+from seisweep.screen.tables import Format
+from seisweep.settings.home import Home
+from seisweep.settings.profile import Profile
+
+
+def launch_of(folder: Path, sweep, id: str) -> Launch:
+    return Launch(folder, id, folder.name, sweep, Profile(), "", "2026-01-01", {})
+
+
+def test_a_folder_is_written_once(tmp_path, toy_sweep):
+    folder = tmp_path / "toy-1"
+    launch_of(folder, toy_sweep(), "first").write()
+    with pytest.raises(NameTakenError, match="a sweep named toy-1 was launched a moment ago: choose --name"):
+        launch_of(folder, toy_sweep(), "second").write()
+    assert Launch.read(folder).id == "first"
+    assert [file.name for file in tmp_path.iterdir()] == ["toy-1"], "the second leaves nothing behind"
+
+
+def test_the_second_of_two_launches_takes_the_next_name(home, toy_sweep, monkeypatch):
+    """The other process takes the name just after it was found to be free."""
+    asked = []
+
+    def launch(sweep, profile, where, *, name, **others):
+        asked.append(name)
+        folder = where.sweep_dir(name)
+        if len(asked) == 1:
+            launch_of(folder, sweep, "other").write()
+        launch_of(folder, sweep, "ours").write()
+        return name
+
+    monkeypatch.setattr(launch_module, "launch", launch)
+    assert start(toy_sweep(), "local") == "toy-2"
+    assert asked == ["toy-1", "toy-2"]
+    with pytest.raises(NameTakenError):
+        start(toy_sweep(), "local", name="toy-1")
+
+
+@pytest.mark.parametrize(("driver", "expected"), [("lives", "running"), ("was killed", "interrupted")])
+def test_sweeps_knows_whether_a_driver_lives(engine_home: Home, toy_sweep, capsys, monkeypatch, driver, expected):
+    monkeypatch.setenv("SEISWEEP_HOME", str(engine_home.root))
+    folder, sweep = engine_home.sweep_dir("toy-1"), toy_sweep()
+    launch_of(folder, sweep, "id").write()
+    ledger = Ledger(folder / LEDGER_FILE)
+    ledger.begin_session()
+    ledger.close()
+    writer = Tracker(engine_home.mlflow_uri, engine_home.artifacts_dir.as_uri(), sweep, "toy-1", "id", {})
+    writer.begin("", {})
+    if driver == "lives":
+        with driver_lock(folder):
+            sweeps(Format.CSV)
+    else:
+        sweeps(Format.CSV)
+    heading, line = capsys.readouterr().out.splitlines()
+    assert dict(zip(heading.split(","), line.split(","), strict=True))["state"] == expected

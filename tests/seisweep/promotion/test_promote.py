@@ -1,0 +1,288 @@
+"""Promotion: the test split once, on the record; models that run without torch; one line where it cannot be."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import obspy
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+from seisweep import results
+from seisweep.cli import run
+from seisweep.promotion import openings
+from seisweep.record import tags
+from seisweep.record.ledger import Ledger
+from seisweep.record.tracker import Tracker
+from seisweep.settings.home import Home
+
+from trainables import distillation, finetuning
+from trainables.data.synthetic_sequence import write_synthetic_sequence
+from trainables.export.artifacts import INT8_FILE, REFUSED_FILE
+from trainables.export.onnx import OnnxPicker
+from trainables.promotion.picker import PickerCandidate
+from trainables.run import ARTIFACTS, LocalRun
+
+
+def record(
+    home: Home, sweep: Any, name: str, facts: dict[str, str], trials: list[tuple[str, Path, dict, dict]]
+) -> None:
+    """Write a sweep into the home's store as the engine does. Of each trial: state, checkpoint, config, metrics."""
+    tracker = Tracker(home.mlflow_uri, home.artifacts_dir.as_uri(), sweep, name, f"id of {name}", facts)
+    tracker.begin("", {})
+    home.sweep_dir(name).mkdir()
+    ledger = Ledger(home.sweep_dir(name) / "ledger.jsonl")
+    for number, (state, checkpoint, config, metrics) in enumerate(trials):
+        tracker.trial_begins(ledger.begin_trial(number, {"loss.alpha": 0.5}, seed=0), config)
+        tracker.report(ledger.report(number, metrics))
+        ledger.end_trial(number, state, "out of luck" if state == "failed" else "")
+        tracker.trial_ends(ledger.trials[number], checkpoint)
+    tracker.end("finished", ledger.trials[0])
+
+
+@pytest.fixture(scope="module")
+def student(earthquakes, teacher_file, tmp_path_factory) -> tuple[distillation.DistillationConfig, LocalRun]:
+    folder = tmp_path_factory.mktemp("student")
+    settings = {
+        "data": {"dataset": str(earthquakes), "cache_dir": str(folder / "cache"), "dev_windows_per_trace": 2},
+        "teacher": {"weights": str(teacher_file)},
+        "student": {"base_channels": 8, "pooling": 4},
+        "training": {"epochs": 1, "steps_per_epoch": 10, "batch_size": 8, "learning_rate": 0.005},
+        "export": {"calibration_windows": 8, "max_f1_loss": 1.0},
+        "loss": {"alpha": 0.0},
+    }
+    config = distillation.DistillationConfig.model_validate(settings)
+    done = LocalRun(folder / "run")
+    distillation.train(config, done)
+    return config, done
+
+
+@pytest.fixture(scope="module")
+def recorded(student, empty_store, tmp_path_factory) -> Home:
+    """A store with a sweep of pickers: the best, one whose INT8 was refused, one stopped early, one failed."""
+    from search_spaces.sweep import single_run
+
+    config, done = student
+    home = Home(tmp_path_factory.mktemp("recorded") / "home").prepare()
+    shutil.copy(empty_store, home.database)
+    refused = home.root / "refused"
+    shutil.copytree(done.checkpoint, refused)
+    (refused / ARTIFACTS / INT8_FILE).rename(refused / ARTIFACTS / REFUSED_FILE)
+    (refused / "tags.json").write_text('{"gate": "refused: No convolution runs in INT8."}')
+    plain, found = config.model_dump(mode="json"), done.reports[-1]
+    facts = {**distillation.preflight(config), tags.VERSIONS: "torch 2", tags.GIT_COMMIT: "0123abc"}
+    trials = [
+        ("done", done.checkpoint, plain, found),
+        ("done", refused, plain, {**found, "dev/f1": -1.0}),
+        ("stopped", None, plain, {"epoch": 1, "dev/f1": 0.99}),
+        ("failed", None, plain, {"epoch": 1, "dev/f1": 0.99}),
+    ]
+    record(home, single_run("distillation", {}, {"dev/f1": "max"}), "picker", facts, trials)
+    encoder = [("done", done.checkpoint, {}, {"epoch": 1, "dev/loss": 0.1})]
+    record(home, single_run("pretraining", {}, {"dev/loss": "min"}), "encoder", {}, encoder)
+    nothing = [("stopped", None, plain, {"epoch": 1, "dev/f1": 0.99})]
+    record(home, single_run("distillation", {}, {"dev/f1": "max"}), "unfinished", facts, nothing)
+    return home
+
+
+@pytest.fixture
+def own(recorded, home) -> Home:
+    """A copy of that store, in the home of the environment."""
+    shutil.copytree(recorded.root, home)
+    return Home.find()
+
+
+def openings_of(home: Home) -> list[str]:
+    """States of everything that opened a test split in this store."""
+    client = MlflowClient(home.mlflow_uri)
+    experiment = client.get_experiment_by_name(tags.PROMOTIONS)
+    runs = client.search_runs([experiment.experiment_id], order_by=["start_time"]) if experiment else []
+    return [run.data.tags[tags.STATE] for run in runs]
+
+
+def test_a_promoted_picker_and_what_a_user_sees(own, student, capsys):
+    assert run(["promote", "picker", "--format", "json"]) == 0
+    out, err = capsys.readouterr()
+    shown = {row["metric"]: row for row in json.loads(out)}
+    recorded = results.load("picker").runs[0].data.metrics
+    for precision in ("fp32", "int8"):
+        assert float(shown["f1"][f"{precision} dev"].split()[0]) == pytest.approx(recorded[f"{precision}/f1"], abs=1e-3)
+        assert " to " in shown["f1"][f"{precision} test"]
+    for words in (
+        "opened 1 time",
+        "picker (fp32 version 1, int8 version 2, champion version 2)",
+        "models:/picker@int8",
+    ):
+        assert words in err
+
+    client = MlflowClient(own.mlflow_uri)
+    card = client.get_model_version_by_alias("picker", "champion").description
+    for words in ("## Limits", "opened 1 time", "synthetic: yes", "0123abc", "torch 2", "licence: not stated", "Zhu"):
+        assert words in card
+    promotion = client.search_runs([client.get_experiment_by_name(tags.PROMOTIONS).experiment_id])[0]
+    found = promotion.data.metrics
+    assert found["test_int8/f1_low"] <= found["test_int8/f1"] <= found["test_int8/f1_high"]
+    described = json.loads((own.pickers_dir / "picker" / "model.json").read_text())
+    assert described["card"]["metrics"]["test"]["int8"]["f1"]["value"] == found["test_int8/f1"]
+    metadata = pd.read_csv(f"{student[0].data.dataset}/metadata.csv", low_memory=False)
+    of_test = metadata[metadata.split == "test"]
+    assert described["card"]["metrics"]["test"]["windows"] == 2 * len(of_test)
+    assert {file.name for file in (own.pickers_dir / "picker").iterdir()} == {INT8_FILE, "model.json", "pick.py"}
+
+    assert run(["promote", "picker"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("seisweep: this test split was opened before: 20")
+    assert "for picker trial 0 by" in err
+    assert run(["promote", "picker", "--trial", "1"]) == 2, "another trial, the same test split"
+    assert openings_of(own) == ["done"]
+    capsys.readouterr()
+
+    assert run(["promote", "picker", "--trial", "1", "--again"]) == 0
+    err = capsys.readouterr().err
+    assert "opened 2 times" in err
+    assert "FP32 alone, the gate's word on INT8 is refused: No convolution runs in INT8." in err
+    model = client.get_registered_model("picker")
+    assert {alias: str(version) for alias, version in model.aliases.items()} == {"fp32": "3", "champion": "3"}
+    assert "opened 2 times (before: 20" in client.get_model_version("picker", "3").description
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None
+from pathlib import Path
+import mlflow, numpy as np
+mlflow.set_tracking_uri(sys.argv[1])
+found = mlflow.pyfunc.load_model("models:/picker@int8").predict(np.load(sys.argv[2]))
+np.save(sys.argv[3], found["probabilities"])
+sys.path.insert(0, sys.argv[4])
+import pick
+model = Path(mlflow.artifacts.download_artifacts("models:/picker@int8/model.onnx"))
+pick.run(pick.load_onnx(model), [sys.argv[5]], Path(sys.argv[6]))
+"""
+
+
+@pytest.mark.integration
+def test_mlflow_gives_the_int8_model_by_alias_without_torch(own, student, tmp_path, capsys):
+    assert run(["promote", "picker"]) == 0
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "windows.npy", rng.uniform(-1, 1, (5, 3, 3001)).astype(np.float32))
+    header = {"network": "XX", "station": "A", "sampling_rate": 100}
+    traces = [np.cumsum(rng.normal(size=9000)).astype(np.float32) for _ in "ENZ"]
+    stream = obspy.Stream(
+        obspy.Trace(data, {**header, "channel": f"HH{c}"}) for c, data in zip("ENZ", traces, strict=True)
+    )
+    stream.write(str(tmp_path / "a.mseed"), format="MSEED")
+    given = [own.mlflow_uri, tmp_path / "windows.npy", tmp_path / "found.npy", own.pickers_dir / "picker"]
+    given += [tmp_path / "a.mseed", tmp_path / "picks.csv"]
+    code = [sys.executable, "-c", WITHOUT_TORCH, *map(str, given)]
+    done = subprocess.run(code, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    file = student[1].checkpoint / ARTIFACTS / INT8_FILE
+    np.testing.assert_array_equal(np.load(tmp_path / "found.npy"), OnnxPicker(file)(np.load(tmp_path / "windows.npy")))
+    capsys.readouterr()
+    for model in (str(file), "models:/picker@int8", str(own.pickers_dir / "picker")):
+        assert run(["pick", model, str(tmp_path / "a.mseed")]) == 0
+        assert capsys.readouterr().out == (tmp_path / "picks.csv").read_text()
+
+
+def test_an_opening_counts_whatever_comes_after_it(own, monkeypatch, capsys):
+    measure = PickerCandidate.measure
+
+    def dies(self, split, opening=None):
+        if split == "test":
+            raise MemoryError("no more")
+        return measure(self, split, opening)
+
+    monkeypatch.setattr(PickerCandidate, "measure", dies)
+    assert run(["promote", "picker"]) == 1
+    assert openings_of(own) == ["failed"]
+    monkeypatch.undo()
+    monkeypatch.setenv("SEISWEEP_HOME", str(own.root))
+    assert run(["promote", "picker"]) == 2
+    assert "opened before" in capsys.readouterr().err
+
+
+def test_of_two_promotions_at_once_the_first_one_opens(own, monkeypatch):
+    def record_of():
+        return openings.Openings.of(own.mlflow_uri, own.artifacts_dir.as_uri(), "data 1")
+
+    first, second = record_of(), record_of()
+    monkeypatch.setattr(openings.Openings, "check", lambda self, again: None)  # both looked before either wrote
+    with first.opened("one", {tags.SWEEP: "one"}, again=False) as (_, opening):
+        assert opening.number == 1
+        with pytest.raises(ValueError, match=r"opened before: .* for one"), second.opened("two", {}, again=False):
+            pytest.fail("it was opened a second time")
+    assert openings_of(own) == ["done", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("picked", "no sweep named picked in sqlite:"),
+        ("unfinished", "no trial of unfinished has finished (1 stopped)"),
+        ("picker --trial 2", "trial 2 of picker is stopped: only a trial that is done can be promoted"),
+        ("picker --trial 3", "trial 3 of picker is failed (out of luck): only a trial"),
+        ("picker --trial 9", "picker has no trial 9; it has 4"),
+        ("encoder", "encoder trained pretraining: what is promoted are pickers and classifiers, of distillation"),
+    ],
+)
+def test_what_cannot_be_promoted_is_one_line_and_opens_nothing(own, words, complaint, capsys):
+    assert run(["promote", *words.split()]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert complaint in err
+    assert err.count("\n") == 1
+    assert openings_of(own) == []
+
+
+def test_changed_data_and_missing_files_open_nothing(own, student, tmp_path, capsys):
+    client = MlflowClient(own.mlflow_uri)
+    trial = results.load("picker").runs[0]
+    client.set_tag(trial.info.run_id, tags.DATA_FINGERPRINT, "000000000000")
+    assert run(["promote", "picker", "--trial", "0"]) == 2
+    assert "has changed since trial 0 of picker was trained on it" in capsys.readouterr().err
+    no_files = client.create_run(trial.info.experiment_id, tags={**trial.data.tags, tags.TRIAL: "9"})
+    client.set_tag(no_files.info.run_id, tags.DATA_FINGERPRINT, distillation.preflight(student[0])["data_fingerprint"])
+    client.log_dict(no_files.info.run_id, student[0].model_dump(mode="json"), tags.CONFIG_FILE)
+    assert run(["promote", "picker", "--trial", "9"]) == 2
+    assert "trial 9 of picker cannot be promoted: there is no model_fp32.onnx" in capsys.readouterr().err
+    assert openings_of(own) == []
+
+
+def test_a_promoted_classifier(own, tmp_path, capsys):
+    from search_spaces.sweep import single_run
+
+    write_synthetic_sequence(tmp_path / "nrca", num_events=200)
+    settings = {
+        "data": {"dataset": str(tmp_path / "nrca"), "num_classes": 2},
+        "model": {
+            "backbone": "transformer",
+            "d_model": 8,
+            "n_layers": 1,
+            "num_heads": 2,
+            "conv_width": 8,
+            "conv_layers": 6,
+        },
+        "training": {"epochs": 1, "batch_size": 8, "limit_train_batches": 4, "precision": "fp32"},
+    }
+    config = finetuning.FinetuningConfig.model_validate(settings)
+    done = LocalRun(tmp_path / "run")
+    finetuning.train(config, done)
+    sweep = single_run("finetuning", {}, {"dev/accuracy": "max"})
+    trials = [("done", done.checkpoint, config.model_dump(mode="json"), done.reports[-1])]
+    record(own, sweep, "classifier", finetuning.preflight(config), trials)
+    assert run(["promote", "classifier", "--format", "json"]) == 0
+    out, err = capsys.readouterr()
+    shown = {row["metric"]: row for row in json.loads(out)}
+    assert float(shown["accuracy"]["fp32 dev"].split()[0]) == pytest.approx(done.reports[-1]["dev/accuracy"], abs=0.02)
+    assert "registered: classifier (fp32 version 1, champion version 1)" in err
+    assert "picker folder" not in err
+    card = MlflowClient(own.mlflow_uri).get_model_version("classifier", "1").description
+    assert "2 classes, fixed, temporal, seed 42" in card
+    assert "classes: pre, post" in card

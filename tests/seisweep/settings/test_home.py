@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from seisweep.settings.home import Home
+from seisweep.settings.profile import Profile
+
+
+def test_the_home_comes_from_the_environment_and_is_absolute(home, monkeypatch):
+    assert Home.find().root == home
+    monkeypatch.delenv("SEISWEEP_HOME")
+    assert Home.find().root == Path.cwd() / "seisweep-home"
+
+
+def test_looking_at_a_home_creates_nothing(home):
+    found = Home.find()
+    found.check()
+    assert found.tracking_uri(Profile()) == f"sqlite:///{home}/mlflow.db"
+    assert not home.exists()
+
+
+def test_a_profile_s_server_comes_before_the_home_s_store(home):
+    assert Home.find().tracking_uri(Profile(tracking_uri="http://mlflow:5000")) == "http://mlflow:5000"
+
+
+def test_a_home_below_a_file_is_one_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="file is a file; choose another folder in SEISWEEP_HOME"):
+        Home(tmp_path / "file" / "home").prepare()
+
+
+def test_a_home_that_cannot_be_written_is_one_clear_error(tmp_path, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(ValueError, match="cannot be written: Permission denied"):
+        Home(tmp_path / "home").prepare()
+
+
+def test_a_full_disk_is_one_clear_error_and_nothing_is_created(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3 * 2**20))
+    with pytest.raises(ValueError, match=r"is full: 3 MB free, 500 MB are needed"):
+        Home(tmp_path / "home").prepare()
+    assert not (tmp_path / "home").exists()
+
+
+def _prepare_store(root: Path) -> str:
+    return Home(root).prepare_store()
+
+
+@pytest.mark.integration
+def test_processes_that_create_the_store_together_get_one_whole_store(tmp_path):
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        uris = set(pool.map(_prepare_store, [tmp_path / "home"] * 2))
+    assert uris == {f"sqlite:///{tmp_path}/home/mlflow.db"}
+    connection = sqlite3.connect(tmp_path / "home" / "mlflow.db")
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("SELECT count(*) FROM experiments").fetchone() == (1,)
+    connection.close()
+    assert not list((tmp_path / "home").glob("*.arriving*"))
