@@ -4,6 +4,8 @@ Picking metrics are per phase: `dev/p_f1`, `dev/s_residual_mae_s`; `dev/f1` is t
 Classification has `dev/accuracy`, `dev/macro_f1` and one F1 a class: `dev/class_0_f1` is the earliest.
 """
 
+from typing import Literal
+
 EPOCH = "epoch"
 """Epochs done, from 1. The final report repeats the last epoch and adds FINAL."""
 FINAL = "final"
@@ -59,8 +61,11 @@ _MORE_IS_BETTER = ("f1", "precision", "recall", "accuracy", "size_ratio", "conv_
 _LESS_IS_BETTER = ("loss", "bytes", "latency_ms", "latency_ratio", "residual_mae_s", "residual_std_s", "per_hour")
 
 
-def direction(name: str) -> str | None:
-    """`max` or `min` where the name says which is better; None where it does not."""
+def direction(name: str) -> Literal["max", "min", "zero"] | None:
+    """`max` where more is better, `min` where less is, `zero` where what lies nearer to zero is; None where the name
+    does not say it."""
+    if name.endswith("residual_mean_s"):
+        return "zero"
     if name in (PARAMETERS, MACS) or name.endswith(_LESS_IS_BETTER):
         return "min"
     return "max" if name.endswith(_MORE_IS_BETTER) else None

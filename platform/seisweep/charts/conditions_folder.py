@@ -14,6 +14,7 @@ from seisweep.record.ledger import Ledger, TrialRecord
 from seisweep.statistics.conditions import Baseline, Measured, as_frame, group
 from seisweep.statistics.confirmation import as_frame as as_judged
 from seisweep.statistics.confirmation import named
+from seisweep.statistics.objective import Objective
 from trainables.export.drawing import save
 
 
@@ -21,7 +22,8 @@ def write_suite(sweep: Sweep, ledger: Ledger, folder: Path) -> Path | None:
     """`conditions.csv`, `conditions.png`, `learning_curves.png` and, where the share of training events varies,
     `few_shot.png`. The folder appears whole. None where no condition has values of two seeds.
     """
-    metric, direction = sweep.first_objective
+    objective = Objective.first(sweep.objectives)
+    metric = objective.metric
     records = [record for _, record in sorted(ledger.trials.items())]
     conditions = group(Measured(record.params, record.seed, _value(record, metric)) for record in records)
     if not any(len(condition.values) > 1 for condition in conditions):
@@ -36,8 +38,8 @@ def write_suite(sweep: Sweep, ledger: Ledger, folder: Path) -> Path | None:
     arriving.mkdir(parents=True)
     frame = as_judged(conditions, sweep.confirms) if sweep.confirms else as_frame(conditions, baseline)
     frame.to_csv(arriving / "conditions.csv", index=False)
-    save(over_seeds.conditions(conditions, baseline, metric, direction), arriving / "conditions.png")
-    save(over_seeds.learning_curves(conditions, curves, metric, direction), arriving / "learning_curves.png")
+    save(over_seeds.conditions(conditions, baseline, objective), arriving / "conditions.png")
+    save(over_seeds.learning_curves(conditions, curves, objective), arriving / "learning_curves.png")
     if key := few_shot_key(conditions):
         save(over_seeds.few_shot(conditions, key, metric), arriving / "few_shot.png")
     shutil.rmtree(folder, ignore_errors=True)

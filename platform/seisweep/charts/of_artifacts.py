@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from seisweep.charts.chart import Lacking, chart, reason_of
 from seisweep.charts.style import style_of
 from seisweep.results.sweep_results import SweepResults
 from seisweep.statistics.conditions import Estimate
@@ -21,13 +23,30 @@ Part = tuple[str, list[int]]
 """What to call it, and the trials whose tables are added up."""
 
 
+def _lacks(file: str, whose: str, most: Callable[[SweepResults], int]) -> Lacking:
+    """No finished trial among those that would be shown has left this table."""
+
+    def lacking(sweep: SweepResults) -> str:
+        if reason := reason_of(sweep.best):
+            return reason
+        numbers = [number for _, part in _parts(sweep, most(sweep)) for number in part]
+        if any((sweep.artifacts(number) / file).exists() for number in numbers):
+            return ""
+        return f"no finished trial of {sweep.name} has left a {file}: that is of {whose}"
+
+    return lacking
+
+
+def _num_panels(sweep: SweepResults) -> int:
+    return MOST_PANELS if sweep.has_seeds else 1
+
+
+@chart(lacking=_lacks(CONFUSIONS_FILE, "classifiers", _num_panels))
 def confusion_matrices(sweep: SweepResults) -> Figure:
     """Of classifiers: the best trial's; with several seeds each condition's, its seeds added up, the best first."""
-    parts = _parts(sweep, MOST_PANELS if sweep.has_seeds else 1)
+    parts = _parts(sweep, _num_panels(sweep))
     tables = [(label, _added(sweep, numbers, CONFUSIONS_FILE)) for label, numbers in parts]
     found = [(label, table) for label, table in tables if table is not None]
-    if not found:
-        raise ValueError(f"no finished trial of {sweep.name} has left a {CONFUSIONS_FILE}: that is of classifiers")
     columns = min(3, len(found))
     rows = -(-len(found) // columns)
     size = 2.2 + 0.5 * len(found[0][1])
@@ -41,14 +60,13 @@ def confusion_matrices(sweep: SweepResults) -> Figure:
     return figure
 
 
+@chart(lacking=_lacks(RESIDUALS_FILE, "pickers", lambda sweep: MOST_LINES))
 def residuals(sweep: SweepResults) -> Figure:
     """Of pickers: how far true picks lie from their arrivals, P and S, of the best trials or conditions: shares of the
     picks, so that trials with more of them look the same."""
     parts = _parts(sweep, MOST_LINES)
     tables = [(label, _read(sweep, numbers, RESIDUALS_FILE)) for label, numbers in parts]
     found = [(label, table) for label, table in tables if table]
-    if not found:
-        raise ValueError(f"no finished trial of {sweep.name} has left a {RESIDUALS_FILE}: that is of pickers")
     figure = Figure(figsize=(10, 5.2), layout="constrained")
     for axes, phase in zip(figure.subplots(1, 2, sharey=True), ("P", "S"), strict=True):
         for place, (label, parts_of_label) in enumerate(found):
@@ -73,19 +91,14 @@ def residuals(sweep: SweepResults) -> Figure:
 
 def _parts(sweep: SweepResults, most: int) -> list[Part]:
     """With several seeds the best conditions, else the best trials; those that are done."""
-    metric, direction = sweep.first_objective
-    sweep.best()  # or a ValueError that says why there is none
-    sign = -1 if direction == "max" else 1
+    finished = sweep.finished()
     if not sweep.has_seeds:
-        done = sweep.trials.query("state == 'done'")
-        order = done.sort_values(metric, ascending=sign > 0, kind="stable").index[:most]
-        return [(f"trial {number}", [int(number)]) for number in order]
+        return [(f"trial {number}", [number]) for number in finished[:most]]
     numbers = list(sweep.runs)
     found = [condition for condition in sweep.grouped() if condition.values]
-    found.sort(key=lambda condition: sign * Estimate.of(condition.values.values()).mean)
-    done_numbers = set(sweep.trials.query("state == 'done'").index)
+    found.sort(key=lambda condition: sweep.objective.loss(Estimate.of(condition.values.values()).mean))
     return [
-        (one.label() or "all trials", [numbers[place] for place in one.trials if numbers[place] in done_numbers])
+        (one.label() or "all trials", [numbers[place] for place in one.trials if numbers[place] in finished])
         for one in found[:most]
     ]
 

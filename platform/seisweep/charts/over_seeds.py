@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from seisweep.charts.style import Curve, finish, style_of
 from seisweep.statistics.conditions import RANGE, Baseline, Condition, Estimate, differences
+from seisweep.statistics.objective import Objective
 from seisweep.text import show_number
 from trainables.export.drawing import BLUE, GREY, VERMILION
 
@@ -20,9 +21,9 @@ MOST_DRAWN = 24
 """Conditions in a figure; of more, the best."""
 
 
-def conditions(found: Sequence[Condition], baseline: Baseline, metric: str, direction: str) -> Figure:
+def conditions(found: Sequence[Condition], baseline: Baseline, objective: Objective) -> Figure:
     """A row for each condition: its seeds, mean and interval; beside it the differences from its baseline."""
-    shown, which = _best(found, direction)
+    shown, which = _best(found, objective)
     figure = Figure(figsize=(10.5, 1.4 + 0.42 * len(shown)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     for row, condition in enumerate(shown):
@@ -32,9 +33,9 @@ def conditions(found: Sequence[Condition], baseline: Baseline, metric: str, dire
         elif condition in baseline.holders:
             right.text(0, row, "baseline ", ha="right", va="center", fontsize=8, color=GREY)
     left.set_yticks(range(len(shown)), [condition.label() or "all trials" for condition in shown])
-    left.set(ylim=(len(shown) - 0.5, -0.5), xlabel=metric, title=f"each seed; mean and its {RANGE}{which}")
+    left.set(ylim=(len(shown) - 0.5, -0.5), xlabel=objective.metric, title=f"each seed; mean and its {RANGE}{which}")
     right.axvline(0, color=GREY, linewidth=1, zorder=0)
-    right.set(xlabel=f"difference in {metric}", title="differences from the baseline, seed by seed")
+    right.set(xlabel=f"difference in {objective.metric}", title="differences from the baseline, seed by seed")
     for axes, rows in ((left, [list(one.values.values()) for one in shown]), (right, _differences(shown, baseline))):
         zero = [0.0] if axes is right else []
         _keep_to_the_seeds(axes.set_xlim, [value for row in rows for value in row] + zero)
@@ -75,11 +76,9 @@ def few_shot(found: Sequence[Condition], key: str, metric: str) -> Figure:
     return figure
 
 
-def learning_curves(
-    found: Sequence[Condition], curves: Sequence[Sequence[Curve]], metric: str, direction: str
-) -> Figure:
+def learning_curves(found: Sequence[Condition], curves: Sequence[Sequence[Curve]], objective: Objective) -> Figure:
     """The metric over epochs, a line for each trial, coloured by condition. `curves`: of each condition its trials."""
-    shown, which = _best(found, direction)
+    shown, which = _best(found, objective)
     by_condition = {id(condition): lines for condition, lines in zip(found, curves, strict=True)}
     figure = Figure(figsize=(9, 4.8), layout="constrained")
     axes = figure.subplots()
@@ -92,19 +91,19 @@ def learning_curves(
             line.set(marker=marker, markersize=4, markevery=[-1])
             label = None  # one entry of the legend for all seeds
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set(xlabel="epoch", ylabel=metric)
+    axes.set(xlabel="epoch", ylabel=objective.metric)
     axes.set_title(f"every trial{which}", fontsize=9)
     finish(axes, has_legend=len(shown) > 1)
     return figure
 
 
-def _best(found: Sequence[Condition], direction: str) -> tuple[list[Condition], str]:
+def _best(found: Sequence[Condition], objective: Objective) -> tuple[list[Condition], str]:
     """What a figure has room for, in the order of the grid, and words for a title where that is not all."""
     if len(found) <= MOST_DRAWN:
         return list(found), ""
-    sign = -1 if direction == "max" else 1
     with_value = [condition for condition in found if condition.values]
-    best = sorted(with_value, key=lambda condition: sign * Estimate.of(condition.values.values()).mean)[:MOST_DRAWN]
+    with_value.sort(key=lambda condition: objective.loss(Estimate.of(condition.values.values()).mean))
+    best = with_value[:MOST_DRAWN]
     return [condition for condition in found if condition in best], f"; the best {MOST_DRAWN} of {len(found)}"
 
 

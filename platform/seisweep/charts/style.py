@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
+from seisweep.results.sweep_results import SweepResults
+from seisweep.statistics.objective import DONE, Objective
 from trainables.export.drawing import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
 
 Curve = list[tuple[int, float]]
@@ -20,9 +23,21 @@ _LINES = ("-", "--", ":", "-.")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
-def keep_to_the_bulk(axes: Axes, values: list[float], direction: str) -> None:
+LOG_SPAN = 50
+"""A positive setting that spans such a factor gets a logarithmic axis, where no space says which do."""
+
+
+def finished_with(sweep: SweepResults, *names: str) -> pd.DataFrame:
+    """The rows of finished trials that have values of these metrics."""
+    trials = sweep.trials
+    if not set(names) <= set(trials):
+        return trials.iloc[:0]
+    return trials[(trials["state"] == DONE) & trials[list(names)].notna().all(axis=1)]
+
+
+def keep_to_the_bulk(axes: Axes, values: list[float], objective: Objective) -> None:
     """A few trials that went far wrong would press all others into a line: the worst end is cut at a percentile."""
-    low, high = np.percentile(values, [3, 100] if direction == "max" else [0, 97])
+    low, high = np.percentile(values, [0, 97] if objective.small_first else [3, 100])
     margin = 0.05 * (high - low) or 0.05 * max(abs(high), 1e-3)
     axes.set_ylim(low - margin, high + margin)
 

@@ -39,7 +39,7 @@ def plot(
     if chosen:
         figures = {kind: chart(sweep) for kind, chart in chosen.items()}
     else:
-        figures = {kind: chart() for kind, chart in charts.available(sweep).items()}
+        figures = {kind: chart(sweep) for kind, chart in charts.available(sweep).items()}
     if not figures:
         sweep.best()  # says what is missing, where no trial is done
         raise ValueError(f"{name} has nothing to draw yet")

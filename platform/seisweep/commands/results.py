@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from search_spaces.sweep import Confirms
     from seisweep.results.sweep_results import SweepResults
     from seisweep.statistics.conditions import Baseline, Condition
+    from seisweep.statistics.objective import Objective
 
 
 class By(StrEnum):
@@ -62,10 +63,10 @@ def results(
         confirms = loaded.confirms if found and not baseline else None
         whom = loaded.baseline(found, _settings(baseline)) if found else None
         if by is not By.CONDITION:
-            trials = _ordered(loaded.trials, sort, loaded.objectives).head(top or len(loaded.runs)).reset_index()
+            trials = _ordered(loaded, sort).head(top or len(loaded.runs)).reset_index()
             write(rows_of(trials[_columns(trials, loaded, sort)] if format is Format.TABLE else trials), format)
         if confirms is not None:
-            _write_verdict(found, confirms, loaded.objectives, format, below=by is None)
+            _write_verdict(found, confirms, loaded.objective, format, below=by is None)
         elif whom is not None:
             _write_conditions(found, whom, loaded, format, below=by is None)
 
@@ -81,26 +82,25 @@ def _write_conditions(
         return
     if below:
         print()
-    write(table_rows(found, baseline, next(iter(loaded.objectives))), format)
+    write(table_rows(found, baseline, loaded.objective.metric), format)
     if len(found) > 1:
         sys.stdout.flush()
         print(baseline.words, file=sys.stderr)
 
 
 def _write_verdict(
-    found: list[Condition], confirms: Confirms, objectives: dict[str, str], format: Format, below: bool
+    found: list[Condition], confirms: Confirms, objective: Objective, format: Format, below: bool
 ) -> None:
     """Of a sweep that trained the best of another again: each beside what it had there, and what follows."""
     from seisweep.statistics.confirmation import as_frame, table_rows, verdict
 
-    metric, direction = next(iter(objectives.items()))
     if format is not Format.TABLE:
         write(rows_of(as_frame(found, confirms)), format)
         return
     if below:
         print()
-    write(table_rows(found, confirms, metric), format)
-    print("\n" + "\n".join(verdict(found, confirms, metric, direction)))
+    write(table_rows(found, confirms, objective.metric), format)
+    print("\n" + "\n".join(verdict(found, confirms, objective)))
 
 
 def _settings(words: list[str] | None) -> dict[str, Any] | None:
@@ -147,16 +147,15 @@ def _state_now(home: Home, name: str, recorded: str) -> str:
     return sweep_state(home, name)
 
 
-def _ordered(trials: pd.DataFrame, sort: str | None, objectives: dict[str, str]) -> pd.DataFrame:
-    """Best first; a setting or a metric that is no objective from small to large; what lacks it at the end."""
-    by = sort or next(iter(objectives))
-    if by not in trials:
-        if sort:
-            raise ValueError(f"--sort {sort}: no trial has it{nearest(sort, map(str, trials.columns))}")
-        return trials
-    trials = trials.assign(_failed=trials["state"] == "failed")
-    ordered = trials.sort_values(["_failed", by], ascending=[True, objectives.get(by, "min") != "max"], kind="stable")
-    return ordered.drop(columns="_failed")
+def _ordered(loaded: SweepResults, sort: str | None) -> pd.DataFrame:
+    """Trials by a metric, the best first, default the objective; or by a setting, from small to large."""
+    trials = loaded.trials
+    if sort is None or sort in loaded.metrics:
+        return trials.loc[loaded.ranked(sort)]
+    if sort not in trials:
+        raise ValueError(f"--sort {sort}: no trial has it{nearest(sort, map(str, trials.columns))}")
+    failed_last = trials.assign(_failed=trials["state"] == "failed").sort_values(["_failed", sort], kind="stable")
+    return failed_last.drop(columns="_failed")
 
 
 def _columns(trials: pd.DataFrame, loaded: SweepResults, sort: str | None) -> list[str]:

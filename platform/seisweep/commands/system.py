@@ -20,6 +20,7 @@ class Demo(StrEnum):
 
 
 def demo(
+    context: typer.Context,
     what: Annotated[
         Demo,
         typer.Argument(
@@ -30,11 +31,13 @@ def demo(
     tiny: Annotated[bool, typer.Option("--tiny", help="The same in about a minute, on very little data.")] = False,
 ) -> None:
     """The main job, end to end and offline, in minutes on two cores. Shows each command before running it."""
+    from seisweep.demos.tour import commands_of
+
     if what is Demo.FORESHOCK:
         from seisweep.demos.foreshock import play
     else:
         from seisweep.demos.pickers import play
-    play(Home.find(), tiny=tiny)
+    play(commands_of(context.find_root().command), Home.find(), tiny=tiny)
 
 
 def ui(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from seisweep.demos.tour import command, free_stem, name_option, say
+from seisweep.demos.tour import Command, free_stem, name_option, say
 from seisweep.engine.outcome import Outcome
 from seisweep.screen.tables import as_table
 from seisweep.settings.home import Home
@@ -75,7 +75,7 @@ TINY = Size(
 )
 
 
-def play(home: Home, tiny: bool) -> None:
+def play(command: Command, home: Home, tiny: bool) -> None:
     """Run every step, printing its command first, and say at the end what there is and what comes next."""
     size, suffix = (TINY, "-tiny") if tiny else (FULL, "")
     home.prepare()

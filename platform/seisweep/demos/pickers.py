@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from seisweep.demos.tour import command, free_stem, name_option, say
+from seisweep.demos.tour import Command, free_stem, name_option, say
 from seisweep.engine.outcome import Outcome
 from seisweep.screen.ending import best_files
 from seisweep.screen.tables import as_table
@@ -67,7 +67,7 @@ TINY = Size(
 )
 
 
-def play(home: Home, tiny: bool) -> None:
+def play(command: Command, home: Home, tiny: bool) -> None:
     """Run every step, printing its command first, and say at the end what there is and what comes next."""
     size = TINY if tiny else FULL
     home.prepare()

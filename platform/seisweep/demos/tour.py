@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from seisweep.engine.outcome import Outcome
@@ -13,17 +14,24 @@ PARTS = ("teacher", "sweep", "best", "pretraining", "ablation")
 """What the sweeps of a demo are called, behind its number."""
 
 
-def command(*words: str) -> Any:
-    """Print a command, then run it exactly as the command line would; its outcome."""
-    from seisweep.cli import app
+Command = Callable[..., Any]
+"""`command("run", "distillation", ...)` prints a command, then runs it exactly as the command line would; its outcome.
+"""
 
-    print(f"\n$ seisweep {shlex.join(words)}", file=sys.stderr, flush=True)
-    outcome = app(list(words), prog_name="seisweep", standalone_mode=False)
-    if isinstance(outcome, Outcome) and outcome.state == "interrupted":
-        raise KeyboardInterrupt
-    if isinstance(outcome, Outcome) and outcome.state != "finished":
-        raise RuntimeError(f"{outcome.name} {outcome.state}")
-    return outcome
+
+def commands_of(program: Any) -> Command:
+    """Commands of the program that the tour is a part of: Typer's command at the root of a context."""
+
+    def command(*words: str) -> Any:
+        print(f"\n$ seisweep {shlex.join(words)}", file=sys.stderr, flush=True)
+        outcome = program.main(list(words), prog_name="seisweep", standalone_mode=False)
+        if isinstance(outcome, Outcome) and outcome.state == "interrupted":
+            raise KeyboardInterrupt
+        if isinstance(outcome, Outcome) and outcome.state != "finished":
+            raise RuntimeError(f"{outcome.name} {outcome.state}")
+        return outcome
+
+    return command
 
 
 def free_stem(home: Home) -> str:

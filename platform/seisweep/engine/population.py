@@ -22,6 +22,7 @@ from search_spaces.sweep import Sweep
 from seisweep.engine.early_stopping import epochs_of
 from seisweep.record import tags
 from seisweep.record.ledger import Exploit, Ledger, TrialRecord
+from seisweep.statistics.objective import Objective
 from seisweep.workers.trial import METRICS
 from trainables import metrics as names
 
@@ -35,6 +36,7 @@ class Population:
     def __init__(self, sweep: Sweep, defaults: dict[str, Any], ledger: Ledger) -> None:
         assert sweep.samples is not None
         self.sweep, self.ledger, self.size = sweep, ledger, sweep.samples
+        self.objective = Objective.first(sweep.objectives)
         self.keys = perturbed_keys(sweep)
         self.epochs = epochs_of(sweep, defaults)
         self.interval = interval_epochs(sweep, self.epochs)
@@ -97,11 +99,8 @@ class Population:
         self.ledger.exploit(record.number, donor.number, epoch, params, place)
 
     def _score(self, record: TrialRecord) -> float:
-        metric, direction = self.sweep.first_objective
-        value = record.metrics.get(metric, math.nan)
-        if not math.isfinite(value):
-            return -math.inf
-        return value if direction == "max" else -value
+        """More is better; minus infinity without a value."""
+        return -self.objective.loss(record.metrics.get(self.objective.metric))
 
     def _seed(self, record: TrialRecord) -> str:
         return f"{self.sweep.seeds[0]} {self.ledger.barrier} {record.number}"

@@ -25,6 +25,7 @@ from ray.tune.search import Searcher
 from search_spaces.narrowing import POINT_ATTRIBUTE, default_point, enumerate_space, narrowed_space
 from search_spaces.sweep import Sweep
 from seisweep.record.ledger import Ledger, TrialRecord, cut_torn_line
+from seisweep.statistics.objective import Objective
 
 STUDY = "sweep"
 SEED_ATTRIBUTE = "seed"
@@ -45,7 +46,7 @@ class Study:
         self.study = optuna.create_study(
             study_name=STUDY,
             storage=JournalStorage(JournalFileBackend(str(journal), lock_obj=_DriverHoldsTheLock())),
-            directions=["maximize" if d == "max" else "minimize" for d in sweep.objectives.values()],
+            directions=[objective.study_direction for objective in Objective.all(sweep.objectives)],
             pruner=optuna.pruners.NopPruner(),
             load_if_exists=True,
         )

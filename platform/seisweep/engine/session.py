@@ -31,6 +31,7 @@ from seisweep.record.tracker import Tracker
 from seisweep.requested.trainable import Trainable
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
+from seisweep.statistics.objective import Objective, Standing
 from seisweep.workers.faults import disk_full_line, is_disk_full, one_line
 from seisweep.workers.trial import Job, in_process_trial, scratch_place
 
@@ -245,11 +246,11 @@ class Session:
 
     def best(self) -> TrialRecord | None:
         """The best finished trial by the first objective."""
-        metric, direction = self.sweep.first_objective
-        done = [r for r in self.ledger.trials.values() if r.state == "done" and metric in r.metrics]
-        if not done:
-            return None
-        return (max if direction == "max" else min)(done, key=lambda record: record.metrics[metric])
+        objective = Objective.first(self.sweep.objectives)
+        return objective.best(
+            self.ledger.trials.values(),
+            lambda record: Standing(record.state, record.metrics.get(objective.metric), record.number),
+        )
 
     def _trial_function(self) -> tuple[Any, bool]:
         wanted = self.resources

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode
 
-from seisweep.engine.outcome import Outcome
 from seisweep.record import mlflow_server, tags
+from seisweep.statistics.objective import DONE, Objective
 from trainables import metrics
 
 MOST_COMPARED = 30
@@ -18,12 +18,12 @@ def saved_view(name: str, objectives: Mapping[str, str], params: Sequence[str]) 
 
     The page's own format for a view that is shared by link; without it the table shows no metric at all.
     """
-    metric, direction = next(iter(objectives.items()))
+    objective = Objective.first(objectives)
     columns = [*(f"metrics.`{name}`" for name in dict.fromkeys((*objectives, *metrics.HEADLINES)))]
     view = {
         "searchFilter": _trials_only(name),
-        "orderByKey": f"metrics.`{metric}`",
-        "orderByAsc": direction == "min",
+        "orderByKey": f"metrics.`{objective.metric}`",
+        "orderByAsc": objective.small_first,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
@@ -37,19 +37,20 @@ def _trials_only(name: str) -> str:
     return f"tags.{tags.SWEEP} = '{name}' and tags.{tags.ROLE} = '{tags.TRIAL_ROLE}'"
 
 
-def links(outcome: Outcome) -> dict[str, str]:
+def links(
+    name: str, objectives: Mapping[str, str], experiment_id: str, parent_run_id: str, tracking_uri: str
+) -> dict[str, str]:
     """The pages of a sweep that has just ended. The store is asked for the best trials."""
     from mlflow.tracking import MlflowClient
 
-    metric, direction = next(iter(outcome.objectives.items()))
-    best = MlflowClient(tracking_uri=outcome.tracking_uri).search_runs(
-        [outcome.experiment_id],
-        f"{_trials_only(outcome.name)} and tags.{tags.STATE} = 'done'",
-        order_by=[f"metrics.`{metric}` {'ASC' if direction == 'min' else 'DESC'}"],
+    objective = Objective.first(objectives)
+    best = MlflowClient(tracking_uri=tracking_uri).search_runs(
+        [experiment_id],
+        f"{_trials_only(name)} and tags.{tags.STATE} = '{DONE}'",
+        order_by=[f"metrics.`{objective.metric}` {'ASC' if objective.small_first else 'DESC'}"],
         max_results=MOST_COMPARED,
     )
-    best_ids = [run.info.run_id for run in best]
-    return pages(outcome.name, outcome.objectives, outcome.experiment_id, outcome.parent_run_id, best_ids)
+    return pages(name, objectives, experiment_id, parent_run_id, [run.info.run_id for run in best])
 
 
 def pages(
@@ -59,11 +60,11 @@ def pages(
 
     Paths such as `/#/experiments/1/runs?...`, to be put behind the server's address.
     """
-    metric, direction = next(iter(objectives.items()))
+    objective = Objective.first(objectives)
     query = {
         "searchFilter": _trials_only(name),
-        "orderByKey": f"metrics.`{metric}`",
-        "orderByAsc": str(direction == "min").lower(),
+        "orderByKey": f"metrics.`{objective.metric}`",
+        "orderByAsc": str(objective.small_first).lower(),
         "lifecycleFilter": "Active",
         "datasetsFilter": "W10=",  # an empty list, as the page itself writes it
     }

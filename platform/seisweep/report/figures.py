@@ -53,7 +53,7 @@ class Picture(NamedTuple):
 def figures_of_sweep(sweep: SweepResults) -> list[Picture]:
     """The charts that this sweep can have; first those that want the whole width."""
     pictures = [
-        _picture(OF_SWEEP.get(name, _words(name)), f"sweep {sweep.name}", _png(chart()))
+        _picture(OF_SWEEP.get(name, _words(name)), f"sweep {sweep.name}", _png(chart(sweep)))
         for name, chart in charts.available(sweep).items()
     ]
     return sorted(pictures, key=lambda picture: not picture.is_wide)

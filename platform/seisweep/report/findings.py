@@ -13,6 +13,7 @@ from seisweep.report.cells import Facts, Table, in_text, table
 from seisweep.results.sweep_results import SweepResults
 from seisweep.statistics import confirmation
 from seisweep.statistics.conditions import RANGE, Baseline, Condition, Estimate, differences, table_rows
+from seisweep.statistics.objective import Objective
 from seisweep.text import show_number
 from trainables import metrics
 from trainables.export.artifacts import GATE_TAG
@@ -54,11 +55,11 @@ class Found:
 def found(sweep: SweepResults) -> Found:
     """Everything that is known of the trials now. Works for a sweep that is running or has only failures."""
     best = _best(sweep)
-    metric = next(iter(sweep.objectives))
+    metric = sweep.objective.metric
     conditions = sweep.grouped() if sweep.has_seeds and metric in sweep.metrics else []
     baseline = sweep.baseline(conditions) if conditions else None
     shown, note = _conditions(sweep, conditions, baseline) if baseline else (None, "")
-    ordered = trials.ordered(sweep)
+    ordered = sweep.ranked()
     measured, numbers = (None, []) if best is None else best_trial.metrics_of(sweep, best)
     return Found(
         state=sweep.parent.data.tags.get(tags.STATE, ""),
@@ -96,16 +97,17 @@ def _counts(sweep: SweepResults) -> dict[str, int]:
 def _sentences(
     sweep: SweepResults, best: int | None, conditions: list[Condition], baseline: Baseline | None
 ) -> Iterator[str]:
-    metric, direction = next(iter(sweep.objectives.items()))
+    objective = sweep.objective
+    metric = objective.metric
     counts = _counts(sweep)
     if best is None:
         states = ", ".join(f"{count} {trials.STATES[state]}" for state, count in counts.items()) or "none has begun"
         yield f"No trial has finished{' yet' if _is_running(sweep) else ''} ({states})."
         return
     if sweep.confirms is not None:
-        for words in confirmation.verdict(conditions, sweep.confirms, metric, direction) if conditions else []:
+        for words in confirmation.verdict(conditions, sweep.confirms, objective) if conditions else []:
             yield f"{words[0].upper()}{words[1:]}."
-    elif baseline and (top := _top(conditions, direction)) is not None:
+    elif baseline and (top := _top(conditions, objective)) is not None:
         yield from _about(top, conditions, baseline, metric)
     value = in_text(sweep.run(best).data.metrics[metric])
     if conditions:
@@ -148,10 +150,9 @@ def _about(top: Condition, conditions: list[Condition], baseline: Baseline, metr
         )
 
 
-def _top(conditions: list[Condition], direction: str) -> Condition | None:
-    sign = 1 if direction == "max" else -1
+def _top(conditions: list[Condition], objective: Objective) -> Condition | None:
     with_values = [condition for condition in conditions if condition.values]
-    return max(with_values, key=lambda one: sign * Estimate.of(one.values.values()).mean, default=None)
+    return min(with_values, key=lambda one: objective.loss(Estimate.of(one.values.values()).mean), default=None)
 
 
 def _caution(sweep: SweepResults, best: int | None, conditions: list[Condition]) -> str:
@@ -173,8 +174,8 @@ def _confirmed(sweep: SweepResults) -> str:
     """What a sweep that trained the best again says of them; empty where there is none."""
     for name in sweep.confirmed_by:
         again = results.load(name, sweep.tracking_uri)
-        if again.confirms is not None and next(iter(sweep.objectives)) in again.metrics:
-            words = confirmation.verdict(again.grouped(), again.confirms, *again.first_objective)
+        if again.confirms is not None and sweep.objective.metric in again.metrics:
+            words = confirmation.verdict(again.grouped(), again.confirms, again.objective)
             return f"{name} trained the best ones again on fresh seeds: {words[0]}."
     return ""
 
@@ -182,8 +183,8 @@ def _confirmed(sweep: SweepResults) -> str:
 def _tiles(sweep: SweepResults, best: int | None, conditions: list[Condition]) -> Iterator[tuple[str, str]]:
     """With several seeds the best mean stands before what a single run has reached."""
     counts = _counts(sweep)
-    first, direction = next(iter(sweep.objectives.items()))
-    if (top := _top(conditions, direction)) is not None:
+    first = sweep.objective.metric
+    if (top := _top(conditions, sweep.objective)) is not None:
         yield f"best mean {first}", show_number(Estimate.of(top.values.values()).mean)
     if best is not None:
         values = sweep.run(best).data.metrics
@@ -202,7 +203,7 @@ def _is_running(sweep: SweepResults) -> bool:
 
 def _conditions(sweep: SweepResults, conditions: list[Condition], baseline: Baseline) -> tuple[Table, str]:
     """The table and what is to be said under it."""
-    metric = next(iter(sweep.objectives))
+    metric = sweep.objective.metric
     if sweep.confirms is not None:
         rows = confirmation.table_rows(conditions, sweep.confirms, metric)
         words = f"The best of {sweep.confirms.sweep}, trained again on fresh seeds."

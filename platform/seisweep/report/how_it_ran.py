@@ -11,6 +11,7 @@ from seisweep.record import tags
 from seisweep.record.mlflow_pages import pages, server
 from seisweep.report.cells import Facts
 from seisweep.results.sweep_results import SweepResults
+from seisweep.statistics.objective import DONE
 from seisweep.text import show_seconds
 
 _SHOWN_ELSEWHERE = {
@@ -81,11 +82,7 @@ def _hardware(sweep: SweepResults) -> str:
 
 def pages_in_mlflow(sweep: SweepResults) -> list[tuple[str, str, str]]:
     """Name, address and what is to be seen there."""
-    metric, direction = next(iter(sweep.objectives.items()))
-    frame = sweep.trials
-    done = frame[frame["state"] == "done"]
-    ordered = done.sort_values(metric, ascending=direction == "min") if metric in done else done
-    best_ids = [sweep.run(int(number)).info.run_id for number in ordered.index]
+    best_ids = [sweep.run(number).info.run_id for number in sweep.ranked() if sweep.state(number) == DONE]
     info, base = sweep.parent.info, server(sweep.tracking_uri)
     found = pages(sweep.name, sweep.objectives, info.experiment_id, info.run_id, best_ids)
     return [(name, base + found[name], words) for name, words in _PAGES.items() if name in found]

@@ -37,16 +37,6 @@ STATES = {
     "interrupted": "interrupted",
     "running": "not over",
 }
-_RANK = {"done": 0, "failed": 2}
-
-
-def ordered(sweep: SweepResults) -> list[int]:
-    """Trials by the first objective; those that finished first, those that failed last."""
-    frame, (metric, direction) = sweep.trials, next(iter(sweep.objectives.items()))
-    if metric in frame:
-        rank = frame["state"].map(_RANK).fillna(1)
-        frame = frame.assign(_rank=rank).sort_values(["_rank", metric], ascending=[True, direction == "min"])
-    return [int(number) for number in frame.index]
 
 
 def best_trials(sweep: SweepResults, ordered: list[int], best: int | None) -> Table:
@@ -61,7 +51,7 @@ def best_trials(sweep: SweepResults, ordered: list[int], best: int | None) -> Ta
         rows.append([_linked(sweep, number), state, *(cell(values[key], key) for key in columns)])
     few = len(ordered) > TOP
     which = f"The first {TOP} of {len(ordered):,} trials" if few else "All trials"
-    words = f"{which} by {next(iter(sweep.objectives))}, those that finished before the others." if rows[1:] else ""
+    words = f"{which} by {sweep.objective.metric}, those that finished before the others." if rows[1:] else ""
     headings = [Heading("trial"), Heading("state"), *map(heading, columns)]
     return Table(words, headings, rows, None if best is None else 0)
 

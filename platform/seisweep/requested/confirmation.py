@@ -88,21 +88,20 @@ def plan(first: SweepResults, top: int, num_seeds: int, overrides: Overrides) ->
 
 def candidates(first: SweepResults) -> list[Candidate]:
     """Every configuration with a finished trial, the best first by the first objective."""
-    metric, direction = next(iter(first.objectives.items()))
-    sign = -1 if direction == "max" else 1
+    objective = first.objective
     numbers = sorted(first.runs)
     found: list[Candidate] = []
     for condition in first.grouped() if first.runs else []:
         if not condition.values:
             continue
-        done = [number for number in map(numbers.__getitem__, condition.trials) if _is_done(first, number, metric)]
-        best = min(done, key=lambda number: sign * first.runs[number].data.metrics[metric])
+        best = objective.best((numbers[place] for place in condition.trials), first.standing(objective))
+        assert best is not None, "a condition has values of trials that are done"
         info = first.runs[best].info
         mean = math.fsum(condition.values.values()) / len(condition.values)
         seconds = ((info.end_time or info.start_time) - info.start_time) / 1000
         epochs = int(first.runs[best].data.tags.get(tags.EPOCHS, 0))
         found.append(Candidate(best, mean, _exact(first, best, condition.params), seconds, epochs))
-    return sorted(found, key=lambda one: sign * one.value)
+    return sorted(found, key=lambda one: objective.loss(one.value))
 
 
 def fresh_seeds(first: SweepResults, count: int) -> list[int]:
@@ -110,11 +109,6 @@ def fresh_seeds(first: SweepResults, count: int) -> list[int]:
     used = {run.data.tags.get(tags.SEED) for run in first.runs.values()}
     used |= {run.data.params.get(SEED_KEY) for run in first.runs.values()}
     return list(itertools.islice((seed for seed in itertools.count() if str(seed) not in used), count))
-
-
-def _is_done(first: SweepResults, number: int, metric: str) -> bool:
-    run = first.runs[number]
-    return run.data.tags.get(tags.STATE) == "done" and math.isfinite(run.data.metrics.get(metric, math.nan))
 
 
 def _best(first: SweepResults, top: int) -> list[Candidate]:
@@ -193,7 +187,7 @@ def _budget(first: SweepResults, chosen: Sequence[Candidate], sweep: Sweep, trai
     """How many trials of how many epochs, and what they would take at the pace of the first sweep."""
     assert sweep.points is not None
     seeds = sweep.seeds
-    metric = next(iter(first.objectives))
+    metric = first.objective.metric
     values = ", ".join(f"{one.trial} ({show_value(one.value)})" for one in chosen)
     default = trainable.defaults(sweep).get(sweep.epochs_key)
     bounds = [point.get(sweep.epochs_key, default) for point in sweep.points]

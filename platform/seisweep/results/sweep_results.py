@@ -19,7 +19,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ from seisweep.results.runs import Reader, Run
 from seisweep.settings.fields import nearest
 from seisweep.settings.home import Home
 from seisweep.statistics import pareto
+from seisweep.statistics.objective import DONE, Objective, Standing
 
 if TYPE_CHECKING:
     from seisweep.statistics.conditions import Baseline, Condition
@@ -62,9 +63,14 @@ class SweepResults:
         return json.loads(self.parent.data.tags[tags.OBJECTIVES])
 
     @property
+    def objective(self) -> Objective:
+        """The first of them, by which trials are ranked."""
+        return Objective.first(self.objectives)
+
+    @property
     def first_objective(self) -> tuple[str, str]:
-        """Metric and direction by which trials are ranked."""
-        return next(iter(self.objectives.items()))
+        """Metric and direction of the same."""
+        return self.objective.metric, self.objective.direction
 
     @property
     def trials(self) -> pd.DataFrame:
@@ -124,7 +130,7 @@ class SweepResults:
         """The conditions with each seed's value. Raises ValueError where no trial has the metric."""
         from seisweep.statistics.conditions import Measured, group
 
-        metric = metric or next(iter(self.objectives))
+        metric = metric or self.objective.metric
         self._check(metric)
         return group(
             Measured(
@@ -148,20 +154,50 @@ class SweepResults:
 
         Whether more of another metric is better, its name says (`dev/loss`), else you: `my/score:max`.
         """
-        name, direction = self.directions(metric)[0]
-        done = [(value, number) for number, (value,) in self._finished(name).items()]
-        return (max if direction == "max" else min)(done)[1]
+        (objective,) = self.named_objectives(metric)
+        self._finished(objective.metric)  # or a ValueError that says why there is none
+        best = objective.best(self.runs, self.standing(objective))
+        assert best is not None, "some trial finished with a value"
+        return best
+
+    def ranked(self, metric: str | None = None) -> list[int]:
+        """Numbers of all trials, the best first: those that finished, then those stopped early or not over by their
+        last report, failed ones last. A metric whose direction nobody knows has small values first."""
+        objective = Objective.to_sort_by(metric, self.objectives) if metric else self.objective
+        return objective.order(self.runs, self.standing(objective))
+
+    def finished(self) -> list[int]:
+        """Numbers of the trials that finished with the first objective, the best first."""
+        metric = self.objective.metric
+        return [
+            number
+            for number in self.ranked()
+            if self.state(number) == DONE and math.isfinite(self.runs[number].data.metrics.get(metric, math.nan))
+        ]
+
+    def state(self, trial: int) -> str:
+        """done, stopped, failed, interrupted or running."""
+        return self.runs[trial].data.tags.get(tags.STATE, "running")
+
+    def standing(self, objective: Objective) -> Callable[[int], Standing]:
+        """What a trial's place among the others follows from, by its number."""
+        return lambda number: Standing(self.state(number), self.runs[number].data.metrics.get(objective.metric), number)
 
     def pareto(self, *objectives: str) -> pd.DataFrame:
         """The rows of `trials` that no other finished trial dominates, by these metrics (default the sweep's
         objectives); the best by the first one come first. Raises ValueError."""
-        directions = self.directions(*objectives)
-        finished = self._finished(*(name for name, _ in directions))
-        signs = [-1 if direction == "max" else 1 for _, direction in directions]
-        losses = [tuple(sign * value for sign, value in zip(signs, row, strict=True)) for row in finished.values()]
+        return self.trials.loc[self.front(self.named_objectives(*objectives))]
+
+    def front(self, wanted: Sequence[Objective]) -> list[int]:
+        """Numbers of these trials, as `pareto` has them. Raises ValueError."""
+        finished = self._finished(*(objective.metric for objective in wanted))
+        losses = [
+            tuple(objective.loss(value) for objective, value in zip(wanted, row, strict=True))
+            for row in finished.values()
+        ]
         front = pareto.on_the_front(losses)
         kept = [pair for pair, stays in zip(zip(losses, finished, strict=True), front, strict=True) if stays]
-        return self.trials.loc[[number for _, number in sorted(kept)]]
+        return [number for _, number in sorted(kept)]
 
     def importances(self, metric: str | None = None) -> pd.Series:
         """How much each setting matters for being among the best trials by a metric (default the first objective), as
@@ -169,19 +205,20 @@ class SweepResults:
         """
         from seisweep.statistics.importances import importances
 
-        name, direction = self.directions(metric)[0]
-        finished = self._finished(name)
+        (objective,) = self.named_objectives(metric)
+        finished = self._finished(objective.metric)
         params = [tables.params_of(self.runs[number]) for number in finished]
-        return importances(params, [value for (value,) in finished.values()], name, direction, self.definition)
+        return importances(params, [value for (value,) in finished.values()], objective, self.definition)
 
-    def directions(self, *metrics: str | None) -> list[tuple[str, str]]:
-        """Names of metrics, default the objectives, each with `max` or `min`. Raises ValueError."""
+    def named_objectives(self, *metrics: str | None) -> list[Objective]:
+        """Metrics that a user names, with their directions; `named_objectives(None)` is the first objective,
+        `named_objectives()` all of the sweep's. Raises ValueError."""
         named = [metric for metric in metrics if metric]
         if not named:
-            objectives = list(self.objectives.items())
+            objectives = Objective.all(self.objectives)
             return objectives[:1] if metrics else objectives
         self._check(*(metric.removesuffix(":max").removesuffix(":min") for metric in named))
-        return [pareto.direction_of(metric, self.objectives) for metric in named]
+        return [Objective.named(metric, self.objectives) for metric in named]
 
     @cached_property
     def definition(self) -> Sweep | None:

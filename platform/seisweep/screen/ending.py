@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from seisweep.screen.tables import as_table
 from seisweep.settings.home import Home
 from seisweep.settings.paths import from_here
 from seisweep.statistics.conditions import Measured, group
+from seisweep.statistics.objective import Objective, Standing
 from seisweep.text import short_names
 from trainables import metrics
 
@@ -46,7 +47,7 @@ def _show_conditions(outcome: Outcome) -> list[str]:
     if outcome.confirms is not None:
         return _show_verdict(found, outcome, outcome.confirms)
     baseline = conditions.Baseline.usual(found, outcome.baseline)
-    shown = conditions.table_rows(found, baseline, next(iter(outcome.objectives)))
+    shown = conditions.table_rows(found, baseline, Objective.first(outcome.objectives).metric)
     print(f"\n{as_table(shown[:TOP_CONDITIONS])}")
     lines = ["", baseline.words] if len(found) > 1 else []
     if len(found) > TOP_CONDITIONS:
@@ -58,9 +59,9 @@ def _show_verdict(found: list[Condition], outcome: Outcome, confirms: Confirms) 
     """Of a sweep that trained the best of another again: does its winner stay the winner?"""
     from seisweep.statistics.confirmation import table_rows, verdict
 
-    metric, direction = next(iter(outcome.objectives.items()))
-    print(f"\n{as_table(table_rows(found, confirms, metric))}\n")
-    print("\n".join(verdict(found, confirms, metric, direction)))
+    objective = Objective.first(outcome.objectives)
+    print(f"\n{as_table(table_rows(found, confirms, objective.metric))}\n")
+    print("\n".join(verdict(found, confirms, objective)))
     return ["", *_figures(outcome)]
 
 
@@ -126,7 +127,7 @@ def _record(outcome: Outcome) -> list[str]:
     report = [f"all of it as one page: seisweep report {outcome.name}"] if len(outcome.rows) > 1 else []
     remote = outcome.tracking_uri.startswith("http")
     base = server(outcome.tracking_uri)
-    pages = links(outcome)
+    pages = links(outcome.name, outcome.objectives, outcome.experiment_id, outcome.parent_run_id, outcome.tracking_uri)
     if outcome.confirms is not None:
         pages |= {"first": first} if (first := page_of(outcome.confirms.sweep, outcome.tracking_uri)) else {}
     wanted = ("charts", "trials", "compare", "first") if len(outcome.rows) > 1 else ("trials", "first")
@@ -134,17 +135,10 @@ def _record(outcome: Outcome) -> list[str]:
     return [*files, *report, heading, *(f"  {page:8} {base}{pages[page]}" for page in wanted if page in pages)]
 
 
-def ranked(rows: Sequence[TrialRow], objectives: dict[str, str]) -> list[TrialRow]:
-    """Best first by the first objective; those without a value at the end."""
-    metric, direction = next(iter(objectives.items()))
-    sign = -1 if direction == "max" else 1
-
-    def key(row: TrialRow) -> tuple[bool, float, int]:
-        value = row.metrics.get(metric)
-        missing = value is None or value != value
-        return row.state == "failed" or missing, 0.0 if missing or value is None else sign * value, row.number
-
-    return sorted(rows, key=key)
+def ranked(rows: Sequence[TrialRow], objectives: Mapping[str, str]) -> list[TrialRow]:
+    """Best first, as every table of trials has it."""
+    objective = Objective.first(objectives)
+    return objective.order(rows, lambda row: Standing(row.state, row.metrics.get(objective.metric), row.number))
 
 
 def trial_rows(rows: Sequence[TrialRow], objectives: Sequence[str]) -> list[dict[str, Any]]:
@@ -163,7 +157,7 @@ def of_outcome(outcome: Outcome) -> list[Condition]:
     """The conditions of a sweep that has just ended, by its first objective; none where it had a single seed."""
     if len({row.seed for row in outcome.rows}) < 2:
         return []
-    metric = next(iter(outcome.objectives))
+    metric = Objective.first(outcome.objectives).metric
     return group(
         Measured(row.params, row.seed, row.metrics.get(metric) if row.state == "done" else None) for row in outcome.rows
     )

@@ -5,13 +5,13 @@ Every update costs the same however many trials there were before it: a sweep ma
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from seisweep.engine.outcome import OVER, TrialRow
+from seisweep.statistics.objective import Objective
 from seisweep.text import show_number, show_seconds
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ class Progress:
         """Keys that some trial has, in the order in which they came."""
         self.counts: Counter[str] = Counter()
         """Trials by state."""
-        self._best: tuple[str, float, TrialRow] | None = None
+        self._best: dict[bool, tuple[str, float, TrialRow]] = {}
+        """The best value of a trial that is done, and of all others."""
 
     def begin(self, objectives: Mapping[str, str], num_trials: int | None) -> None:
         self.objectives, self.num_trials = dict(objectives), num_trials
@@ -59,20 +60,31 @@ class Progress:
         return sum(self.counts[state] for state in OVER)
 
     def best(self) -> tuple[str, float, TrialRow] | None:
-        """The first objective, its best value so far, and the trial that had it.
+        """The first objective, the best value of a finished trial, and that trial; while none has finished, of any.
 
         Of any epoch: a trial ends with its best weights, so a later, worse epoch takes nothing away.
         """
-        return self._best
+        return self._best.get(True) or self._best.get(False)
 
     def _note_best(self, row: TrialRow) -> None:
         if not self.objectives or row.state == "failed":
             return
-        metric, direction = next(iter(self.objectives.items()))
-        value = row.metrics.get(metric, math.nan)
-        sign = 1 if direction == "max" else -1
-        if math.isfinite(value) and (self._best is None or sign * value > sign * self._best[1]):
-            self._best = metric, value, row
+        objective, is_done = Objective.first(self.objectives), row.state == "done"
+        value = row.metrics.get(objective.metric)
+        before = self._best[is_done][1] if is_done in self._best else None
+        if value is not None and objective.better(value, before):
+            self._best[is_done] = objective.metric, value, row
+
+    def _best_in_words(self) -> list[str]:
+        """The best so far, and a trial under way that is better by now."""
+        if (best := self.best()) is None:
+            return []
+        words = [f"best {best[0]} {show_number(best[1])} (trial {best[2].number})"]
+        other = self._best.get(False)
+        under_way = other is not None and self.rows[other[2].trial_id].state == "running"
+        if other is not None and under_way and Objective.first(self.objectives).better(other[1], best[1]):
+            words.append(f"{show_number(other[1])} under way (trial {other[2].number})")
+        return words
 
     @property
     def trials_per_hour(self) -> float:
@@ -89,8 +101,7 @@ class Progress:
         """`4 of 12 done, 2 running, best dev/f1 0.871 (trial 3), 40 trials/hour, about 12 min left`."""
         total = f" of {self.num_trials}" if self.num_trials else ""
         parts = [f"{self.over}{total} done", f"{self.counts['running']} running"]
-        if best := self.best():
-            parts.append(f"best {best[0]} {show_number(best[1])} (trial {best[2].number})")
+        parts += self._best_in_words()
         if failed := self.counts["failed"]:
             parts.append(f"{failed} failed")
         if self.trials_per_hour:

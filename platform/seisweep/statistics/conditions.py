@@ -18,11 +18,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from seisweep.record import tags
 from seisweep.settings.fields import nearest
 from seisweep.text import short_names, show_number, show_value
 
 LEVEL = 0.95
+SEED_KEY = "seed"
+"""The seed among the settings of a trial: no condition is told by it."""
 RANGE = "95 % interval"
 LONGEST_LABEL = 40
 
@@ -102,7 +103,7 @@ def group(trials: Iterable[Measured]) -> list[Condition]:
     """The conditions in the order in which they first appear. A seed that ran twice counts once, the last time."""
     found: dict[str, Condition] = {}
     for place, trial in enumerate(trials):
-        params = {key: value for key, value in trial.params.items() if key != tags.SEED}
+        params = {key: value for key, value in trial.params.items() if key != SEED_KEY}
         condition = found.setdefault(json.dumps(params, sort_keys=True, default=str), Condition(params))
         condition.trials.append(place)
         if trial.value is not None and math.isfinite(trial.value):

@@ -18,6 +18,7 @@ from scipy.special import stdtr, stdtrit
 from search_spaces.sweep import Confirms
 from seisweep.statistics.conditions import LEVEL, RANGE, Baseline, Condition, Estimate, differences, in_words
 from seisweep.statistics.conditions import as_frame as conditions_frame
+from seisweep.statistics.objective import Objective
 from seisweep.text import short_names, show_number
 
 FEW_SEEDS = 10
@@ -107,55 +108,59 @@ def as_frame(found: Sequence[Condition], confirms: Confirms) -> pd.DataFrame:
     )
 
 
-def verdict(found: Sequence[Condition], confirms: Confirms, metric: str, direction: str) -> list[str]:
+def verdict(found: Sequence[Condition], confirms: Confirms, objective: Objective) -> list[str]:
     """Sentences: does the winner stay the winner, what was luck, what so few seeds can see."""
     winner = Estimate.of(found[0].values.values())
     who = f"trial {confirms.trials[0]}, the winner of {confirms.sweep}"
     if winner.size < 2:
         return [f"{who}, has ended with {winner.size} fresh seeds so far: nothing can be said of it yet"]
-    lines = [_judged(found, confirms, metric, direction)] if len(found) > 1 else []
-    return [*lines, _luck(winner, who, confirms, metric, direction), *_power(found)]
+    lines = [_judged(found, confirms, objective)] if len(found) > 1 else []
+    return [*lines, _luck(winner, who, confirms, objective), *_power(found)]
 
 
-def _judged(found: Sequence[Condition], confirms: Confirms, metric: str, direction: str) -> str:
+def _judged(found: Sequence[Condition], confirms: Confirms, objective: Objective) -> str:
     """The answer, in one sentence."""
-    sign = 1 if direction == "max" else -1
     trial = f"trial {confirms.trials[0]}"
     compared = dict(zip(confirms.trials[1:], compare(found), strict=False))
     compared = {number: one for number, one in compared.items() if one.difference.size >= 2}
     if not compared:
         return f"no other configuration has ended with two of the seeds of {trial}: nothing can be compared yet"
     certain = {number: one for number, one in compared.items() if one.p_holm < 1 - LEVEL}
-    better = {n: one for n, one in compared.items() if sign * one.difference.mean > 0}
-    best = max(compared, key=lambda n: sign * compared[n].difference.mean)
+    better = {n: one for n, one in compared.items() if objective.gain(one.difference.mean) > 0}
+    best = max(compared, key=lambda n: objective.gain(compared[n].difference.mean))
     gap = compared[best].difference
     low, high = sorted((gap.low, gap.high) if gap.mean >= 0 else (-gap.low, -gap.high))
     interval = f"{show_number(low)} .. {show_number(high)}"
     size = f"{show_number(abs(gap.mean))} ({RANGE} {interval}, p {show_p(compared[best].p_holm)} after Holm)"
     if best in better and best in certain:
-        return f"the winner does not stay the winner: trial {best} is better than {trial} by {size} in {metric}"
+        return (
+            f"the winner does not stay the winner: trial {best} is better than {trial} by {size} in {objective.metric}"
+        )
     if better:
         return (
-            f"the winner does not stay in front: the mean {metric} of trial {best} is better than that of {trial} by "
-            f"{size}, which these seeds cannot tell from chance"
+            f"the winner does not stay in front: the mean {objective.metric} of trial {best} is better than that of "
+            f"{trial} by {size}, which these seeds cannot tell from chance"
         )
     if len(certain) == len(compared):
-        return f"the winner stays the winner: {trial} is better than the next, trial {best}, by {size} in {metric}"
+        return (
+            f"the winner stays the winner: {trial} is better than the next, trial {best}, by {size} in "
+            f"{objective.metric}"
+        )
     doubtful = ", ".join(str(number) for number in compared if number not in certain)
     return (
         f"the winner stays in front, and these seeds cannot tell it from trial{'s' if ',' in doubtful else ''} "
-        f"{doubtful}: its mean {metric} is better than that of trial {best} by {size}"
+        f"{doubtful}: its mean {objective.metric} is better than that of trial {best} by {size}"
     )
 
 
-def _luck(winner: Estimate, who: str, confirms: Confirms, metric: str, direction: str) -> str:
+def _luck(winner: Estimate, who: str, confirms: Confirms, objective: Objective) -> str:
     """What the first sweep promised, and what fresh seeds give."""
-    gain = (confirms.values[0] - winner.mean) * (1 if direction == "max" else -1)
+    gain = objective.gain(confirms.values[0] - winner.mean)
     spread = f", {show_number(abs(gain) / winner.sd)} standard deviations of a seed" if winner.sd > NO_SPREAD else ""
     otherwise = f" and {in_words(confirms.settings)}" if confirms.settings else ""
     return (
-        f"{who}, had a {metric} of {show_number(confirms.values[0])} there; with fresh seeds{otherwise} its mean is "
-        f"{show_number(winner.mean)} ({RANGE} {_interval(winner)}), {show_number(abs(gain))} "
+        f"{who}, had a {objective.metric} of {show_number(confirms.values[0])} there; with fresh seeds{otherwise} "
+        f"its mean is {show_number(winner.mean)} ({RANGE} {_interval(winner)}), {show_number(abs(gain))} "
         f"{'worse' if gain >= 0 else 'better'}{spread}"
     )
 

@@ -20,6 +20,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from search_spaces.narrowing import narrowed_space
 from search_spaces.sweep import Sweep
+from seisweep.statistics.objective import Objective
 
 FEWEST = 5
 """Trials below which there is nothing to say. Even then only large shares mean anything."""
@@ -33,13 +34,14 @@ Params = Mapping[str, Any]
 
 
 def importances(
-    params: Sequence[Params], values: Sequence[float], metric: str, direction: str, sweep: Sweep | None = None
+    params: Sequence[Params], values: Sequence[float], objective: Objective, sweep: Sweep | None = None
 ) -> pd.Series:
     """Share of each setting that varied between these trials, the largest first; they sum to 1.
 
     `sweep`: whose space says what could have been proposed, and which ranges are logarithmic; else the values say it.
     Raises ValueError where trials are too few, or nothing varies.
     """
+    metric = objective.metric
     if len(values) < FEWEST:
         raise ValueError(f"importances want at least {FEWEST} finished trials with a {metric}, there are {len(values)}")
     if len(set(values)) == 1:
@@ -52,13 +54,13 @@ def importances(
     if not varied:
         raise ValueError("importances want a setting that varies between the finished trials")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(direction="maximize" if direction == "max" else "minimize")
+    study = optuna.create_study(direction=objective.study_direction)
     study.add_trials(
         optuna.trial.create_trial(params=one, distributions=of_one, value=value)
         for one, of_one, value in zip(plain, distributions, values, strict=True)
     )
     share = min(0.5, max(BEST_SHARE, BEST_AT_LEAST / len(values)))
-    losses = sorted(-value if direction == "max" else value for value in values)
+    losses = sorted(map(objective.loss, values))
     num_best = bisect_right(losses, losses[math.ceil(share * len(losses)) - 1])
     if num_best > MOST_SHARE * len(losses):
         raise ValueError(f"{num_best} of {len(losses)} trials share the best values of {metric}: no setting stands out")

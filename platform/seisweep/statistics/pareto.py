@@ -1,26 +1,10 @@
-"""Which trial is better: the direction of a metric, and whom nothing dominates."""
+"""Trials that no other one dominates."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-
-from trainables import metrics
-
-
-def direction_of(metric: str, objectives: Mapping[str, str]) -> tuple[str, str]:
-    """Name and `max` or `min` of a metric: the sweep's own, else what is known of such a metric; `loss:min` says it.
-
-    Raises ValueError where nothing says it.
-    """
-    name, _, said = metric.rpartition(":")
-    if name and said in ("max", "min"):
-        return name, said
-    known = objectives.get(metric) or metrics.direction(metric)
-    if known is None:
-        raise ValueError(f"is more of {metric} better, or less? Say {metric}:max or {metric}:min")
-    return metric, known
 
 
 def on_the_front(points: Sequence[Sequence[float]]) -> np.ndarray:

@@ -40,7 +40,17 @@ def texts(figure: Figure) -> str:
 def test_each_sweep_has_the_charts_of_its_kind(many, shots):
     assert list(charts.available(many)) == PICKERS
     assert list(charts.available(shots)) == CLASSIFIERS
-    assert isinstance(charts.available(many)["pareto_front"](), Figure)
+    assert isinstance(charts.available(many)["pareto_front"](many), Figure)
+
+
+def test_nothing_is_drawn_to_find_out_what_can_be(many, shots, monkeypatch):
+    for kind in charts.CHARTS.values():
+        monkeypatch.setattr(kind, "draw", lambda sweep: pytest.fail("this draws"))
+    assert list(charts.available(many)) == PICKERS
+    assert [name for name, kind in charts.CHARTS.items() if not kind.applicable(shots)] == [
+        "pareto_front",
+        "residuals",
+    ]
 
 
 def test_the_front_is_filled_and_the_others_are_open(many):

@@ -9,15 +9,19 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 from seisweep.charts import conditions_folder, over_seeds
+from seisweep.charts.style import style_of
 from seisweep.record.ledger import Ledger
 from seisweep.statistics.conditions import Baseline, Measured, group
+from seisweep.statistics.objective import Objective
 
 from search_spaces.named import named_sweep
 from search_spaces.narrowing import enumerate_space
 from search_spaces.sweep import Sweep
+from trainables.export import drawing
 from trainables.export.drawing import save
 
 METRIC = "dev/macro_f1"
+LOSS = Objective("dev/loss", "min")
 
 
 def ledger_of(folder: Path, sweep: Sweep, seeds: int = 3, failed: tuple[int, ...] = ()) -> Ledger:
@@ -63,8 +67,8 @@ def test_a_suite_leaves_its_conditions_and_figures(tmp_path, name, files):
     assert list(table.loc[baselines, "pairs"]) == [0] * baselines.sum()
     assert (table.loc[~baselines, "difference_low"] > 0).all()
     for figure in folder.glob("*.png"):
-        assert dark(figure, over_seeds.BLUE) > 50, "the first condition is drawn"
-        assert dark(figure, over_seeds.VERMILION) > 50, "and the second, or the differences"
+        assert dark(figure, drawing.BLUE) > 50, "the first condition is drawn"
+        assert dark(figure, drawing.VERMILION) > 50, "and the second, or the differences"
 
 
 def test_written_again_it_replaces_the_old(tmp_path):
@@ -86,15 +90,15 @@ def test_without_two_seeds_of_a_condition_there_is_nothing_to_show(tmp_path):
 
 def test_a_metric_that_is_small_when_good_and_more_conditions_than_a_figure_holds(tmp_path):
     found = group(Measured({"x": x}, seed, x + seed) for seed in (0, 1) for x in range(30))
-    shown, which = over_seeds._best(found, "min")
+    shown, which = over_seeds._best(found, LOSS)
     assert [condition.params["x"] for condition in shown] == list(range(over_seeds.MOST_DRAWN))
     assert which == "; the best 24 of 30"
-    assert over_seeds._best(found, "max")[0][0].params["x"] == 6
-    save(over_seeds.conditions(found, Baseline(found), "dev/loss", "min"), tmp_path / "conditions.png")
-    assert dark(tmp_path / "conditions.png", over_seeds.BLUE) > 50
+    assert over_seeds._best(found, Objective("dev/loss", "max"))[0][0].params["x"] == 6
+    save(over_seeds.conditions(found, Baseline(found), LOSS), tmp_path / "conditions.png")
+    assert dark(tmp_path / "conditions.png", drawing.BLUE) > 50
 
 
 def test_lines_of_a_figure_differ_without_colour():
-    styles = [over_seeds.style_of(number) for number in range(over_seeds.MOST_DRAWN)]
+    styles = [style_of(number) for number in range(over_seeds.MOST_DRAWN)]
     assert len(set(styles)) == len(styles)
     assert len({style[1:] for style in styles[:8]}) == 8

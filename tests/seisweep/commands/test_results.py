@@ -96,8 +96,12 @@ def test_no_home_no_store(home, monkeypatch):
     assert not home.exists()
 
 
+def pages_of(outcome: Outcome) -> dict[str, str]:
+    return links("toy-1", outcome.objectives, outcome.experiment_id, outcome.parent_run_id, outcome.tracking_uri)
+
+
 def test_links_name_the_trials(outcome):
-    paths = links(outcome)
+    paths = pages_of(outcome)
     assert "searchFilter=tags.sweep%20%3D%20%27toy-1%27%20and%20tags.role%20%3D%20%27trial%27" in paths["charts"]
     assert "compareRunsMode=CHART" in paths["charts"]
     assert "orderByKey=metrics.%60dev%2Ff1%60" in paths["charts"]
@@ -107,7 +111,7 @@ def test_links_name_the_trials(outcome):
 
 
 def test_the_saved_view_of_the_table_shows_objectives_and_parameters(outcome):
-    assert links(outcome)["trials"] == f"/#/experiments/{outcome.experiment_id}/runs?viewStateShareKey=toy-1"
+    assert pages_of(outcome)["trials"] == f"/#/experiments/{outcome.experiment_id}/runs?viewStateShareKey=toy-1"
     experiment = MlflowClient(outcome.tracking_uri).get_experiment(outcome.experiment_id)
     view = json.loads(experiment.tags["mlflow.sharedViewState.toy-1"])
     assert view["searchFilter"] == "tags.sweep = 'toy-1' and tags.role = 'trial'"

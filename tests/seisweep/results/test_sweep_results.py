@@ -25,15 +25,21 @@ from seisweep.results.open_store import open_store
 from seisweep.results.tables import trials_frame
 from seisweep.settings.home import Home
 from seisweep.statistics.importances import FEWEST, importances
-from seisweep.statistics.pareto import direction_of, on_the_front
+from seisweep.statistics.objective import Objective
+from seisweep.statistics.pareto import on_the_front
 from simulated import NUM_TRIALS, settings_of
 
 from search_spaces.named import named_sweep
+
+SCORE = Objective("score", "max")
 
 
 @pytest.fixture
 def store(recorded: Home) -> str:
     return recorded.mlflow_uri
+
+
+SCORE = Objective("score", "max")
 
 
 @pytest.fixture
@@ -82,6 +88,9 @@ def test_curves_of_all_trials_at_once_are_those_of_mlflow(many):
     one = many.curves("dev/loss")
     assert list(one.columns) == ["dev/loss"]
     assert len(one) == 3 * NUM_TRIALS
+
+
+SCORE = Objective("score", "max")
 
 
 @pytest.fixture
@@ -138,10 +147,10 @@ def test_the_best_by_each_metric(many):
     assert many.best("dev/loss:max") == 11
     with pytest.raises(ValueError, match="no trial of many-1 has a metric dev/f2; did you mean dev/f1"):
         many.best("dev/f2")
-    assert direction_of("dev/f1", {"dev/f1": "min"}) == ("dev/f1", "min"), "the sweep knows better"
-    assert direction_of("int8/f1_loss", {})[1] == "min"
+    assert Objective.named("dev/f1", {"dev/f1": "min"}).direction == "min", "the sweep knows better"
+    assert Objective.named("int8/f1_loss", {}).direction == "min"
     with pytest.raises(ValueError, match="is more of dev/magic better, or less"):
-        direction_of("dev/magic", {})
+        Objective.named("dev/magic", {})
 
 
 def test_the_front_is_what_nothing_dominates(many):
@@ -180,19 +189,19 @@ def test_importances_without_a_space_and_with_words():
     rng = np.random.default_rng(0)
     params = [{"x": rng.random(), "norm": "ab"[rng.integers(2)]} for _ in range(40)]
     values = [one["x"] ** 2 for one in params]
-    found = importances(params, values, "score", "max")
+    found = importances(params, values, SCORE)
     assert found.idxmax() == "x"
     assert found["x"] > 0.6
     with pytest.raises(ValueError, match=f"at least {FEWEST} finished trials with a score, there are 2"):
-        importances(params[:2], values[:2], "score", "max")
+        importances(params[:2], values[:2], SCORE)
     with pytest.raises(ValueError, match="the same score"):
-        importances(params, [1.0] * 40, "score", "max")
+        importances(params, [1.0] * 40, SCORE)
     with pytest.raises(ValueError, match="39 of 40 trials share the best values of score"):
-        importances(params, [1.0] * 39 + [0.5], "score", "max")
+        importances(params, [1.0] * 39 + [0.5], SCORE)
     with pytest.raises(ValueError, match="a setting that varies"):
-        importances([{"x": 1}] * 40, values, "score", "max")
+        importances([{"x": 1}] * 40, values, SCORE)
     with pytest.raises(ValueError, match="8 of 8 trials share the best values of score"):
-        importances(params[:8], [0.1] * 7 + [0.2], "score", "max")
+        importances(params[:8], [0.1] * 7 + [0.2], SCORE)
 
 
 def test_several_sweeps_as_one_table(store, many):
@@ -236,6 +245,9 @@ def test_wrong_questions_are_one_line_and_exit_code_2(store, monkeypatch, capsys
         assert complaint in printed.err
         assert printed.err.count("\n") == 1
         assert printed.out == ""
+
+
+SCORE = Objective("score", "max")
 
 
 @pytest.fixture

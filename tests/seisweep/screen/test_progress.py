@@ -52,6 +52,20 @@ def test_the_best_so_far_does_not_fall_when_a_trial_has_a_worse_epoch():
     assert progress.best()[:2] == ("dev/f1", 0.8)
 
 
+def test_a_finished_trial_is_the_best_while_a_better_one_is_under_way():
+    progress = Progress()
+    progress.begin({"dev/f1": "max"}, num_trials=3)
+    progress.update(row(0, "running", 1, f1=0.6))
+    assert progress.best()[:2] == ("dev/f1", 0.6), "while none has finished"
+    progress.update(row(0, "stopped", 1, f1=0.8))
+    progress.update(row(1, "done", 4, f1=0.7))
+    assert progress.best()[1:] == (0.7, row(1, "done", 4, f1=0.7))
+    assert "best dev/f1 0.7 (trial 1)" in progress.summary()
+    assert "under way" not in progress.summary(), "a stopped trial is not"
+    progress.update(row(2, "running", 2, f1=0.9))
+    assert "best dev/f1 0.7 (trial 1), 0.9 under way (trial 2)" in progress.summary()
+
+
 def test_trials_that_were_over_before_a_resume_do_not_count_into_the_rate():
     clock = Clock()
     progress = Progress(clock)

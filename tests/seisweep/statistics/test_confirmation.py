@@ -9,9 +9,11 @@ import pytest
 from scipy import stats
 from seisweep.statistics.conditions import Condition, Estimate
 from seisweep.statistics.confirmation import as_frame, compare, holm, named, p_value, table_rows, verdict
+from seisweep.statistics.objective import Objective
 
 from search_spaces.sweep import Confirms
 
+F1 = Objective("dev/f1", "max")
 WINNER = [0.90, 0.91, 0.92, 0.93]
 
 
@@ -72,35 +74,35 @@ def test_holm_corrects_for_the_number_of_comparisons(given, corrected):
 )
 def test_the_answer_is_one_sentence(others, direction, answer):
     given = confirms(3, 1, *([5] if len(others) > 1 else []))
-    sentence, *more = verdict(conditions(WINNER, *others), given, "dev/f1", direction)
+    sentence, *more = verdict(conditions(WINNER, *others), given, Objective("dev/f1", direction))
     assert answer in sentence
     assert "trial 3, the winner of toy-1, had a dev/f1 of 0.92 there; with fresh seeds its mean is 0.915" in more[0]
     assert f"0.005 {'worse' if direction == 'max' else 'better'}, {0.005 / np.std(WINNER, ddof=1):.4g} stand" in more[0]
 
 
 def test_the_size_of_a_difference_and_its_interval_have_one_sign():
-    sentence = verdict(conditions(WINNER, [0.80, 0.81, 0.82, 0.835]), confirms(3, 1), "dev/f1", "max")[0]
+    sentence = verdict(conditions(WINNER, [0.80, 0.81, 0.82, 0.835]), confirms(3, 1), F1)[0]
     expected = stats.ttest_rel(WINNER, [0.80, 0.81, 0.82, 0.835]).confidence_interval(0.95)
     assert f"by 0.09875 (95 % interval {expected.low:.4g} .. {expected.high:.4g}, p below 0.001 after Holm)" in sentence
 
 
 def test_few_seeds_say_what_they_can_see():
-    *_, few = verdict(conditions([0.9, 0.8, 0.7], [0.8, 0.8, 0.8]), confirms(3, 1), "dev/f1", "max")
+    *_, few = verdict(conditions([0.9, 0.8, 0.7], [0.8, 0.8, 0.8]), confirms(3, 1), F1)
     seen = stats.t.ppf(0.975, 2) * np.std([0.1, 0, -0.1], ddof=1) / math.sqrt(3)
     assert few.startswith(f"3 seeds are few: at this spread, differences below {seen:.4g} cannot be told from chance")
-    many = verdict(conditions([0.9, 0.8] * 5, [0.8] * 10), confirms(3, 1), "dev/f1", "max")
+    many = verdict(conditions([0.9, 0.8] * 5, [0.8] * 10), confirms(3, 1), F1)
     assert not any("few" in line for line in many)
-    *_, none = verdict(conditions([0.9, 0.9], [0.8, 0.8]), confirms(3, 1), "dev/f1", "max")
+    *_, none = verdict(conditions([0.9, 0.9], [0.8, 0.8]), confirms(3, 1), F1)
     assert none.startswith("every seed gave the same")
 
 
 def test_other_settings_than_in_the_first_sweep_are_named():
-    words = verdict(conditions(WINNER), confirms(3, settings={"training.epochs": 5}), "dev/f1", "max")
+    words = verdict(conditions(WINNER), confirms(3, settings={"training.epochs": 5}), F1)
     assert "with fresh seeds and training.epochs=5 its mean is" in words[0]
 
 
 def test_a_winner_without_values_is_no_winner_yet():
-    (line,) = verdict(conditions([0.9], WINNER), confirms(3, 1), "dev/f1", "max")
+    (line,) = verdict(conditions([0.9], WINNER), confirms(3, 1), F1)
     assert line.endswith("has ended with 1 fresh seeds so far: nothing can be said of it yet")
 
 
