@@ -32,6 +32,7 @@ import seisweep.results  # here, so that their time is seen in that of the comma
 from seisweep.record import tracker
 from seisweep.record.ledger import Ledger
 from seisweep.settings.home import Home
+from seisweep.settings.which_store import own_store
 
 from search_spaces.named import named_sweep
 from search_spaces.narrowing import narrowed_space
@@ -53,8 +54,8 @@ def write_sweep(home: Home, trials: int) -> None:
     """A finished sweep in the home's store, by the one writer that sweeps have."""
     sweep = named_sweep("distillation").changed(base=FIXED, samples=trials, sampler="random", scheduler="none")
     sweep = sweep.changed(objectives={metrics.DEV_F1: "max", metrics.INT8_BYTES: "min"})
-    uri = home.prepare_store()
-    writer = tracker.Tracker(uri, home.artifacts_dir.as_uri(), sweep, NAME, "simulated", {"versions": "torch 2"})
+    home.prepare_store()
+    writer = tracker.Tracker(own_store(home), sweep, NAME, "simulated", {"versions": "torch 2"})
     ledger = Ledger(home.root / "ledger.jsonl")
     ledger.begin_session()
     writer.begin("simulated", {"sweep": sweep.model_dump(mode="json")}, trials)

@@ -45,6 +45,7 @@ from seisweep.record import tracker
 from seisweep.record.ledger import Ledger
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
+from seisweep.settings.which_store import own_store
 
 from search_spaces.sweep import Sweep
 
@@ -170,7 +171,8 @@ def tracked_by_seisweep(home: Home, trials: int) -> float:
     tracker.FLUSH_EVERY_S = 0.0
     params, reports, files = things_to_track(home)
     sweep = Sweep(name="tracked", trainable="one_step:train", space="one_step:space", samples=1)
-    writer = tracker.Tracker(home.prepare_store(), home.artifacts_dir.as_uri(), sweep, "tracked-1", "id", {})
+    home.prepare_store()
+    writer = tracker.Tracker(own_store(home), sweep, "tracked-1", "id", {})
     ledger = Ledger(home.root / "ledger.jsonl")
     ledger.begin_session()
     writer.begin("", {})

@@ -15,6 +15,7 @@ from hypothesis import settings
 REPOSITORY = Path(__file__).resolve().parent.parent
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.pop("MLFLOW_TRACKING_URI", None)  # which store a test uses is for the test to say
 settings.register_profile("busy machine", deadline=None)  # how long an example takes says nothing about the code
 settings.load_profile("busy machine")
 

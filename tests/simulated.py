@@ -11,6 +11,7 @@ import pandas as pd
 from seisweep.record.ledger import Ledger
 from seisweep.record.tracker import Tracker
 from seisweep.settings.home import Home
+from seisweep.settings.which_store import own_store
 
 from search_spaces.named import named_sweep
 from search_spaces.narrowing import enumerate_space
@@ -62,7 +63,7 @@ def _record(
     folder = home.sweep_dir(name)
     folder.mkdir()
     ledger = Ledger(folder / "ledger.jsonl")
-    tracker = Tracker(home.mlflow_uri, home.artifacts_dir.as_uri(), sweep, name, f"id-{name}", {})
+    tracker = Tracker(own_store(home), sweep, name, f"id-{name}", {})
     tracker.begin("", {"sweep": sweep.model_dump(mode="json")})
     for number, (point, seed) in enumerate(points):
         checkpoint = folder / str(number)

@@ -6,12 +6,12 @@ masked tokens. `train(PretrainingConfig(...), LocalRun(folder))` runs it without
 
 from __future__ import annotations
 
-import shutil
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from trainables import metrics
+from trainables.atomic import whole_folder
 from trainables.config import Config
 from trainables.data.catalog import check_dataset, fingerprint, load_dataset
 from trainables.data.waveforms import WaveformDataConfig, Waveforms
@@ -117,14 +117,8 @@ def train(config: PretrainingConfig, run: Run) -> None:
 def _finish(state: TrainingState, model: ContrastiveModel, run: Run) -> None:
     final = final_record(state)
     if run.rank == 0:
-        folder = run.workdir / "training" / ARTIFACTS
-        arriving = folder.with_name(f".{folder.name}.arriving")
-        shutil.rmtree(arriving, ignore_errors=True)
-        arriving.mkdir(parents=True)
-        save_encoder(model, arriving / WEIGHTS)
-        training_history(
-            state.history, arriving / "training_history.png", state.stopping.best_epoch, PRETRAINING_SCORES
-        )
-        shutil.rmtree(folder, ignore_errors=True)
-        arriving.rename(folder)
+        with whole_folder(run.workdir / "training" / ARTIFACTS) as folder:
+            save_encoder(model, folder / WEIGHTS)
+            history = folder / "training_history.png"
+            training_history(state.history, history, state.stopping.best_epoch, PRETRAINING_SCORES)
     run.report(final, checkpoint(state, run))

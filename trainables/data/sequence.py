@@ -8,7 +8,6 @@ block is float32, (N, X, T), not compressed: every trial maps it into memory and
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from trainables.atomic import whole_folder
 from trainables.data.catalog import dataset_folder
 from trainables.data.config import COMPONENT_ORDER
 
@@ -95,29 +95,32 @@ def write_sequence(
         trace_npts=num_samples,
         trace_component_order=COMPONENT_ORDER,
     )
-    building = folder.with_name(f".{folder.name}.building-{os.getpid()}")
     try:
-        building.mkdir(parents=True)
-        with h5py.File(building / _WAVEFORMS, "w") as file:
-            block = file.create_dataset(_BLOCK, (len(table), 3, num_samples), dtype=np.float32)
-            done = 0
-            for chunk_NXT in chunks:
-                block[done : done + len(chunk_NXT)] = chunk_NXT
-                done += len(chunk_NXT)
-                if progress:
-                    progress(done, len(table))
-            assert done == len(table)
-            file["data_format/dimension_order"] = "CW"
-            file["data_format/component_order"] = COMPONENT_ORDER
-            file["data_format/sampling_rate"] = float(table["trace_sampling_rate_hz"].iloc[0])
-        table.to_csv(building / _METADATA, index=False)
-        if folder.exists():
-            folder.rmdir()
-        building.rename(folder)
+        with whole_folder(folder) as building:
+            _write_waveforms(building / _WAVEFORMS, chunks, table, num_samples, progress)
+            table.to_csv(building / _METADATA, index=False)
+            if folder.exists():
+                folder.rmdir()  # which it can only be while it is empty
     except OSError as error:
         raise ValueError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+
+
+def _write_waveforms(
+    path: Path, chunks: Iterable[np.ndarray], table: pd.DataFrame, num_samples: int, progress: Progress | None
+) -> None:
+    """All windows as one block (N, X, T), as SeisBench reads it."""
+    with h5py.File(path, "w") as file:
+        block = file.create_dataset(_BLOCK, (len(table), 3, num_samples), dtype=np.float32)
+        done = 0
+        for chunk_NXT in chunks:
+            block[done : done + len(chunk_NXT)] = chunk_NXT
+            done += len(chunk_NXT)
+            if progress:
+                progress(done, len(table))
+        assert done == len(table)
+        file["data_format/dimension_order"] = "CW"
+        file["data_format/component_order"] = COMPONENT_ORDER
+        file["data_format/sampling_rate"] = float(table["trace_sampling_rate_hz"].iloc[0])
 
 
 def _map_block(path: Path, num_traces: int, complaint: str) -> np.ndarray:

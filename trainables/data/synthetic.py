@@ -8,8 +8,6 @@ magnitude and station. What a station then records is made in `synthetic_wavefor
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from trainables.atomic import whole_folder
 from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ
 from trainables.data.splits import event_ids, split_by_event
 from trainables.data.synthetic_waveforms import TRACE_SAMPLES, Rng, record
@@ -52,18 +51,14 @@ def write_local_earthquakes(
         raise ValueError(f"{num_events} events: at least 10 are needed for three splits")
     rng = np.random.default_rng([seed, 0x5E15])
     traces = _traces(rng, _network(rng), num_events)
-    building = folder.with_name(f".{folder.name}.building-{os.getpid()}")
     try:
-        building.mkdir(parents=True)
-        _write_waveforms(building / "waveforms.hdf5", traces, rng, progress)
-        _metadata(traces, seed).to_csv(building / "metadata.csv", index=False)
-        if folder.exists():
-            folder.rmdir()
-        building.rename(folder)
+        with whole_folder(folder) as building:
+            _write_waveforms(building / "waveforms.hdf5", traces, rng, progress)
+            _metadata(traces, seed).to_csv(building / "metadata.csv", index=False)
+            if folder.exists():
+                folder.rmdir()  # which it can only be while it is empty
     except OSError as error:
         raise ValueError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 # Where and when: network, events, and what reaches a station.

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import copy
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from torch import nn
 
 from trainables import metrics
+from trainables.atomic import whole_folder
 from trainables.data.batches import Arrivals, Batch, DevWindows
 from trainables.data.config import PHASES
 from trainables.evaluation.picks import PickConfig, PickCounts, count_picks, match_picks, residuals_s, scores
@@ -68,31 +68,30 @@ def export_picker(
     SeisBench pair and figures alone.
     """
     assert isinstance(model, XiaoNet | PhaseNetAdapter)
-    arriving = folder.with_name(f".{folder.name}.arriving")
-    shutil.rmtree(arriving, ignore_errors=True)
-    arriving.mkdir(parents=True)
-    save_seisbench(model, arriving, thresholds, docstring)
-    training_history(history, arriving / "training_history.png", best_epoch)
-
-    fp32, int8 = arriving / FP32_FILE, arriving / INT8_FILE
-    if isinstance(model, XiaoNet):
-        export_onnx(model, fp32, thresholds)
-        quantize_int8(fp32, int8, calibration_NXT)
-        evaluation = evaluate({"FP32": onnx_picker(fp32), "INT8": onnx_picker(int8)}, dev, thresholds, picks)
-        exported = _judged(fp32, int8, evaluation, thresholds, config)
-        if not exported.metrics[metrics.INT8_ACCEPTED]:
-            int8.rename(arriving / REFUSED_FILE)
-    else:
-        evaluation = evaluate({"FP32": torch_picker(model)}, dev, thresholds, picks)
-        exported = Exported()
-
-    residual_table(evaluation.residuals_s, picks.tolerance_s).to_csv(arriving / RESIDUALS_FILE, index=False)
-    residual_histograms(evaluation.residuals_s, arriving / "residuals.png", picks.tolerance_s)
-    if evaluation.example is not None:
-        example_picks(evaluation.example, arriving / "example_picks.png")
-    shutil.rmtree(folder, ignore_errors=True)
-    arriving.rename(folder)
+    with whole_folder(folder) as arriving:
+        save_seisbench(model, arriving, thresholds, docstring)
+        training_history(history, arriving / "training_history.png", best_epoch)
+        fp32, int8 = arriving / FP32_FILE, arriving / INT8_FILE
+        if isinstance(model, XiaoNet):
+            export_onnx(model, fp32, thresholds)
+            quantize_int8(fp32, int8, calibration_NXT)
+            evaluation = evaluate({"FP32": onnx_picker(fp32), "INT8": onnx_picker(int8)}, dev, thresholds, picks)
+            exported = _judged(fp32, int8, evaluation, thresholds, config)
+            if not exported.metrics[metrics.INT8_ACCEPTED]:
+                int8.rename(arriving / REFUSED_FILE)
+        else:
+            evaluation = evaluate({"FP32": torch_picker(model)}, dev, thresholds, picks)
+            exported = Exported()
+        _tell(evaluation, arriving, picks)
     return exported
+
+
+def _tell(evaluation: Evaluation, folder: Path, picks: PickConfig) -> None:
+    """Residuals as a table and as histograms, and an example."""
+    residual_table(evaluation.residuals_s, picks.tolerance_s).to_csv(folder / RESIDUALS_FILE, index=False)
+    residual_histograms(evaluation.residuals_s, folder / "residuals.png", picks.tolerance_s)
+    if evaluation.example is not None:
+        example_picks(evaluation.example, folder / "example_picks.png")
 
 
 def save_seisbench(

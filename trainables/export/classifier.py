@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from trainables.atomic import whole_folder
 from trainables.data.sequence_batches import SequenceWindows
 from trainables.evaluation.classification import confusion_table
 from trainables.export.drawing import BLUE, GREY, draw_confusions, save
@@ -38,16 +38,12 @@ def export_classifier(
     folder: Path,
 ) -> None:
     """Write everything into `folder`, which appears complete or not at all; `model` is left as it is."""
-    arriving = folder.with_name(f".{folder.name}.arriving")
-    shutil.rmtree(arriving, ignore_errors=True)
-    arriving.mkdir(parents=True)
-    torch.save({"config": settings, "state_dict": model.state_dict()}, arriving / WEIGHTS_FILE)
-    confusion_table(confusion_CK, names).to_csv(arriving / CONFUSIONS_FILE)
-    confusion_matrix(confusion_CK, names, arriving / "confusion_matrix.png")
-    training_history(history, arriving / "training_history.png", best_epoch, CLASSIFIER_SCORES)
-    activation_maps(model, dev, names, arriving / "activation_maps.png")
-    shutil.rmtree(folder, ignore_errors=True)
-    arriving.rename(folder)
+    with whole_folder(folder) as arriving:
+        torch.save({"config": settings, "state_dict": model.state_dict()}, arriving / WEIGHTS_FILE)
+        confusion_table(confusion_CK, names).to_csv(arriving / CONFUSIONS_FILE)
+        confusion_matrix(confusion_CK, names, arriving / "confusion_matrix.png")
+        training_history(history, arriving / "training_history.png", best_epoch, CLASSIFIER_SCORES)
+        activation_maps(model, dev, names, arriving / "activation_maps.png")
 
 
 def confusion_matrix(confusion_CK: Tensor, names: list[str], path: Path) -> None:

@@ -24,6 +24,7 @@ from filelock import FileLock
 from torch import Tensor, nn
 
 from trainables import metrics
+from trainables.atomic import whole_file
 from trainables.data.config import COMPONENT_ORDER, WINDOW_SAMPLES
 from trainables.export.onnx import OnnxPicker, export_onnx
 from trainables.export.quantize import int8_conv_share, quantize_int8
@@ -47,9 +48,8 @@ def architecture_cost(config: StudentConfig, cache_dir: Path) -> dict[str, float
         if file.exists():
             return json.loads(file.read_text())["cost"]
         cost = measure(config)
-        arriving = file.with_suffix(".arriving")
-        arriving.write_text(json.dumps({"architecture": _facts(config), "cost": cost}, indent=2))
-        arriving.replace(file)
+        with whole_file(file) as arriving:
+            arriving.write_text(json.dumps({"architecture": _facts(config), "cost": cost}, indent=2))
         return cost
 
 

@@ -14,15 +14,17 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from trainables.atomic import whole_file
+
 BLUE, VERMILION, GREEN, ORANGE, GREY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#666666"
 PURPLE, SKY, BLACK = "#CC79A7", "#56B4E9", "#000000"
 DPI = 130
 
 
 def save(figure: Figure, path: Path) -> None:
-    arriving = path.with_name(f".{path.name}.arriving")
-    FigureCanvasAgg(figure).print_figure(arriving, format="png", dpi=DPI)
-    arriving.replace(path)
+    """Write a figure as PNG, whole or not at all."""
+    with whole_file(path) as arriving:
+        FigureCanvasAgg(figure).print_figure(arriving, format="png", dpi=DPI)
 
 
 def draw_confusions(axes: Axes, counts_CK: np.ndarray, names: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from trainables.atomic import whole_file
 from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, WINDOW_SAMPLES
 from trainables.models.fast_layers import FastConv1d, JoinConv1d
 from trainables.models.xiaonet import CLASSES, XiaoNet
@@ -113,14 +114,13 @@ def strip(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def save(model: onnx.ModelProto, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write the file under a temporary name and rename it."""
+    """Write the file, whole or not at all."""
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, dict(metadata))
     model.producer_name, model.producer_version = "seisweep", ""
     path.parent.mkdir(parents=True, exist_ok=True)
-    arriving = path.with_name(f".{path.name}.arriving")
-    arriving.write_bytes(model.SerializeToString())
-    arriving.replace(path)
+    with whole_file(path) as arriving:
+        arriving.write_bytes(model.SerializeToString())
 
 
 def _plain_copy(model: nn.Module) -> nn.Module:

@@ -98,9 +98,10 @@ def load_teacher(config: TeacherConfig) -> Teacher:
     return Teacher(load_phasenet(config.weights, field="teacher.weights"))
 
 
-def load_phasenet(weights: str, field: str) -> PhaseNet:
+def load_phasenet(weights: str, field: str = "") -> PhaseNet:
     """A PhaseNet that fits our windows: 100 Hz, components E, N, Z and classes P, S, N in any order."""
     phasenet = load_weights(PhaseNet, weights, field)
+    named = f"{field}={weights}" if field else weights
     problems = {
         f"labels {_spelled(phasenet.labels)}, not P, S and N in some order": sorted(phasenet.labels or [])
         != sorted(CLASSES),
@@ -111,7 +112,7 @@ def load_phasenet(weights: str, field: str) -> PhaseNet:
     }
     for problem, found in problems.items():
         if found:
-            raise ValueError(f"{field}={weights}: this PhaseNet has {problem}")
+            raise ValueError(f"{named}: this PhaseNet has {problem}")
     return phasenet
 
 

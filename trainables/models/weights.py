@@ -6,30 +6,40 @@ import json
 import logging
 import pickle
 import re
+import sys
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-from seisbench.models import WaveformModel
+from seisbench.models import PhaseNet, WaveformModel
 
 Model = TypeVar("Model", bound=WaveformModel)
+
+SEISBENCH = "seisbench:"
+"""Before a weight name that is SeisBench's for certain."""
+
+DOCUMENTED = (
+    "diting", "ethz", "geofon", "instance", "iquique", "jma", "jma_wc", "lendb", "neic", "obs", "original", "pisdl",
+    "scedc", "stead", "volpick",
+)  # fmt: skip
+"""PhaseNet weights that SeisBench's documentation lists. Its server knows more now and then, and is slow to say no."""
 
 _PAIR = re.compile(r"(?P<stem>.+?)(\.(pt|json)(\.v(?P<version>\w+))?)?$")
 
 
-def load_weights(model_class: type[Model], weights: str, field: str = "weights") -> Model:
+def load_weights(model_class: type[Model], weights: str, field: str = "") -> Model:
     """A SeisBench model by weight name (`stead`) or by file, in eval mode.
 
     A file is named by either half of its pair (`picker.pt.v1`, `picker.json.v1`) or by their common stem
-    (`picker`). Raises ValueError, which names `field`, where nothing can be loaded.
+    (`picker`). Raises ValueError where nothing can be loaded, which names the setting `field`, if it was one.
     """
     pair = find_pair(weights)
     if pair is not None:
         return _load_pair(model_class, *pair, field)
-    if "/" in weights or Path(weights).suffix:
+    if not weights.startswith(SEISBENCH) and ("/" in weights or Path(weights).suffix):
         stem, suffix = _wanted_pair(weights)
         raise ValueError(
-            f"{field}={weights}: no such weights; looked for {stem}.json{suffix} and {stem}.pt{suffix} "
+            f"{_named(field, weights)}: no such weights; looked for {stem}.json{suffix} and {stem}.pt{suffix} "
             "(a SeisBench model is a pair of files, NAME.json.v1 and NAME.pt.v1)"
         )
     return _from_name(model_class, weights, field)
@@ -72,7 +82,7 @@ def _load_pair(model_class: type[Model], stem: Path, version: str | None, field:
     except Exception as error:
         name = model_class.__name__
         raise ValueError(
-            f"{field}={file}: not the weights of a {name} ({_reason(error)}); {name}.save(NAME) writes what fits"
+            f"{_named(field, file)}: not the weights of a {name} ({_reason(error)}); {name}.save(NAME) writes what fits"
         ) from error
 
 
@@ -84,25 +94,43 @@ def _reason(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
-def _from_name(model_class: type[Model], name: str, field: str) -> Model:
+def known_names(model_class: type[WaveformModel] = PhaseNet) -> list[str]:
+    """Weight names of SeisBench that need no question to its server: those on this machine, and the documented ones."""
+    documented = DOCUMENTED if model_class is PhaseNet else ()
+    return list(dict.fromkeys([*model_class.list_pretrained(remote=False), *documented]))
+
+
+def _from_name(model_class: type[Model], given: str, field: str) -> Model:
+    """Weights by their name, from this machine or, said before, from SeisBench's server. A name that nobody knows asks
+    no server."""
+    name, named, kind = given.removeprefix(SEISBENCH), _named(field, given), model_class.__name__
+    if name not in model_class.list_pretrained(remote=False):
+        known = known_names(model_class)
+        if name == given and name not in known:
+            raise ValueError(
+                f"{named}: no {kind} weights of SeisBench are known by that name ({', '.join(known) or 'none'}); a "
+                f"newer name is written {SEISBENCH}{name}"
+            )
+        print(f"{name}: these weights are not on this machine; SeisBench downloads them", file=sys.stderr, flush=True)
     logger = logging.getLogger("seisbench")
     level = logger.level
     logger.setLevel(logging.ERROR)  # the error below says what its warnings say, and what to do
     try:
         return model_class.from_pretrained(name).eval()
     except ValueError as error:
-        known = ", ".join(model_class.list_pretrained(remote=False)) or "none yet"
-        raise ValueError(
-            f"{field}={name}: SeisBench has no {model_class.__name__} weights of that name (on this machine: {known})"
-        ) from error
+        raise ValueError(f"{named}: SeisBench has no {kind} weights of that name") from error
     except Exception as error:
-        folder = model_class._model_path()
         raise ValueError(
-            f"{field}={name}: cannot be downloaded ({type(error).__name__}); put {name}.json.v1 and {name}.pt.v1 "
-            f"into {folder}, or name a file with {field}=PATH"
+            f"{named}: cannot be downloaded ({type(error).__name__}); put {name}.json.v1 and {name}.pt.v1 into "
+            f"{model_class._model_path()}, or name a file"
         ) from error
     finally:
         logger.setLevel(level)
+
+
+def _named(field: str, value: object) -> str:
+    """`teacher.weights=stead`, or the value alone where no setting holds it."""
+    return f"{field}={value}" if field else str(value)
 
 
 def weights_digest(model: torch.nn.Module) -> str:

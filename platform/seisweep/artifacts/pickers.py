@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from seisbench.models import WaveformModel
 
+from seisweep.artifacts.reference import read_reference
 from seisweep.record.mlflow_store import mlflow_asks
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
@@ -22,8 +23,6 @@ from trainables.export.pick import Network, load_onnx
 from trainables.models.teacher import Teacher, load_phasenet
 from trainables.models.weights import find_pair, load_weights
 from trainables.models.xiaonet import XiaoNet
-
-FIELD = "MODEL"
 
 
 class Picker(NamedTuple):
@@ -46,8 +45,7 @@ Source = Path | str
 def find_pickers(model: str, home: Home, profile: Profile) -> list[Picker]:
     """Every picker behind a name: one for a file, several for a folder or a trial (FP32, INT8, PyTorch).
 
-    `SWEEP/NUMBER` is a trial of a sweep, `SWEEP` its best one, `runs:/ID` an MLflow run, `models:/NAME@ALIAS` or
-    `models:/NAME/VERSION` a registered model. Raises ValueError where there is none.
+    `reference.py` says what a name may be. Raises ValueError where there is none.
     """
     return [_picker(source) for source in _sources(model, home, profile)]
 
@@ -102,17 +100,18 @@ def seisbench_network(model: WaveformModel, name: str) -> Network:
 
 
 def _sources(model: str, home: Home, profile: Profile) -> Sequence[Source]:
-    if model.startswith(("runs:/", "models:/")):
-        return _in_folder(_downloaded(model.rstrip("/"), home.recorded_uri(profile)))
-    path = Path(model).expanduser()
-    if path.is_dir():
-        return _in_folder(path)
-    if path.suffix == ".onnx" or find_pair(model) is not None:
-        return [path]
-    sweep, _, number = model.partition("/")
-    if home.sweep_dir(sweep).is_dir() or (number.isdigit() and not path.parent.is_dir()):
-        return _of_trial(sweep, number, home.recorded_uri(profile))
-    return [model]  # a weight name of SeisBench, or an error that says what was looked for
+    """Every file behind a name. Raises ValueError where it stands for nothing."""
+    named = read_reference(model, home, profile)
+    if named.kind == "seisbench":
+        return [model]
+    if named.kind == "path":
+        assert named.path is not None
+        return _in_folder(named.path) if named.path.is_dir() else [named.path]
+    if named.kind == "mlflow":
+        assert named.store is not None
+        return _in_folder(_downloaded(named.uri, named.store.uri))
+    loaded, number = named.trial()
+    return _in_folder(loaded.artifacts(number))
 
 
 def _in_folder(folder: Path) -> list[Path]:
@@ -147,14 +146,6 @@ def _picker(source: Source) -> Picker:
     return _onnx(source) if isinstance(source, Path) and source.suffix == ".onnx" else _seisbench(source)
 
 
-def _of_trial(sweep: str, number: str, tracking_uri: str) -> list[Path]:
-    from seisweep import results
-
-    loaded = results.load(sweep, tracking_uri)
-    trial = int(number) if number else loaded.best()
-    return _in_folder(loaded.artifacts(trial))
-
-
 def _downloaded(uri: str, tracking_uri: str) -> Path:
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
@@ -183,7 +174,7 @@ def _seisbench_model(source: Source) -> WaveformModel:
     """A pair or a weight name; XiaoNet and PhaseNet are told apart by the arguments that the pair names."""
     pair = find_pair(str(source))
     if pair is None:
-        return load_phasenet(str(source), FIELD)
+        return load_phasenet(str(source))
     stem, version = pair
     description = stem.with_name(f"{stem.name}.json{f'.v{version}' if version else ''}")
     try:
@@ -191,8 +182,8 @@ def _seisbench_model(source: Source) -> WaveformModel:
     except (json.JSONDecodeError, AttributeError, UnicodeDecodeError):
         raise ValueError(f"{description}: not the description of a SeisBench model") from None
     if "base_channels" in arguments:
-        return load_weights(XiaoNet, str(source), FIELD)
-    return load_phasenet(str(source), FIELD)
+        return load_weights(XiaoNet, str(source))
+    return load_phasenet(str(source))
 
 
 def _seisbench(source: Source) -> Picker:

@@ -17,7 +17,7 @@ from search_spaces.sweep import Choice, Sweep
 from seisweep.record import tags
 from seisweep.record.mlflow_store import mlflow_asks
 from seisweep.settings.home import Home
-from seisweep.settings.paths import TRIAL_NAME, WEIGHTS
+from seisweep.settings.paths import WEIGHTS
 from seisweep.settings.profile import Profile
 
 FOLDER = "weights"
@@ -36,11 +36,11 @@ def with_local_weights(sweep: Sweep, profile: Profile, home: Home) -> tuple[Swee
             return [local(key, item) for item in value]
         if key not in WEIGHTS or not isinstance(value, str):
             return value
-        uri = _recorded(key, value, profile, home)
-        if uri is None:
+        if (recorded := _recorded(key, value, profile, home)) is None:
             return value
+        uri, store = recorded
         origins[value] = uri
-        return str(_fetched(key, value, uri, profile, home))
+        return str(_fetched(key, value, uri, store, home))
 
     base, baseline = (
         {key: local(key, value) for key, value in given.items()} for given in (sweep.base, sweep.baseline)
@@ -58,34 +58,30 @@ def with_local_weights(sweep: Sweep, profile: Profile, home: Home) -> tuple[Swee
     return sweep.changed(base=base, vary=vary, points=points, baseline=baseline), {tags.WEIGHTS_FROM: text}
 
 
-def _recorded(key: str, name: str, profile: Profile, home: Home) -> str | None:
-    """MLflow's address of the files that `name` stands for; None where it is a path or another library's name."""
-    if name.startswith(("runs:/", "models:/")):
-        return name.rstrip("/")
-    sweep, _, number = name.partition("/")
-    if Path(name).exists() or not re.fullmatch(TRIAL_NAME, name):
-        return None
-    if not number and not home.sweep_dir(name).is_dir():
-        return None
-    from seisweep import results
+def _recorded(key: str, name: str, profile: Profile, home: Home) -> tuple[str, str] | None:
+    """MLflow's address of the files that `name` stands for, and in which store; None where it is a path or a name of
+    SeisBench. Raises ValueError where it is nothing."""
+    if Path(name).is_absolute():
+        return None  # what is wrong with a path its reader knows best
+    from seisweep.artifacts.reference import read_reference  # with SeisBench, which not every trainable needs
 
     try:
-        loaded = results.load(sweep, home.recorded_uri(profile))
-        trial = int(number) if number else loaded.best()
-        return f"runs:/{loaded.run(trial).info.run_id}"
+        named = read_reference(name, home, profile)
+        if named.store is None:
+            return None
+        if named.kind == "mlflow":
+            return named.uri, named.store.uri
+        loaded, number = named.trial()
+        return f"runs:/{loaded.run(number).info.run_id}", named.store.uri
     except ValueError as error:
-        raise ValueError(f"{key}={name}: {error}") from None
+        raise ValueError(f"{key}={name}: {str(error).removeprefix(f'{name}: ')}") from None
 
 
-def _fetched(key: str, name: str, uri: str, profile: Profile, home: Home) -> Path:
+def _fetched(key: str, name: str, uri: str, store: str, home: Home) -> Path:
     """A copy of the files in the home: a SeisBench pair's stem, a file, or a folder."""
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
-    try:
-        store = home.recorded_uri(profile)
-    except ValueError as error:
-        raise ValueError(f"{key}={name}: {error}") from None
     place = home.prepare().cache_dir / FOLDER
     arriving = place / f".arriving-{uuid.uuid4().hex}"
     arriving.mkdir(parents=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from pathlib import Path
 
 from search_spaces.sweep import Sweep
@@ -15,10 +14,11 @@ from seisweep.statistics.conditions import Baseline, Measured, as_frame, group
 from seisweep.statistics.confirmation import as_frame as as_judged
 from seisweep.statistics.confirmation import named
 from seisweep.statistics.objective import Objective
+from trainables.atomic import whole_folder
 from trainables.export.drawing import save
 
 
-def write_suite(sweep: Sweep, ledger: Ledger, folder: Path) -> Path | None:
+def write_conditions(sweep: Sweep, ledger: Ledger, folder: Path) -> Path | None:
     """`conditions.csv`, `conditions.png`, `learning_curves.png` and, where the share of training events varies,
     `few_shot.png`. The folder appears whole. None where no condition has values of two seeds.
     """
@@ -33,17 +33,13 @@ def write_suite(sweep: Sweep, ledger: Ledger, folder: Path) -> Path | None:
     baseline = Baseline.usual(conditions, sweep.baseline)
     by_trial = _curves(ledger, metric)
     curves = [[by_trial.get(records[place].number, []) for place in one.trials] for one in conditions]
-    arriving = folder.with_name(f".{folder.name}.arriving")
-    shutil.rmtree(arriving, ignore_errors=True)
-    arriving.mkdir(parents=True)
     frame = as_judged(conditions, sweep.confirms) if sweep.confirms else as_frame(conditions, baseline)
-    frame.to_csv(arriving / "conditions.csv", index=False)
-    save(over_seeds.conditions(conditions, baseline, objective), arriving / "conditions.png")
-    save(over_seeds.learning_curves(conditions, curves, objective), arriving / "learning_curves.png")
-    if key := few_shot_key(conditions):
-        save(over_seeds.few_shot(conditions, key, metric), arriving / "few_shot.png")
-    shutil.rmtree(folder, ignore_errors=True)
-    arriving.rename(folder)
+    with whole_folder(folder) as arriving:
+        frame.to_csv(arriving / "conditions.csv", index=False)
+        save(over_seeds.conditions(conditions, baseline, objective), arriving / "conditions.png")
+        save(over_seeds.learning_curves(conditions, curves, objective), arriving / "learning_curves.png")
+        if key := few_shot_key(conditions):
+            save(over_seeds.few_shot(conditions, key, metric), arriving / "few_shot.png")
     return folder
 
 

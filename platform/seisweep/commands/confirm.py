@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from seisweep.commands.options import Name, Note
+from seisweep.commands.options import Name, Note, profile_of
 from seisweep.commands.run import check_name, finish, start
 from seisweep.engine.outcome import Outcome
-from seisweep.engine.sweep_folder import SWEEP_FILE, Launch
+from seisweep.engine.sweep_folder import Launch
 from seisweep.settings.home import Home
 from seisweep.settings.overrides import parse_overrides
-from seisweep.settings.profile import Profile, load_profile
+from seisweep.settings.profile import Profile
+from seisweep.settings.which_store import store_of_sweep
 
 
 def confirm(
@@ -43,18 +44,18 @@ def confirm(
     from seisweep import results
     from seisweep.requested.confirmation import plan
 
-    first = results.load(sweep, home.recorded_uri(where))
+    first = results.load_from(home, sweep, where)
     wanted, words = plan(first, top, seeds, overrides)
     called = name or f"{sweep}-confirm"
     if home.sweep_dir(called).exists():
         raise ValueError(f"a sweep named {called} exists: go on with `seisweep resume {called}`, or choose --name")
     print("\n".join(words), file=sys.stderr)
-    return finish(start(wanted, where, name=called, note=note, concurrency=concurrency))
+    beside = store_of_sweep(home, sweep, where)
+    return finish(start(wanted, where, name=called, note=note, concurrency=concurrency, store=beside))
 
 
 def _where(sweep: str, profile: str | None, home: Home) -> Profile:
     """The profile by name, else the one that the sweep was launched with from this home, else `local`."""
-    folder = home.sweep_dir(sweep)
-    if profile is None and (folder / SWEEP_FILE).exists():
-        return Launch.read(folder).profile
-    return load_profile(profile or "local", home.profiles_dir)
+    if profile is None and home.sweep_file(sweep).exists():
+        return Launch.read(home, sweep).profile
+    return profile_of(profile or "local")

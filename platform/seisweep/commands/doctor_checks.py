@@ -13,6 +13,7 @@ from typing import Literal
 
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
+from seisweep.settings.which_store import store_by_default
 
 PACKAGES = (
     "ray",
@@ -101,11 +102,11 @@ def _shared_memory() -> tuple[Literal["ok", "note"], str]:
 
 
 def _tracking(home: Home, profile: Profile) -> tuple[Literal["ok"], str]:
-    if not profile.tracking_uri and not home.database.exists():
-        return "ok", f"{home.mlflow_uri}, created on first use"
-    uri = home.tracking_uri(profile)
-    reach_tracking(uri)
-    return "ok", uri
+    store = store_by_default(home, profile)
+    if store.is_own and not home.database.exists():
+        return "ok", f"{store.uri}, created on first use"
+    reach_tracking(store.uri)
+    return "ok", store.uri if store.is_own else f"{store.uri} ({store.chosen_by})"
 
 
 def reach_tracking(uri: str) -> None:

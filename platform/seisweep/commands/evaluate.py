@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seisweep.commands.options import ProfileName
+from seisweep.commands.options import ProfileName, profile_of
 from seisweep.screen.tables import Format, TableFormat, write
 from seisweep.settings.home import Home
 from seisweep.settings.overrides import build_config, parse_overrides
 from seisweep.settings.paths import with_absolute_paths
-from seisweep.settings.profile import load_profile
 from trainables.config import Config
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def evaluate(
     if vary:
         raise ValueError(f"{next(iter(vary))} has several values; evaluate takes one")
     home = Home.find()
-    where = load_profile(profile, home.profiles_dir)
+    where = profile_of(profile)
     from seisweep.artifacts.pickers import find_pickers, means_of
     from trainables.data.batches import DevWindows
     from trainables.data.config import DataConfig

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from seisweep.settings.home import Home
-from seisweep.settings.profile import load_profile
+from seisweep.settings.profile import Profile, load_profile
 
 Settings = Annotated[
     list[str] | None,
@@ -59,10 +59,6 @@ DiskBudget = Annotated[float | None, typer.Option(help="What the checkpoints of 
 Workers = Annotated[int | None, typer.Option(min=1, help="Ray Train workers of a trial; default the profile's.")]
 
 
-def store_of(profile: str) -> str | None:
-    """The profile's tracking URI; None where its home has no store yet."""
-    home = Home.find()
-    where = load_profile(profile, home.profiles_dir)
-    if where.tracking_uri is None and not home.database.exists():
-        return None
-    return home.tracking_uri(where)
+def profile_of(name: str) -> Profile:
+    """The profile that `--profile` names. Raises ValueError."""
+    return load_profile(name, Home.find().profiles_dir)

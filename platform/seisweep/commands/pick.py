@@ -9,9 +9,8 @@ from typing import Annotated
 
 import typer
 
-from seisweep.commands.options import ProfileName
+from seisweep.commands.options import ProfileName, profile_of
 from seisweep.settings.home import Home
-from seisweep.settings.profile import load_profile
 
 
 class PickFormat(StrEnum):
@@ -70,7 +69,7 @@ def pick(
 ) -> int:
     """P and S onsets in continuous waveforms: network, station, location, phase, time, probability."""
     home = Home.find()
-    where = load_profile(profile, home.profiles_dir)
+    where = profile_of(profile)
     from seisweep.artifacts.pickers import find_network
     from trainables.export.pick import run, with_options
 

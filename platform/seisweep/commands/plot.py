@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from seisweep.commands.options import ProfileName, store_of
+from seisweep.commands.options import ProfileName, profile_of
+from seisweep.settings.home import Home
 
 
 def plot(
@@ -32,7 +33,7 @@ def plot(
     from trainables.export.drawing import save
 
     chosen = {kind: charts.chart_named(kind) for kind in kinds or []}
-    sweep = results.load(name, store_of(profile))
+    sweep = results.load_from(Home.find(), name, profile_of(profile))
     folder = output or Path(f"{name}-charts")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--output {folder} is a file: choose a folder")

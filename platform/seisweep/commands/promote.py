@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seisweep.commands.options import ProfileName
+from seisweep.commands.options import ProfileName, profile_of
 from seisweep.screen.tables import Format, TableFormat, write
 from seisweep.settings.home import Home
 from seisweep.settings.paths import from_here
-from seisweep.settings.profile import load_profile
 
 if TYPE_CHECKING:
     from seisweep.promotion.promote import Promotion
@@ -28,7 +27,7 @@ def promote(
 ) -> None:
     """Open the test split once, at the thresholds chosen on dev, and register the ONNX models with their card."""
     home = Home.find()
-    where = load_profile(profile, home.profiles_dir)
+    where = profile_of(profile)
     from seisweep.promotion.promote import promote as promoted
 
     done = promoted(name, trial, again, home, where, say=lambda words: print(words, file=sys.stderr))

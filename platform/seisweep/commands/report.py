@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from seisweep.commands.options import ProfileName, store_of
+from seisweep.commands.options import ProfileName, profile_of
 from seisweep.record.gc_pause import no_collections
+from seisweep.settings.home import Home
 from seisweep.settings.paths import from_here
 
 
@@ -23,7 +24,7 @@ def report(
         from seisweep import results
         from seisweep.report import write_report
 
-        sweep = results.load(name, store_of(profile))
+        sweep = results.load_from(Home.find(), name, profile_of(profile))
         file = (output or Path(f"{name}.html")).expanduser().resolve()
         if file.is_dir():
             raise ValueError(f"--output {file} is a folder: give a file, as {file / f'{name}.html'}")

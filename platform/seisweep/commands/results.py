@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seisweep.commands.options import ProfileName, store_of
+from seisweep.commands.options import ProfileName, profile_of
 from seisweep.record.gc_pause import no_collections
 from seisweep.screen.tables import Format, TableFormat, write
 from seisweep.settings.fields import nearest
 from seisweep.settings.home import Home
 from seisweep.settings.overrides import parse_overrides
 from seisweep.settings.paths import with_absolute_paths
+from seisweep.settings.which_store import kept_store, store_by_default
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,7 @@ def results(
     with no_collections():  # MLflow's imports included
         from seisweep import results as record
 
-        loaded = record.load(name, store_of(profile))
+        loaded = record.load_from(Home.find(), name, profile_of(profile))
         with_conditions = by is By.CONDITION or (by is None and loaded.has_seeds and format is Format.TABLE)
         if baseline and not with_conditions:
             raise ValueError("--baseline is of conditions: give --by condition too")
@@ -119,12 +120,17 @@ def sweeps(format: TableFormat = Format.TABLE, profile: ProfileName = "local") -
 
     if format is Format.TABLE:
         write([{"sweep": name, "what it is": words} for name, words in descriptions().items()], format)
-    home, uri = Home.find(), store_of(profile)
-    if uri is None:
+    home, where = Home.find(), profile_of(profile)
+    store = store_by_default(home, where)
+    elsewhere = [name for name in home.sweep_names if kept_store(home, name).uri != store.uri]
+    if elsewhere:
+        shown = f"{', '.join(elsewhere[:3])}{' ...' if len(elsewhere) > 3 else ''}"
+        print(f"{len(elsewhere)} of this home are recorded in another store: {shown}", file=sys.stderr)
+    if store.is_own and not home.database.exists():
         return
     from seisweep import results as record
 
-    launched = record.sweeps(uri)
+    launched = record.sweeps(profile=where)
     launched["state"] = [_state_now(home, *sweep) for sweep in zip(launched["name"], launched["state"], strict=True)]
     if format is Format.TABLE and not launched.empty:
         print()

@@ -22,6 +22,7 @@ from seisweep.commands.options import (
     RetryOom,
     Settings,
     Workers,
+    profile_of,
 )
 from seisweep.engine.outcome import Outcome
 from seisweep.engine.sweep_folder import NameTakenError
@@ -29,7 +30,8 @@ from seisweep.requested.sweep import narrow, next_name, parse_duration, parse_se
 from seisweep.screen.live import watching
 from seisweep.settings.home import Home
 from seisweep.settings.overrides import Overrides, parse_overrides
-from seisweep.settings.profile import Profile, load_profile, with_limits
+from seisweep.settings.profile import Profile, with_limits
+from seisweep.settings.which_store import Store
 
 
 def run(
@@ -136,7 +138,7 @@ def go_on(
 ) -> Outcome:
     """Resume a sweep, where it was launched or on a profile by name, watched in this terminal."""
     home = Home.find()
-    where = load_profile(profile, home.profiles_dir) if profile else None
+    where = profile_of(profile) if profile else None
     from seisweep.engine import launch
 
     with watching() as watch:
@@ -183,10 +185,12 @@ def start(
     note: str = "",
     concurrency: int | None = None,
     limits: Mapping[str, Any] | None = None,
+    store: Store | None = None,
 ) -> Outcome:
-    """Launch a sweep on a profile, watched in this terminal. `limits` are fields of the profile."""
+    """Launch a sweep on a profile, watched in this terminal. `limits` are fields of the profile, `store` where it is
+    recorded, if that is not for profile and environment to say."""
     home = Home.find()
-    named = load_profile(profile, home.profiles_dir) if isinstance(profile, str) else profile
+    named = profile_of(profile) if isinstance(profile, str) else profile
     where = with_limits(named, limits or {})
     from seisweep.engine import launch
 
@@ -195,7 +199,9 @@ def start(
         chosen = name or next_name(home, sweep.name)
         try:
             with watching() as watch:
-                return launch.launch(sweep, where, home, name=chosen, note=note, concurrency=concurrency, watch=watch)
+                return launch.launch(
+                    sweep, where, home, name=chosen, note=note, concurrency=concurrency, store=store, watch=watch
+                )
         except NameTakenError:  # by another launch of the same moment
             if name is not None:
                 raise

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from seisweep.commands.options import ProfileName
+from seisweep.commands.options import ProfileName, profile_of
 from seisweep.settings.home import Home
-from seisweep.settings.profile import load_profile
+from seisweep.settings.which_store import store_by_default
 
 
 class Demo(StrEnum):
@@ -48,7 +48,7 @@ def ui(
     from seisweep.record.mlflow_server import serve
 
     home = Home.find()
-    if code := serve(home, load_profile(profile, home.profiles_dir), port):
+    if code := serve(home, store_by_default(home, profile_of(profile)).say(), port):
         raise typer.Exit(1 if code else 0)
 
 
@@ -58,7 +58,7 @@ def doctor(profile: ProfileName = "local") -> None:
 
     home = Home.find()
     failed = False
-    for check in examine(home, load_profile(profile, home.profiles_dir)):
+    for check in examine(home, profile_of(profile)):
         print(f"{check.state:5}  {check.what:13}  {check.detail}", flush=True)
         failed = failed or check.state == "fails"
     if failed:

@@ -1,19 +1,88 @@
-"""Room on disk: what must be free to start and to go on, and what the checkpoints of a sweep may take."""
+"""The checkpoints of a sweep: which are kept, what they may take of the disk, and how they come here."""
 
 from __future__ import annotations
 
 import logging
 import shutil
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seisweep.record.ledger import Ledger
+from seisweep.record.ledger import Ledger, TrialRecord
+from seisweep.settings.free_disk import FreeDisk
+from seisweep.workers.trial import scratch_place
 
 if TYPE_CHECKING:
     from ray import tune
 
+    from seisweep.engine.plan import Plan
+
+FETCHED = "fetched"
+"""Folder of a sweep for checkpoints that came from remote storage, until MLflow has their files."""
+
 logger = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """Keeps of each trial what the ledger says is needed, within the sweep's budget."""
+
+    def __init__(self, plan: Plan, ledger: Ledger) -> None:
+        self.plan, self.ledger = plan, ledger
+        on_disk = [] if "://" in plan.storage else [Path(plan.storage)]
+        self.free_disk = FreeDisk([plan.folder, *on_disk])
+        self.budget = CheckpointBudget(plan.profile.disk_budget_gb)
+
+    def arrived(self, record: TrialRecord, epoch: int, checkpoint: tune.Checkpoint, final: bool) -> str:
+        """Write a new one down, then remove what it makes superfluous. Returns why the sweep has to end: its
+        checkpoints take more than they may. Empty while all is well."""
+        self.ledger.checkpoint(record.number, epoch, checkpoint_place(checkpoint), final)
+        self.remove_superfluous(record)
+        return self._keep_to_budget()
+
+    def fetch(self, place: str) -> Path | None:
+        """A checkpoint as a folder of this machine; None where it is gone."""
+        if "://" not in place:
+            return Path(place) if Path(place).is_dir() else None
+        from ray import tune
+
+        try:
+            here = self.plan.folder / FETCHED / uuid.uuid4().hex
+            return Path(tune.Checkpoint(place).to_directory(str(here)))
+        except OSError as error:
+            logger.warning("checkpoint %s: %s", place, error)
+            return None
+
+    def remove_superfluous(self, record: TrialRecord) -> None:
+        self._remove_all_but(record, record.kept)
+
+    def remove_leftovers(self) -> None:
+        """What no trial refers to: of a session that died, and of this one."""
+        remove_leftovers(self.plan.storage, self.ledger)
+        shutil.rmtree(self.plan.folder / FETCHED, ignore_errors=True)
+        shutil.rmtree(scratch_place(self.plan.launch.scratch), ignore_errors=True)
+
+    def _keep_to_budget(self) -> str:
+        """Where checkpoints take too much, trials under way keep one; where that does not do, the sweep ends."""
+        records = self.ledger.trials.values()
+        if not self.budget.exceeded(place for record in records for place in record.kept):
+            return ""
+        for record in records:
+            self._remove_all_but(record, record.kept[-1:])
+        kept = {place for record in records for place in record.kept}  # one may be shared
+        if not self.budget.exceeded(kept):
+            return ""
+        used_gb = self.budget.used_bytes(kept) / 1e9
+        return (
+            f"{len(kept)} checkpoints take {used_gb:.2g} GB, the budget is {self.budget.budget_gb:g} GB: "
+            "give a larger --disk-budget, or fewer trials at a time (--concurrency)"
+        )
+
+    def _remove_all_but(self, record: TrialRecord, kept: list[str]) -> None:
+        for _, place in record.checkpoints:
+            if place not in kept and not self.ledger.shared(place, record):
+                remove_checkpoint(place)
+        record.checkpoints = [(epoch, place) for epoch, place in record.checkpoints if place in kept]
 
 
 class CheckpointBudget:

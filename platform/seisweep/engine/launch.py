@@ -18,7 +18,7 @@ from search_spaces.narrowing import enumerate_space, searched_keys
 from search_spaces.sweep import Sweep
 from seisweep.artifacts.weights import with_local_weights
 from seisweep.engine.outcome import Outcome, Silent, Watch
-from seisweep.engine.sweep_folder import LEDGER_FILE, SWEEP_FILE, Launch, driver_lock
+from seisweep.engine.sweep_folder import LEDGER_FILE, Launch, driver_lock
 from seisweep.quiet import quiet
 from seisweep.record import tags
 from seisweep.record.ledger import Ledger
@@ -28,6 +28,7 @@ from seisweep.settings.fields import nearest
 from seisweep.settings.free_disk import check_room
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile, with_limits
+from seisweep.settings.which_store import Store, ready_to_write, say_once, store_by_default, store_of_sweep
 
 
 def launch(
@@ -38,54 +39,41 @@ def launch(
     name: str,
     note: str = "",
     concurrency: int | None = None,
+    store: Store | None = None,
     watch: Watch | None = None,
 ) -> Outcome:
-    """Check everything, then run the sweep to its end or to Ctrl-C. Raises ValueError before any work."""
+    """Check everything, then run the sweep to its end or to Ctrl-C. Raises ValueError before any work.
+
+    `store`: where it is recorded; default where the profile or the environment say, else in the home.
+    """
     quiet()
     trainable = Trainable.find(sweep.trainable)
-    trainable.check(sweep)
-    if profile.retry_oom:
-        trainable.check_retry_oom()
-    searched_keys(sweep)
-    points = enumerate_space(sweep) if sweep.sampler == "grid" else []
-    trainable.check_points(sweep, points)
-    if sweep.scheduler == "pbt":
-        from seisweep.engine.population import check_population
-
-        check_population(sweep, trainable.defaults(sweep))
-    folder = home.sweep_dir(name)
-    if (folder / SWEEP_FILE).exists():
-        state = sweep_state(home, name)
-        raise ValueError(
-            f"a sweep named {name} exists ({state}): `seisweep resume {name}`, add --extend N for more trials, "
-            "or choose another --name"
-        )
+    points = _check_sweep(sweep, trainable, profile)
+    _check_that_the_name_is_free(home, name)
     _check_disk(home, profile)
     sweep, origin = with_local_weights(sweep, profile, home)
-    points = enumerate_space(sweep) if points and origin else points
-    facts = trainable.facts(sweep)
-    for others in trainable.facts_of_points(sweep, points):  # the record of the sweep has what they agree in
-        facts = {key: fact for key, fact in facts.items() if key == tags.DATA_FINGERPRINT or others.get(key) == fact}
-    facts |= origin
-    uri = profile.tracking_uri or home.prepare().prepare_store()
+    facts = _facts(sweep, trainable, enumerate_space(sweep) if points and origin else points)
+    chosen = ready_to_write((store or store_by_default(home, profile)).say(), home)
 
+    from seisweep.engine.plan import Plan
     from seisweep.engine.session import run_session
     from seisweep.record.mlflow_store import name_taken
 
-    if name_taken(uri, name):
-        raise ValueError(f"the tracking store {uri} has a sweep named {name} from another home: choose --name")
+    if name_taken(chosen.uri, name):
+        raise ValueError(f"the store {chosen.uri} has a sweep named {name} from another home: choose --name")
     begun = Launch(
-        folder=folder,
+        folder=home.sweep_dir(name),
         id=uuid.uuid4().hex,
         name=name,
         sweep=sweep,
         profile=profile,
         note=note,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        tags=launch_tags() | {tags.PROFILE: profile.name} | facts,
+        tags=launch_tags() | {tags.PROFILE: profile.name} | facts | origin,
+        store=chosen.kept_as,
     )
-    home.prepare()
-    return run_session(begun, home, trainable, uri, profile, concurrency, watch or Silent(), fresh=True)
+    plan = Plan(begun, home, chosen, trainable, profile, concurrency, is_new=True)
+    return run_session(plan, watch or Silent())
 
 
 def resume(
@@ -99,31 +87,79 @@ def resume(
     same_as: Sweep | None = None,
     watch: Watch | None = None,
 ) -> Outcome:
-    """Go on with a sweep where its ledger ends, with `extend` more trials.
+    """Go on with a sweep where its ledger ends, with `extend` more trials, in the store that it began in.
 
     `profile` None: the one that it was launched with. `limits` are fields of the profile that this session has
     otherwise. `same_as`: what the sweep must be, but for its number of trials. Raises ValueError before any work.
     """
     quiet()
-    folder = home.sweep_dir(name)
-    if not (folder / SWEEP_FILE).exists():
-        known = sorted(file.parent.name for file in home.sweeps_dir.glob(f"*/{SWEEP_FILE}"))
-        raise ValueError(f"no sweep named {name} in {home.root}{nearest(name, known)}")
-    begun = Launch.read(folder)
+    _check_that_it_is_here(home, name)
+    begun = Launch.read(home, name)
+    store = store_of_sweep(home, name, profile)
     if same_as is not None:
         _check_that_it_is_the_same(begun, with_local_weights(same_as, profile or begun.profile, home)[0])
     if extend:
         _check_that_it_can_grow(begun.sweep, name)
-    profile = with_limits(profile or begun.profile, limits or {})
+    session = with_limits(profile or begun.profile, limits or {})
     trainable = Trainable.find(begun.sweep.trainable)
     if extend or sweep_state(home, name) == "interrupted":
         _check_that_all_is_there(trainable, begun)
-        _check_disk(home, profile)
-    uri = profile.tracking_uri or home.prepare().prepare_store()
+        _check_disk(home, session)
+    if store.is_own and not home.database.exists():
+        say_once(f"{home.database} is not there: the record of {name} is written again, from its ledger")
+    ready_to_write(store.say(), home)
 
+    from seisweep.engine.plan import Plan
     from seisweep.engine.session import run_session
 
-    return run_session(begun, home, trainable, uri, profile, concurrency, watch or Silent(), fresh=False, extend=extend)
+    return run_session(Plan(begun, home, store, trainable, session, concurrency, extend), watch or Silent())
+
+
+def _check_sweep(sweep: Sweep, trainable: Trainable, profile: Profile) -> list[dict[str, Any]]:
+    """Every setting and every point makes sense. The points of a grid. Raises ValueError in one line."""
+    trainable.check(sweep)
+    if profile.retry_oom:
+        trainable.check_retry_oom()
+    searched_keys(sweep)
+    points = enumerate_space(sweep) if sweep.sampler == "grid" else []
+    trainable.check_points(sweep, points)
+    if sweep.scheduler == "pbt":
+        from seisweep.engine.population import check_population
+
+        check_population(sweep, trainable.defaults(sweep))
+    return points
+
+
+def _check_that_the_name_is_free(home: Home, name: str) -> None:
+    """Raises ValueError that says how to go on with the sweep of this name."""
+    if home.sweep_file(name).exists():
+        raise ValueError(
+            f"a sweep named {name} exists ({sweep_state(home, name)}): go on with `seisweep resume {name}`, add "
+            "--extend N for more trials, or choose another --name"
+        )
+
+
+def _facts(sweep: Sweep, trainable: Trainable, points: list[dict[str, Any]]) -> dict[str, str]:
+    """What the record says of data and models. Of a grid with several, what they agree in. Raises ValueError."""
+    facts = trainable.facts(sweep)
+    for others in trainable.facts_of_points(sweep, points):
+        facts = {key: fact for key, fact in facts.items() if key == tags.DATA_FINGERPRINT or others.get(key) == fact}
+    return facts
+
+
+def _check_that_it_is_here(home: Home, name: str) -> None:
+    """The home has the folder of the sweep. Raises ValueError; a folder that was left behind is named as such."""
+    if home.sweep_file(name).exists():
+        return
+    if home.database.exists():
+        from seisweep.record.mlflow_store import name_taken
+
+        if name_taken(home.mlflow_uri, name):
+            raise ValueError(
+                f"home {home.root} has the record of {name}, and its folder sweeps/{name} was left behind: bring it "
+                "here, or go on in the home that it was launched from"
+            )
+    raise ValueError(f"no sweep named {name} in {home.root}{nearest(name, home.sweep_names)}")
 
 
 def _check_that_it_can_grow(sweep: Sweep, name: str) -> None:

@@ -19,7 +19,7 @@ CLUSTER_PATIENCE_S = 45.0
 
 
 @contextlib.contextmanager
-def lifeline(address: str, patience_s: float, on_death: Callable[[], None]) -> Iterator[None]:
+def watchdog(address: str, patience_s: float, on_death: Callable[[], None]) -> Iterator[None]:
     """While it is open, a thread calls `on_death` once nobody has listened at `address` (host:port) for so long.
 
     `on_death` ends the process: the main thread cannot be woken where it waits for Ray.
@@ -37,7 +37,7 @@ def lifeline(address: str, patience_s: float, on_death: Callable[[], None]) -> I
                         on_death()
                 return
 
-    threading.Thread(target=watch, name="lifeline", daemon=True).start()
+    threading.Thread(target=watch, name="ray-watchdog", daemon=True).start()
     try:
         yield
     finally:

@@ -4,39 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import ray
 
-from seisweep.engine.outcome import Watch
+from seisweep.engine.parts import Parts
 from seisweep.engine.stopping import StopRequest
-from seisweep.record.ledger import Ledger, TrialRecord
-from seisweep.record.tracker import Tracker
-from seisweep.requested.trainable import BATCH_KEY, Trainable
-from seisweep.settings.free_disk import FreeDisk
-from seisweep.settings.profile import Profile
+from seisweep.record.ledger import TrialRecord
+from seisweep.requested.trainable import BATCH_KEY
 from seisweep.workers.faults import DIED_TWICE, DISK_FULL, Fault, disk_full_line, is_disk_full
 
 
 class Recovery:
-    """Decides for the driver. Trials are Tune's, records the ledger's."""
+    """Decides for Tune's callback. Trials are Tune's, records the ledger's."""
 
-    def __init__(
-        self,
-        profile: Profile,
-        workers: int,
-        trainable: Trainable,
-        ledger: Ledger,
-        tracker: Tracker,
-        watch: Watch,
-        free_disk: FreeDisk,
-        configure: Callable[[TrialRecord], tuple[dict[str, Any], str]],
-    ) -> None:
-        self.profile, self.workers, self.trainable = profile, workers, trainable
-        self.ledger, self.tracker, self.watch, self.configure = ledger, tracker, watch, configure
-        self.free_disk = free_disk
+    def __init__(self, parts: Parts) -> None:
+        self.plan, self.ledger, self.tracker, self.watch = parts.plan, parts.ledger, parts.tracker, parts.watch
+        self.free_disk = parts.checkpoints.free_disk
         self.stop = StopRequest(None)
         """The session's own replaces it."""
         self.reasons: dict[str, str] = {}
@@ -85,7 +71,7 @@ class Recovery:
 
     def end_hung(self, trials: list[Any]) -> None:
         """A trial that has not reported for too long fails; its processes are killed, stopped ones too."""
-        limit_s = self.profile.report_timeout_s
+        limit_s = self.plan.profile.report_timeout_s
         for trial in trials if limit_s else []:
             since_s = time.monotonic() - self._heard_s.get(trial.trial_id, time.monotonic())
             if trial.status == "RUNNING" and since_s > limit_s and trial.trial_id not in self.reasons:
@@ -117,11 +103,15 @@ class Recovery:
         """Half the batch and twice the accumulation from the last checkpoint on; False where that is not wanted
         or no longer possible. Tune is allowed one attempt more for it."""
         config = trial.config["config"]
-        changes = self.trainable.smaller_batch(config, self.workers) if self.profile.retry_oom else {}
+        changes = (
+            self.plan.trainable.smaller_batch(config, self.plan.resources.workers)
+            if self.plan.profile.retry_oom
+            else {}
+        )
         if not changes:
             return False
         self.ledger.change(record.number, changes, fault.reason)
-        trial.config["config"] = self.configure(record)[0]
+        trial.config["config"] = self.plan.configure(record)[0]
         trial.max_failures += 1
         self._smaller.add(trial.trial_id)
         self.tracker.changed(record, trial.config["config"])

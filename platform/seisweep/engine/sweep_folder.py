@@ -13,9 +13,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from search_spaces.sweep import Sweep
+from seisweep.settings.home import SWEEP_FILE, Home
 from seisweep.settings.profile import Profile
+from seisweep.settings.which_store import OWN, read_description
 
-SWEEP_FILE = "sweep.json"
 LEDGER_FILE = "ledger.jsonl"
 JOURNAL_FILE = "study.journal"
 
@@ -36,6 +37,8 @@ class Launch:
     note: str
     created: str
     tags: dict[str, str]
+    store: str = OWN
+    """Where it is recorded: `home`, or the address of another store."""
 
     @property
     def scratch(self) -> str:
@@ -65,21 +68,28 @@ class Launch:
             "note": self.note,
             "created": self.created,
             "tags": self.tags,
+            "store": self.store,
         }
 
     @classmethod
-    def read(cls, folder: Path) -> Launch:
-        kept = json.loads((folder / SWEEP_FILE).read_text())
-        return cls(
-            folder=folder,
-            id=kept["id"],
-            name=kept["name"],
-            sweep=Sweep.model_validate(kept["sweep"]),
-            profile=Profile.model_validate(kept["profile"]),
-            note=kept["note"],
-            created=kept["created"],
-            tags=kept["tags"],
-        )
+    def read(cls, home: Home, name: str) -> Launch:
+        """Raises ValueError in one line where the file cannot be read."""
+        kept = read_description(home, name)
+        try:
+            return cls(
+                folder=home.sweep_dir(name),
+                id=kept["id"],
+                name=kept["name"],
+                sweep=Sweep.model_validate(kept["sweep"]),
+                profile=Profile.model_validate(kept["profile"]),
+                note=kept["note"],
+                created=kept["created"],
+                tags=kept["tags"],
+                store=kept.get("store") or kept["profile"].get("tracking_uri") or OWN,
+            )
+        except (KeyError, ValueError) as error:
+            reason = f"it says no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
+            raise ValueError(f"{home.sweep_file(name)} cannot be read: {reason}") from None
 
 
 @contextlib.contextmanager

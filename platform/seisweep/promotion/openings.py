@@ -16,6 +16,7 @@ from mlflow.tracking import MlflowClient
 
 from seisweep.record import tags
 from seisweep.record.mlflow_store import experiment_named, store_answers
+from seisweep.settings.which_store import Store
 from trainables.data.seal import Opening
 
 
@@ -28,10 +29,10 @@ class Openings:
     test_split: str
 
     @classmethod
-    def of(cls, uri: str, artifact_location: str | None, test_split: str) -> Openings:
+    def of(cls, store: Store, test_split: str) -> Openings:
         """Raises ValueError where the store does not answer."""
-        client = MlflowClient(tracking_uri=uri)
-        return cls(client, experiment_named(client, tags.PROMOTIONS, artifact_location), test_split)
+        client = MlflowClient(tracking_uri=store.uri)
+        return cls(client, experiment_named(client, tags.PROMOTIONS, store.artifacts_uri), test_split)
 
     def known(self) -> list[Run]:
         """Runs that opened it, the first one first."""

@@ -24,6 +24,7 @@ from seisweep.requested.trainable import Trainable
 from seisweep.results.sweep_results import SweepResults
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
+from seisweep.settings.which_store import store_of_sweep
 from trainables import metrics
 from trainables.data.catalog import fingerprint
 from trainables.export.artifacts import GATE_TAG
@@ -62,13 +63,14 @@ def promote(name: str, trial: int | None, again: bool, home: Home, profile: Prof
     Whatever is wrong with files, data or models shows on dev, before the test split is opened. Raises ValueError in
     one line where there is nothing to promote, or the test split was opened before and `again` is not asked for.
     """
-    uri = home.recorded_uri(profile)
-    loaded = results.load(name, uri)
+    loaded = results.load_from(home, name, profile)
+    store = store_of_sweep(home, name, profile)
+    uri = store.uri
     number = loaded.best() if trial is None else trial
     facts = _finished(loaded, number)
     with tempfile.TemporaryDirectory(prefix="seisweep-promotion-") as scratch:
         candidate = _candidate(loaded, number, facts, home, Path(scratch))
-        openings = Openings.of(uri, None if profile.tracking_uri else home.artifacts_dir.as_uri(), candidate.test_split)
+        openings = Openings.of(store, candidate.test_split)
         openings.check(again)
         say(f"{name} trial {number}: {', '.join(candidate.models)} on dev")
         measured = {"dev": candidate.measure("dev")}

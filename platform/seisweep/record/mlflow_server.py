@@ -1,4 +1,4 @@
-"""MLflow's own pages on the store of a profile."""
+"""MLflow's own pages on a store."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import time
 from pathlib import Path
 
 from seisweep.settings.home import Home
-from seisweep.settings.profile import Profile
+from seisweep.settings.which_store import Store, check_that_it_is_there
 
 DEFAULT_PORT = 5000
 HOST = "127.0.0.1"
 
 
-def serve(home: Home, profile: Profile, port: int | None = None) -> int:
-    """Run MLflow's server on the home's store until Ctrl-C; returns the exit code.
+def serve(home: Home, store: Store, port: int | None = None) -> int:
+    """Run MLflow's server on a store until Ctrl-C; returns the exit code.
 
-    A profile with a tracking server needs none: its address is printed.
+    A store that is a tracking server needs none: its address is printed.
     """
-    if profile.tracking_uri and profile.tracking_uri.startswith("http"):
-        print(profile.tracking_uri)
+    if store.uri.startswith("http"):
+        print(store.uri)
         return 0
-    store = home.recorded_uri(profile)
+    check_that_it_is_there(store, home)
     chosen = free_port(port)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri]
     command += ["--default-artifact-root", home.artifacts_dir.as_uri(), "--host", HOST, "--port", str(chosen)]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     log = home.root / "ui.log"

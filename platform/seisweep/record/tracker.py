@@ -27,6 +27,7 @@ from seisweep.record import tags
 from seisweep.record.ledger import Exploit, Report, TrialRecord, finite
 from seisweep.record.mlflow_pages import saved_view
 from seisweep.record.mlflow_store import asked_once, experiment_named, search_runs, store_answers
+from seisweep.settings.which_store import Store
 from trainables import metrics as names
 from trainables.run import ARTIFACTS, read_tags
 
@@ -63,23 +64,22 @@ class Tracker:
 
     def __init__(
         self,
-        uri: str,
-        artifact_location: str | None,
+        store: Store,
         sweep: Sweep,
         name: str,
         sweep_id: str,
         common_tags: Mapping[str, str],
     ) -> None:
         """Raises ValueError where the store does not answer."""
-        self.client = MlflowClient(tracking_uri=uri)
-        self.uri, self.sweep, self.name, self.sweep_id = uri, sweep, name, sweep_id
+        self.client = MlflowClient(tracking_uri=store.uri)
+        self.uri, self.sweep, self.name, self.sweep_id = store.uri, sweep, name, sweep_id
         self.common_tags = dict(common_tags) | {
             tags.SWEEP: name,
             tags.SWEEP_ID: sweep_id,
             tags.KIND: sweep.name,
             tags.TRAINABLE: sweep.trainable,
         }
-        self.experiment_id = experiment_named(self.client, sweep.name, artifact_location)
+        self.experiment_id = experiment_named(self.client, sweep.name, store.artifacts_uri)
         self.parent_run_id = ""
         self._run_ids: dict[int, str] = {}
         self._unsure: set[int] = set()

@@ -6,8 +6,6 @@ the runs in MLflow; a policy in its head forbids the browser to ask for anything
 
 from __future__ import annotations
 
-import uuid
-from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +18,7 @@ from seisweep.report.findings import found
 from seisweep.report.how_it_ran import pages_in_mlflow, ran
 from seisweep.report.question import asked
 from seisweep.results.sweep_results import SweepResults
+from trainables.atomic import whole_file
 
 TEMPLATE = "page.html"
 
@@ -27,14 +26,11 @@ TEMPLATE = "page.html"
 def write_report(sweep: SweepResults, file: Path) -> None:
     """Write the page; it appears whole, or not at all. Raises ValueError where the folder cannot be written."""
     page = render(sweep)
-    arriving = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        arriving.write_text(page, encoding="utf-8")
-        arriving.replace(file)
+        with whole_file(file) as arriving:
+            arriving.write_text(page, encoding="utf-8")
     except OSError as error:
-        with suppress(OSError):
-            arriving.unlink()
         raise ValueError(f"{file} cannot be written: {error.strerror or error}") from None
 
 

@@ -1,4 +1,4 @@
-"""Results of sweeps as pandas tables and files, read from MLflow and nothing else.
+"""One sweep as pandas tables and files, read from MLflow and nothing else.
 
 import seisweep
 sweep = seisweep.load("distillation-1")  # from SEISWEEP_HOME; load(NAME, "http://server:5000") from a server
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -31,10 +30,8 @@ from search_spaces.sweep import Confirms, Sweep
 from seisweep.record import tags
 from seisweep.record.gc_pause import no_collections
 from seisweep.results import tables
-from seisweep.results.open_store import open_store
 from seisweep.results.runs import Reader, Run
 from seisweep.settings.fields import nearest
-from seisweep.settings.home import Home
 from seisweep.statistics import pareto
 from seisweep.statistics.objective import DONE, Objective, Standing
 
@@ -318,40 +315,3 @@ class SweepResults:
         states = Counter(run.data.tags.get(tags.STATE, "") for run in self.runs.values())
         so_far = ", ".join(f"{count} {state}" for state, count in states.items()) or "it has none"
         raise ValueError(f"no trial of {self.name} has finished ({so_far})")
-
-
-def load(name: str, tracking_uri: str | None = None) -> SweepResults:
-    """A sweep by name, from this store, else MLFLOW_TRACKING_URI, else the home's. Raises ValueError."""
-    reader = open_store(_store(tracking_uri))
-    found = reader.sweeps(name)
-    if not found:
-        known = [run.data.tags[tags.SWEEP] for run in reader.sweeps()]
-        raise ValueError(f"no sweep named {name} in {reader.uri}{nearest(name, known)}")
-    return SweepResults(name, reader, found[0])
-
-
-def join(*sweeps: str | SweepResults, tracking_uri: str | None = None) -> pd.DataFrame:
-    """The trials of several sweeps, loaded or by name, as one table: sweep, trial, what any of them searched, then
-    the columns of `trials`. A setting that a sweep did not search is missing there. Raises ValueError."""
-    loaded = [load(sweep, tracking_uri) if isinstance(sweep, str) else sweep for sweep in sweeps]
-    rows = [
-        {"sweep": sweep.name, "trial": number, **tables.row_of(run)}
-        for sweep in loaded
-        for number, run in sweep.runs.items()
-    ]
-    varied = dict.fromkeys(key for sweep in loaded for key in sweep.params)
-    return tables.trials_frame(rows, ["sweep", "trial", *varied])
-
-
-def sweeps(tracking_uri: str | None = None) -> pd.DataFrame:
-    """The sweeps of a store, the latest first: name, kind, state, trials, best trial and value, when, note."""
-    return tables.sweeps_frame(open_store(_store(tracking_uri)).sweeps())
-
-
-def _store(tracking_uri: str | None) -> str:
-    if uri := tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"):
-        return uri
-    home = Home.find()
-    if not home.database.exists():
-        raise ValueError(f"home {home.root} holds no sweeps yet; SEISWEEP_HOME says where another one is")
-    return home.mlflow_uri

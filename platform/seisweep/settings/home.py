@@ -15,7 +15,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from seisweep.settings.free_disk import check_room
-from seisweep.settings.profile import Profile
+
+SWEEP_FILE = "sweep.json"
+"""Of the folder of a sweep: what it is and where it is recorded."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,15 @@ class Home:
         """Folder of one sweep: its description, search state and checkpoints."""
         return self.sweeps_dir / name
 
+    def sweep_file(self, name: str) -> Path:
+        """What a sweep is; there is such a sweep here where there is such a file."""
+        return self.sweep_dir(name) / SWEEP_FILE
+
+    @property
+    def sweep_names(self) -> list[str]:
+        """The sweeps of this home."""
+        return sorted(file.parent.name for file in self.sweeps_dir.glob(f"*/{SWEEP_FILE}"))
+
     def check(self) -> None:
         """The home can be written and has room. Creates nothing. Raises ValueError in one line."""
         existing = self.root
@@ -110,16 +121,6 @@ class Home:
                 _create_store(arriving, self.artifacts_dir)
                 arriving.rename(self.database)
         return self.mlflow_uri
-
-    def tracking_uri(self, profile: Profile) -> str:
-        """The profile's tracking server, else the home's own store. Creates nothing."""
-        return profile.tracking_uri or self.mlflow_uri
-
-    def recorded_uri(self, profile: Profile) -> str:
-        """The same, to read from. Raises ValueError where the home has no store yet; MLflow would create one."""
-        if not profile.tracking_uri and not self.database.exists():
-            raise ValueError(f"nothing is recorded in {self.root} yet; start with `seisweep demo`")
-        return self.tracking_uri(profile)
 
 
 def _create_store(database: Path, artifacts: Path) -> None:

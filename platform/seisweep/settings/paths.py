@@ -13,8 +13,8 @@ WEIGHTS = ("teacher.weights", "teachers", "model.pretrained")
 NAME_OR_PATH = ("data.dataset", *WEIGHTS)
 """Settings that take a name from somewhere, or a path."""
 
-TRIAL_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*(/\d+)?"
-"""A sweep, or a trial of it by number."""
+TRIAL_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*(/(\d+|best))?"
+"""A sweep, or a trial of it by number, or its best."""
 
 _SUFFIXES = ("", ".json", ".pt", ".json.v1", ".pt.v1")
 
@@ -38,7 +38,14 @@ def _names_a_path(key: str, value: str) -> bool:
     if key not in NAME_OR_PATH:
         return False
     may_be_trial = key in WEIGHTS and re.fullmatch(TRIAL_NAME, value)
-    return ("/" in value and not may_be_trial) or any(Path(value + suffix).exists() for suffix in _SUFFIXES)
+    return ("/" in value and not may_be_trial) or existing_path(value) is not None
+
+
+def existing_path(text: str) -> Path | None:
+    """The file or folder that `text` names from the current folder, or the stem of a SeisBench pair; None where there
+    is none."""
+    path = Path(text).expanduser()
+    return path if any(Path(f"{path}{suffix}").exists() for suffix in _SUFFIXES) else None
 
 
 def with_absolute_paths(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,35 +39,35 @@ from seisweep.workers.trial import (
 )
 
 KEPT_BY_TRAIN = 4
-"""Train's copies of checkpoints: Tune copies one while another waits in the mailbox and a third is written."""
+"""Train's copies of checkpoints: Tune copies one while another waits in the relay and a third is written."""
 
 
 def ray_train_trial(job: Job) -> Callable[[dict[str, Any]], None]:
     """The Tune function that runs a TorchTrainer beside itself and passes its reports on to Tune."""
 
     def trial(given: dict[str, Any]) -> None:
-        mailbox = ray.get_actor(job.mailbox)
+        relay = ray.get_actor(job.relay)
         attempt = f"{tune.get_context().get_trial_id()}-{uuid.uuid4().hex[:8]}"
         fault = None
         with failures_reported(job, given):
             # `tune.get_checkpoint` knows more than `given` where Tune has tried this trial before.
             earlier = tune.get_checkpoint() or (given["resume_from"] and tune.Checkpoint(given["resume_from"]))
             trainer = _trainer(job, given, attempt, earlier or None)
-            threading.Thread(target=_fit, args=(trainer, mailbox, attempt), daemon=True).start()
+            threading.Thread(target=_fit, args=(trainer, relay, attempt), daemon=True).start()
             try:
-                fault = _pass_on(mailbox, attempt)
+                fault = _pass_on(relay, attempt)
             finally:  # also where Tune stops the trial, which ends `tune.report` with SystemExit
-                mailbox.close.remote(attempt)
+                relay.close.remote(attempt)
         if fault:
             report_fault(fault)
 
     return tune.with_resources(trial, {"memory": TRIAL_MEMORY_BYTES})
 
 
-def _pass_on(mailbox: Any, attempt: str) -> Fault | None:
+def _pass_on(relay: Any, attempt: str) -> Fault | None:
     """Reports to Tune, until the last letter, which may be about a fault."""
     while True:
-        kind, body = ray.get(mailbox.take.remote(attempt))
+        kind, body = ray.get(relay.take.remote(attempt))
         if kind == "report":
             metrics, checkpoint = body
             kept = tune.Checkpoint(checkpoint.path, checkpoint.filesystem) if checkpoint else None
@@ -80,19 +80,19 @@ def _pass_on(mailbox: Any, attempt: str) -> Fault | None:
             return None
 
 
-def _fit(trainer: Any, mailbox: Any, attempt: str) -> None:
+def _fit(trainer: Any, relay: Any, attempt: str) -> None:
     """Train to the end. The last letter says that it is reached, or why not."""
     try:
         trainer.fit()
     except RayActorError as error:  # workers that die are Train's business: this is its controller
-        mailbox.put.remote(attempt, ("died", str(error)))
+        relay.put.remote(attempt, ("died", str(error)))
     except Exception as error:
         fault = Fault.of(error)
         if fault.kind == "error":
             fault = Fault("error", f"Ray Train gave up: {fault.reason}")
-        mailbox.put.remote(attempt, ("failed", fault))
+        relay.put.remote(attempt, ("failed", fault))
     else:
-        mailbox.put.remote(attempt, ("end", None))
+        relay.put.remote(attempt, ("end", None))
 
 
 def _trainer(
@@ -110,7 +110,7 @@ def _trainer(
         run_config=ray.train.RunConfig(
             name=f"trial-{given['trial']:05d}-{attempt}",
             storage_path=f"{job.storage}/train",
-            callbacks=[Forward(job.mailbox, attempt)],
+            callbacks=[Forward(job.relay, attempt)],
             # A worker that is killed: once more from its last checkpoint. `Forward` ends what raised before.
             failure_config=ray.train.FailureConfig(max_failures=1),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=KEPT_BY_TRAIN),
@@ -119,7 +119,7 @@ def _trainer(
 
 
 class Trainer(ray.train.torch.TorchTrainer):
-    """Without Ray's cleaner of placement groups, a process more for each trial: the mailbox does its work.
+    """Without Ray's cleaner of placement groups, a process more for each trial: the relay does its work.
 
     It asks the dashboard whether its controller lives; where there is none, it would outlive a killed one for ever.
     """
@@ -140,9 +140,9 @@ def _process_group(job: Job) -> BackendConfig:
 def _train_loop(context: dict[str, Any]) -> None:
     """What every worker runs."""
     job, given, attempt = Job(**context["job"]), context["given"], context["attempt"]
-    mailbox = ray.get_actor(job.mailbox)
+    relay = ray.get_actor(job.relay)
     if ray.train.get_context().get_world_rank() == 0:
-        ray.get(mailbox.register.remote(attempt, ray.util.get_current_placement_group()))
+        ray.get(relay.register.remote(attempt, ray.util.get_current_placement_group()))
     prepare_process(job.cpus_per_worker)
     try:
         with trial_log(job, given), scratch_folder(job) as workdir, memory_limit(job.memory_gb_per_worker):
@@ -150,7 +150,7 @@ def _train_loop(context: dict[str, Any]) -> None:
             trainable.train(config, WorkerRun(workdir, job, context["earlier"]))
     except Exception as error:
         # Only the controller sees whether another worker died, for which this one then is not to blame.
-        ray.get(mailbox.blame.remote(attempt, Fault.of(error)))
+        ray.get(relay.blame.remote(attempt, Fault.of(error)))
         raise
 
 

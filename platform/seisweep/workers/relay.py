@@ -37,7 +37,7 @@ class TrialOverError(RuntimeError):
     """Raised in a Train controller whose trial is over, so that it ends instead of trying again."""
 
 
-class Mailbox:
+class Relay:
     """Letters by trial attempt, one waiting at a time; and the placement groups of each attempt."""
 
     def __init__(self) -> None:
@@ -98,12 +98,12 @@ class Mailbox:
         self._reasons.pop(attempt, None)
 
 
-def open_mailbox(name: str) -> Any:
-    """The session's mailbox, an actor that takes no CPU and lives as long as the driver, on the driver's machine."""
+def open_relay(name: str) -> Any:
+    """The session's relay, an actor that takes no CPU and lives as long as the driver, on the driver's machine."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    mailbox = ray.remote(num_cpus=0)(Mailbox).options(name=name, scheduling_strategy=here).remote()
-    mailbox.tidy.remote()
-    return mailbox
+    relay = ray.remote(num_cpus=0)(Relay).options(name=name, scheduling_strategy=here).remote()
+    relay.tidy.remote()
+    return relay
 
 
 def orphaned_groups() -> list[PlacementGroup]:
@@ -125,24 +125,24 @@ def orphaned_groups() -> list[PlacementGroup]:
 
 
 class Forward(UserCallback):
-    """In the Train controller: every report of rank 0, with its checkpoint, goes into the mailbox; so does the
+    """In the Train controller: every report of rank 0, with its checkpoint, goes into the relay; so does the
     reason where workers raised. Where one of them died, the others raised for that, and Train tries again."""
 
-    def __init__(self, mailbox: str, attempt: str) -> None:
-        self.mailbox, self.attempt, self.deaths = mailbox, attempt, 0
+    def __init__(self, relay: str, attempt: str) -> None:
+        self.relay, self.attempt, self.deaths = relay, attempt, 0
 
     def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Checkpoint | None) -> None:
         letter = ("report", (metrics[0], checkpoint))
-        if not ray.get(ray.get_actor(self.mailbox).put.remote(self.attempt, letter)):
+        if not ray.get(ray.get_actor(self.relay).put.remote(self.attempt, letter)):
             raise TrialOverError("the trial is over")
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
-        mailbox = ray.get_actor(self.mailbox)
-        if not ray.get(mailbox.is_open.remote(self.attempt)):
+        relay = ray.get_actor(self.relay)
+        if not ray.get(relay.is_open.remote(self.attempt)):
             raise TrialOverError("the trial is over")
-        blamed = ray.get(mailbox.reason.remote(self.attempt))
+        blamed = ray.get(relay.reason.remote(self.attempt))
         if fault := self._fault(blamed, worker_exceptions.values()):
-            ray.get(mailbox.put.remote(self.attempt, ("failed", fault)))
+            ray.get(relay.put.remote(self.attempt, ("failed", fault)))
             raise TrialOverError(fault.reason)
 
     def _fault(self, blamed: Fault | None, errors: Iterable[Exception]) -> Fault | None:

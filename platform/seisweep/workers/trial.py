@@ -51,8 +51,8 @@ class Job:
     workers: int
     cpus_per_worker: float
     gpus_per_worker: float
-    mailbox: str
-    """Name of the session's mailbox actor; only Ray Train trials use one."""
+    relay: str
+    """Name of the session's relay actor; only Ray Train trials use one."""
     memory_gb_per_worker: float | None = None
     scratch: str = "seisweep-trials"
     """Name of the session's folder for working files, in the temporary folder of each machine."""

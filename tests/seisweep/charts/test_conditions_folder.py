@@ -55,7 +55,7 @@ def dark(picture: Path, colour: str) -> int:
 )
 def test_a_suite_leaves_its_conditions_and_figures(tmp_path, name, files):
     sweep = named_sweep(name)
-    folder = conditions_folder.write_suite(sweep, ledger_of(tmp_path, sweep, failed=(1,)), tmp_path / "conditions")
+    folder = conditions_folder.write_conditions(sweep, ledger_of(tmp_path, sweep, failed=(1,)), tmp_path / "conditions")
     assert folder == tmp_path / "conditions"
     assert sorted(file.name for file in folder.iterdir()) == files
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
@@ -77,14 +77,14 @@ def test_written_again_it_replaces_the_old(tmp_path):
     (tmp_path / "conditions" / "few_shot.png").touch()
     (tmp_path / ".conditions.arriving").mkdir()  # of a driver that was killed
     (tmp_path / ".conditions.arriving" / "few_shot.png").touch()
-    conditions_folder.write_suite(sweep, ledger_of(tmp_path, sweep), tmp_path / "conditions")
+    conditions_folder.write_conditions(sweep, ledger_of(tmp_path, sweep), tmp_path / "conditions")
     assert not (tmp_path / "conditions" / "few_shot.png").exists()
 
 
 def test_without_two_seeds_of_a_condition_there_is_nothing_to_show(tmp_path):
     sweep = named_sweep("foreshock-classes")
     ledger = ledger_of(tmp_path, sweep, seeds=2, failed=(0, 1, 2, 3))
-    assert conditions_folder.write_suite(sweep, ledger, tmp_path / "conditions") is None
+    assert conditions_folder.write_conditions(sweep, ledger, tmp_path / "conditions") is None
     assert not (tmp_path / "conditions").exists()
 
 

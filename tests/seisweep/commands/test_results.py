@@ -14,6 +14,7 @@ from seisweep.record.ledger import Ledger
 from seisweep.record.mlflow_pages import links
 from seisweep.record.tracker import Tracker
 from seisweep.settings.home import Home
+from seisweep.settings.which_store import own_store
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def outcome(engine_home: Home, toy_sweep, tmp_path: Path) -> Outcome:
     ledger = Ledger(tmp_path / "ledger.jsonl")
     sweep = toy_sweep(objectives={"dev/f1": "max", "int8/bytes": "min"})
     uri = engine_home.mlflow_uri
-    tracker = Tracker(uri, engine_home.artifacts_dir.as_uri(), sweep, "toy-1", "id", {"versions": "torch 2"})
+    tracker = Tracker(own_store(engine_home), sweep, "toy-1", "id", {"versions": "torch 2"})
     tracker.begin("a note", {})
     for number, (value, state) in enumerate([(0.5, "done"), (0.7, "done"), (0.9, "failed")]):
         folder = tmp_path / str(number)

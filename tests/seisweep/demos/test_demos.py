@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from seisweep.results.sweep_results import load
+from seisweep.results import load
 from seisweep.settings.home import Home
 
 pytestmark = pytest.mark.integration

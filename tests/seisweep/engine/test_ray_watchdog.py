@@ -6,7 +6,7 @@ import socket
 import threading
 
 import pytest
-from seisweep.engine.ray_watchdog import lifeline
+from seisweep.engine.ray_watchdog import watchdog
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def address(head: socket.socket) -> str:
 
 def test_it_is_called_when_nobody_listens_any_more(head):
     died = threading.Event()
-    with lifeline(address(head), 0.1, died.set):
+    with watchdog(address(head), 0.1, died.set):
         assert not died.wait(2.0), "somebody listens"
         head.close()
         assert died.wait(30.0)
@@ -30,7 +30,7 @@ def test_it_is_called_when_nobody_listens_any_more(head):
 
 def test_it_is_not_called_once_the_sweep_is_over(head):
     died = threading.Event()
-    with lifeline(address(head), 0.1, died.set):
+    with watchdog(address(head), 0.1, died.set):
         pass
     head.close()
     assert not died.wait(2.0)
@@ -44,7 +44,7 @@ def test_who_leaves_while_it_acts_waits_for_it(head):
         done.wait(0.5)
         done.set()
 
-    with lifeline(address(head), 0.1, die):
+    with watchdog(address(head), 0.1, die):
         head.close()
         assert begun.wait(30.0)
     assert done.is_set()

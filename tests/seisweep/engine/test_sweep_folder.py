@@ -14,6 +14,7 @@ from seisweep.record.tracker import Tracker
 from seisweep.screen.tables import Format
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
+from seisweep.settings.which_store import own_store
 
 
 def launch_of(folder: Path, sweep, id: str) -> Launch:
@@ -25,7 +26,7 @@ def test_a_folder_is_written_once(tmp_path, toy_sweep):
     launch_of(folder, toy_sweep(), "first").write()
     with pytest.raises(NameTakenError, match="a sweep named toy-1 was launched a moment ago: choose --name"):
         launch_of(folder, toy_sweep(), "second").write()
-    assert Launch.read(folder).id == "first"
+    assert Launch.read(Home(tmp_path), "toy-1").id == "first"
     assert [file.name for file in tmp_path.iterdir()] == ["toy-1"], "the second leaves nothing behind"
 
 
@@ -56,7 +57,7 @@ def test_sweeps_knows_whether_a_driver_lives(engine_home: Home, toy_sweep, capsy
     ledger = Ledger(folder / LEDGER_FILE)
     ledger.begin_session()
     ledger.close()
-    writer = Tracker(engine_home.mlflow_uri, engine_home.artifacts_dir.as_uri(), sweep, "toy-1", "id", {})
+    writer = Tracker(own_store(engine_home), sweep, "toy-1", "id", {})
     writer.begin("", {})
     if driver == "lives":
         with driver_lock(folder):

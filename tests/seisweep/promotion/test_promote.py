@@ -21,6 +21,7 @@ from seisweep.record import tags
 from seisweep.record.ledger import Ledger
 from seisweep.record.tracker import Tracker
 from seisweep.settings.home import Home
+from seisweep.settings.which_store import own_store
 
 from trainables import distillation, finetuning
 from trainables.data.synthetic_sequence import write_synthetic_sequence
@@ -34,7 +35,7 @@ def record(
     home: Home, sweep: Any, name: str, facts: dict[str, str], trials: list[tuple[str, Path, dict, dict]]
 ) -> None:
     """Write a sweep into the home's store as the engine does. Of each trial: state, checkpoint, config, metrics."""
-    tracker = Tracker(home.mlflow_uri, home.artifacts_dir.as_uri(), sweep, name, f"id of {name}", facts)
+    tracker = Tracker(own_store(home), sweep, name, f"id of {name}", facts)
     tracker.begin("", {})
     home.sweep_dir(name).mkdir()
     ledger = Ledger(home.sweep_dir(name) / "ledger.jsonl")
@@ -210,7 +211,7 @@ def test_an_opening_counts_whatever_comes_after_it(own, monkeypatch, capsys):
 
 def test_of_two_promotions_at_once_the_first_one_opens(own, monkeypatch):
     def record_of():
-        return openings.Openings.of(own.mlflow_uri, own.artifacts_dir.as_uri(), "data 1")
+        return openings.Openings.of(own_store(own), "data 1")
 
     first, second = record_of(), record_of()
     monkeypatch.setattr(openings.Openings, "check", lambda self, again: None)  # both looked before either wrote

@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 from seisweep.record.mlflow_server import HOST, free_port, serve
 from seisweep.settings.home import Home
-from seisweep.settings.profile import Profile
+from seisweep.settings.which_store import Store
 
 
 def test_a_port_in_use_is_refused_or_stepped_over():
@@ -22,8 +22,8 @@ def test_a_port_in_use_is_refused_or_stepped_over():
     assert free_port(port) == port
 
 
-def test_a_profile_with_a_server_needs_none_of_its_own(home, capsys):
-    assert serve(Home.find(), Profile(tracking_uri="http://mlflow:5000")) == 0
+def test_a_store_that_is_a_server_needs_none_of_its_own(home, capsys):
+    assert serve(Home.find(), Store("http://mlflow:5000", "profile lab")) == 0
     assert capsys.readouterr().out == "http://mlflow:5000\n"
 
 

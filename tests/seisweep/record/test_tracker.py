@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from seisweep.record.ledger import Ledger
 from seisweep.record.mlflow_store import name_taken
 from seisweep.record.tracker import Tracker
 from seisweep.settings.home import Home
+from seisweep.settings.which_store import own_store
 
 
 @pytest.fixture
@@ -29,8 +31,8 @@ def client(engine_home: Home) -> MlflowClient:
 
 
 def tracker(home: Home, sweep, uri: str | None = None) -> Tracker:
-    artifacts = home.artifacts_dir.as_uri()
-    made = Tracker(uri or home.mlflow_uri, artifacts, sweep, "toy-1", "id-of-toy-1", {"git_commit": "abc"})
+    store = replace(own_store(home), uri=uri or home.mlflow_uri)
+    made = Tracker(store, sweep, "toy-1", "id-of-toy-1", {"git_commit": "abc"})
     made.begin("why not", {"what": "a toy"})
     return made
 

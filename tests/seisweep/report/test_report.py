@@ -21,6 +21,7 @@ from seisweep.report.question import command_of
 from seisweep.requested.sweep import narrow
 from seisweep.settings.home import Home
 from seisweep.settings.overrides import parse_overrides
+from seisweep.settings.which_store import own_store
 
 from search_spaces.named import named_sweep
 from search_spaces.sweep import Sweep, single_run
@@ -99,7 +100,7 @@ def record(engine_home: Home, tmp_path: Path) -> Write:
     ) -> results.SweepResults:
         ledger = Ledger(tmp_path / f"{name}.jsonl")
         facts = {"versions": "torch 2", "git_commit": "c0ffee", "git_dirty": "true", "data_fingerprint": "f00d"}
-        tracker = Tracker(engine_home.mlflow_uri, engine_home.artifacts_dir.as_uri(), sweep, name, name, facts)
+        tracker = Tracker(own_store(engine_home), sweep, name, name, facts)
         tracker.begin(note, {"sweep": sweep.model_dump(mode="json")}, len(trials))
         best = None
         for number, (params, seed, metrics, state) in enumerate(trials):

@@ -17,6 +17,7 @@ from seisweep.requested.confirmation import candidates, fresh_seeds, plan
 from seisweep.settings.home import Home
 from seisweep.settings.overrides import Overrides
 from seisweep.settings.profile import Profile
+from seisweep.settings.which_store import own_store
 
 from search_spaces.sweep import Sweep
 
@@ -27,7 +28,7 @@ STATES = ["done", "done", "stopped", "done", "failed"]
 
 def written(home: Home, sweep: Sweep, name: str, trials: list[tuple[dict, int, float, str]], folder: Path, **changed):
     """A sweep in the store as its driver leaves it. `changed`: what every trial was configured with otherwise."""
-    tracker = Tracker(home.mlflow_uri, home.artifacts_dir.as_uri(), sweep, name, f"id-{name}", {})
+    tracker = Tracker(own_store(home), sweep, name, f"id-{name}", {})
     ledger = Ledger(folder / f"{name}.jsonl")
     tracker.begin("", {"sweep": sweep.model_dump(mode="json")})
     for number, (params, seed, value, state) in enumerate(trials):

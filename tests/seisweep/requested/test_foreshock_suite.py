@@ -126,8 +126,8 @@ def test_a_suite_with_a_point_that_cannot_run_is_refused(sequence, home, capsys,
 def test_the_record_of_a_suite_says_only_what_its_trials_agree_in(sequence, tmp_path, monkeypatch):
     seen: list[dict[str, str]] = []
 
-    def stop(begun, *_, **__):
-        seen.append(begun.tags)
+    def stop(plan, watch):
+        seen.append(plan.launch.tags)
         raise ValueError("that will do")
 
     monkeypatch.setattr("seisweep.engine.session.run_session", stop)

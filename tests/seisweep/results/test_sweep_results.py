@@ -24,6 +24,7 @@ from seisweep.results.from_server import ServerReader
 from seisweep.results.open_store import open_store
 from seisweep.results.tables import trials_frame
 from seisweep.settings.home import Home
+from seisweep.settings.which_store import own_store
 from seisweep.statistics.importances import FEWEST, importances
 from seisweep.statistics.objective import Objective
 from seisweep.statistics.pareto import on_the_front
@@ -97,7 +98,7 @@ SCORE = Objective("score", "max")
 def toy(engine_home, toy_sweep, tmp_path) -> str:
     """A sweep `toy-1` of two trials and one epoch."""
     ledger = Ledger(tmp_path / "ledger.jsonl")
-    tracker = Tracker(engine_home.mlflow_uri, engine_home.artifacts_dir.as_uri(), toy_sweep(), "toy-1", "id", {})
+    tracker = Tracker(own_store(engine_home), toy_sweep(), "toy-1", "id", {})
     tracker.begin("", {})
     for number in (0, 1):
         tracker.trial_begins(ledger.begin_trial(number, {"x": 1.0}, 0), {})

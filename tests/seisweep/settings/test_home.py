@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 from seisweep.settings.home import Home
-from seisweep.settings.profile import Profile
 
 
 def test_the_home_comes_from_the_environment_and_is_absolute(home, monkeypatch):
@@ -21,12 +20,9 @@ def test_the_home_comes_from_the_environment_and_is_absolute(home, monkeypatch):
 def test_looking_at_a_home_creates_nothing(home):
     found = Home.find()
     found.check()
-    assert found.tracking_uri(Profile()) == f"sqlite:///{home}/mlflow.db"
+    assert found.mlflow_uri == f"sqlite:///{home}/mlflow.db"
+    assert found.sweep_names == []
     assert not home.exists()
-
-
-def test_a_profile_s_server_comes_before_the_home_s_store(home):
-    assert Home.find().tracking_uri(Profile(tracking_uri="http://mlflow:5000")) == "http://mlflow:5000"
 
 
 def test_a_home_below_a_file_is_one_clear_error(tmp_path):

@@ -18,6 +18,7 @@ from seisweep.record.tracker import Tracker
 from seisweep.screen import ending as closing
 from seisweep.screen.ending import of_outcome
 from seisweep.settings.home import Home
+from seisweep.settings.which_store import own_store
 from seisweep.statistics.conditions import Baseline, Estimate, Measured, as_frame, group, table_rows
 
 from search_spaces.named import named_sweep
@@ -156,7 +157,7 @@ def suite(engine_home: Home, toy_sweep, tmp_path: Path, monkeypatch) -> Outcome:
     )  # fmt: skip
     monkeypatch.setenv("SEISWEEP_HOME", str(engine_home.root))
     ledger = Ledger(tmp_path / "ledger.jsonl")
-    tracker = Tracker(engine_home.mlflow_uri, engine_home.artifacts_dir.as_uri(), sweep, "toy-1", "id", {})
+    tracker = Tracker(own_store(engine_home), sweep, "toy-1", "id", {})
     tracker.begin("", {})
     rows = []
     for number in range(6):

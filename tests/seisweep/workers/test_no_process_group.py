@@ -28,7 +28,7 @@ def test_the_controller_of_a_lone_worker_imports_no_torch(tmp_path: Path, worker
     """What Ray Train hands to its controller, read in a process of its own."""
     job = Job(
         trainable="toy_trainable:train", objectives=("dev/f1",), logs="", storage=str(tmp_path), workers=workers,
-        cpus_per_worker=1, gpus_per_worker=0, mailbox="m",
+        cpus_per_worker=1, gpus_per_worker=0, relay="r",
     )  # fmt: skip
     trainer = _trainer(job, {"trial": 0, "config": {"x": 0.5}}, "attempt", None)
     file = tmp_path / "context.pickle"

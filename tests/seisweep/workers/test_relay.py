@@ -15,7 +15,7 @@ def test_the_group_of_a_killed_controller_is_removed_and_no_other(local_ray):
     """Killed before a worker could name its group: nobody but Ray's own table knows of it."""
     import ray
     from ray.util import placement_group, placement_group_table
-    from seisweep.workers.relay import open_mailbox
+    from seisweep.workers.relay import open_relay
 
     class Creator:
         def create(self) -> tuple[str, int]:
@@ -26,7 +26,7 @@ def test_the_group_of_a_killed_controller_is_removed_and_no_other(local_ray):
     def state(group: str) -> str:
         return placement_group_table()[group]["state"]
 
-    mailbox = open_mailbox("mailbox-of-the-killed")
+    relay = open_relay("relay-of-the-killed")
     ours = placement_group([{"CPU": 0.5}])
     creators = [ray.remote(num_cpus=0)(Creator).remote() for _ in range(2)]
     (killed, pid), (alive, _) = ray.get([creator.create.remote() for creator in creators])
@@ -36,5 +36,5 @@ def test_the_group_of_a_killed_controller_is_removed_and_no_other(local_ray):
             break
         time.sleep(0.1)
     assert (state(killed), state(alive), state(ours.id.hex())) == ("REMOVED", "CREATED", "CREATED")
-    ray.kill(mailbox)
+    ray.kill(relay)
     ray.util.remove_placement_group(ours)

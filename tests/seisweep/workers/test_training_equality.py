@@ -7,7 +7,7 @@ import signal
 
 import pytest
 from seisweep.engine import launch
-from seisweep.results.sweep_results import load
+from seisweep.results import load
 from seisweep.settings.overrides import flatten
 from seisweep.settings.profile import Profile
 

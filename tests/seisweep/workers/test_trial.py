@@ -20,7 +20,7 @@ def job(folder, **fields) -> Job:
         "workers": 1,
         "cpus_per_worker": 1,
         "gpus_per_worker": 0,
-        "mailbox": "",
+        "relay": "",
     }
     return Job(**{**plain, **fields})
 

@@ -1,0 +1,121 @@
+"""What a user's word for a model or for weights means. Every command and setting reads it here.
+
+| word | means |
+|---|---|
+| `distillation-1` | the best trial of a sweep; `distillation-1/3` its trial 3, `distillation-1/best` the best one |
+| `runs:/ID`, `models:/NAME@ALIAS`, `models:/NAME/VERSION` | what MLflow holds |
+| `./model.onnx`, `./picker` | a file, a SeisBench pair by its stem, a folder of them |
+| `stead` | a SeisBench weight name; `seisbench:NAME` is one for certain |
+
+What is none of these is refused at once, without asking any server of weights.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from seisweep import results
+from seisweep.record.mlflow_store import name_taken
+from seisweep.results import SweepResults
+from seisweep.settings.fields import nearest
+from seisweep.settings.home import Home
+from seisweep.settings.paths import TRIAL_NAME, existing_path
+from seisweep.settings.profile import Profile
+from seisweep.settings.which_store import (
+    Store,
+    check_that_it_is_there,
+    say_once,
+    store_by_default,
+    store_of_sweep,
+)
+from trainables.models.weights import SEISBENCH, known_names
+
+BEST = "best"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A word that a user typed, and what it stands for."""
+
+    text: str
+    kind: Literal["trial", "mlflow", "path", "seisbench"]
+    store: Store | None = None
+    """Of a trial and of what MLflow holds: where."""
+    sweep: str = ""
+    number: int | None = None
+    """Of a trial; None: the best one."""
+    path: Path | None = None
+
+    @property
+    def uri(self) -> str:
+        """MLflow's address of a run or a registered model."""
+        return self.text.rstrip("/")
+
+    def trial(self) -> tuple[SweepResults, int]:
+        """The sweep and the trial's number. Raises ValueError where it has no such trial, or none has finished."""
+        assert self.store is not None
+        loaded = results.load(self.sweep, self.store.uri)
+        number = loaded.best() if self.number is None else self.number
+        loaded.run(number)
+        return loaded, number
+
+
+def read_reference(text: str, home: Home, profile: Profile | None = None) -> Reference:
+    """What `text` stands for. Raises ValueError in one line that says what would be right: the nearest names that are
+    known, or how to tell two things of one name apart."""
+    if text.startswith(("runs:/", "models:/")):
+        store = check_that_it_is_there(store_by_default(home, profile).say(), home)
+        return Reference(text, "mlflow", store)
+    if text.startswith(SEISBENCH):
+        return Reference(text, "seisbench")
+    path, sweep = existing_path(text), _sweep_of(text, home, profile)
+    if path is not None and sweep is not None and "/" not in text:
+        raise ValueError(
+            f"{text} is a {'folder' if path.is_dir() else 'file'} here and a sweep: write ./{text} for the one, "
+            f"{text}/{BEST} or {text}/NUMBER for the other"
+        )
+    if path is not None:
+        return Reference(text, "path", path=path)
+    if sweep is not None:
+        if text in known_names():
+            say_once(f"{text}: the sweep of this name, not SeisBench's weights, which are {SEISBENCH}{text}")
+        return sweep
+    if "/" not in text and not Path(text).suffix and text in known_names():
+        return Reference(text, "seisbench")
+    raise ValueError(_unknown(text, home, profile))
+
+
+def _sweep_of(text: str, home: Home, profile: Profile | None) -> Reference | None:
+    """A trial, where the home or the store has a sweep of this name."""
+    if not re.fullmatch(TRIAL_NAME, text):
+        return None
+    name, _, number = text.partition("/")
+    if home.sweep_file(name).is_file():
+        store = check_that_it_is_there(store_of_sweep(home, name, profile).say(), home, name)
+    else:
+        store = store_by_default(home, profile)
+        if (store.is_own and not home.database.exists()) or (not number and name in known_names()):
+            return None
+        if not name_taken(store.uri, name):
+            return None
+        store.say()
+    return Reference(text, "trial", store, name, int(number) if number.isdigit() else None)
+
+
+def _unknown(text: str, home: Home, profile: Profile | None) -> str:
+    looked = "no file, sweep, run or SeisBench weights of this name"
+    if text.startswith(("/", "./", "../", "~")) or Path(text).suffix:
+        return f"{text}: no such file or folder (a SeisBench model is a pair of files, NAME.json.v1 and NAME.pt.v1)"
+    return f"{text}: {looked}{nearest(text.partition('/')[0], [*_sweep_names(home, profile), *known_names()])}"
+
+
+def _sweep_names(home: Home, profile: Profile | None) -> list[str]:
+    """Sweeps that the home has, and those of the store beside it."""
+    names = dict.fromkeys(home.sweep_names)
+    store = store_by_default(home, profile)
+    if not store.is_own or home.database.exists():
+        names |= dict.fromkeys(results.sweeps(store.uri)["name"])
+    return list(names)

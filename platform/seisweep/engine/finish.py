@@ -1,0 +1,103 @@
+"""The end of a session: what is open is closed in ledger, study and MLflow, and an outcome says how it went."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Literal
+
+from seisweep.engine.outcome import Outcome
+from seisweep.engine.parts import Parts
+from seisweep.engine.stopping import StopRequest
+from seisweep.record import tags
+from seisweep.record.ledger import TrialRecord
+from seisweep.statistics.objective import Objective, Standing
+from seisweep.workers.faults import one_line
+
+logger = logging.getLogger(__name__)
+
+Ending = Literal["finished", "interrupted", "failed"]
+
+
+def finish(parts: Parts, stop: StopRequest) -> Outcome:
+    """Close what is open and say how it went."""
+    plan, ledger, tracker, watch = parts.plan, parts.ledger, parts.tracker, parts.watch
+    if stop.out_of_time and not stop.interrupted:
+        _stop_for_want_of_time(parts)
+    for record in _under_way(parts):
+        watch.trial_update(parts.row(record))
+    state = _ending(parts, stop)
+    if state != "interrupted":
+        ledger.end_sweep(state)
+    best = best_record(parts)
+    tracker.exploited(ledger.exploits)
+    tracker.end(state, best, _conditions(parts) if state == "finished" else None)
+    if tracker.lacks:
+        watch.log(
+            f"MLflow at {plan.store.uri} still lacks {tracker.lacks} ({tracker.trouble}); "
+            f"`seisweep resume {plan.name}` writes it once the store answers"
+        )
+    parts.checkpoints.remove_leftovers()
+    return Outcome(
+        name=plan.name,
+        state=state,
+        rows=[parts.row(record) for _, record in sorted(ledger.trials.items())],
+        best=parts.row(best) if best else None,
+        experiment_id=tracker.experiment_id,
+        parent_run_id=tracker.parent_run_id,
+        tracking_uri=plan.store.uri,
+        objectives=dict(plan.sweep.objectives),
+        obstacle=stop.obstacle if state == "interrupted" else "",
+        baseline=plan.sweep.baseline,
+        confirms=plan.sweep.confirms,
+    )
+
+
+def close_trial(parts: Parts, record: TrialRecord) -> None:
+    """Hand the last checkpoint's files to MLflow, then keep that checkpoint only of a trial that is done."""
+    place = record.checkpoint[1] if record.checkpoint else None
+    parts.tracker.trial_ends(record, parts.checkpoints.fetch(place) if place else None)
+    parts.checkpoints.remove_superfluous(record)
+
+
+def best_record(parts: Parts) -> TrialRecord | None:
+    """The best finished trial by the first objective, whose metrics the sweep's own run in MLflow carries too."""
+    objective = Objective.first(parts.plan.sweep.objectives)
+    return objective.best(
+        parts.ledger.trials.values(),
+        lambda record: Standing(record.state, record.metrics.get(objective.metric), record.number),
+    )
+
+
+def _under_way(parts: Parts) -> list[TrialRecord]:
+    return [record for record in parts.ledger.trials.values() if record.running]
+
+
+def _stop_for_want_of_time(parts: Parts) -> None:
+    for record in _under_way(parts):
+        parts.ledger.end_trial(record.number, "stopped", "the sweep's time budget is used up")
+        parts.study.tell(record)
+        close_trial(parts, record)
+
+
+def _ending(parts: Parts, stop: StopRequest) -> Ending:
+    left = parts.num_left != 0 and not stop.out_of_time
+    if _under_way(parts) or stop.interrupted or (left and (parts.num_left > 0 or stop.obstacle)):
+        return "interrupted"
+    states = {record.state for record in parts.ledger.trials.values()}
+    return "failed" if states == {"failed"} else "finished"
+
+
+def _conditions(parts: Parts) -> Path | None:
+    """Folder with table and figures of a sweep with several seeds. An error costs them and nothing else."""
+    plan = parts.plan
+    if len(plan.sweep.seeds) < 2:
+        return None
+    try:
+        from seisweep.charts.conditions_folder import write_conditions  # matplotlib is imported for it
+
+        return write_conditions(plan.sweep, parts.ledger, plan.folder / tags.CONDITIONS_FOLDER)
+    except Exception as error:
+        logger.exception("conditions of %s", plan.name)
+        parts.watch.log(f"no figures of the conditions: {one_line(error)}; see {plan.log}")
+        return None

@@ -1,0 +1,58 @@
+"""Sweeps out of a store by their names: one, several as one table, or all that there are."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from seisweep.record import tags
+from seisweep.results import tables
+from seisweep.results.open_store import open_store
+from seisweep.results.sweep_results import SweepResults
+from seisweep.settings.fields import nearest
+from seisweep.settings.home import Home
+from seisweep.settings.profile import Profile
+from seisweep.settings.which_store import check_that_it_is_there, store_by_default, store_of_sweep
+
+
+def load(name: str, tracking_uri: str | None = None) -> SweepResults:
+    """A sweep by name: from the store `tracking_uri`; else from where it is recorded, if the home has it; else from the
+    store of MLFLOW_TRACKING_URI, or the home's own. Raises ValueError."""
+    if tracking_uri is None:
+        return load_from(Home.find(), name)
+    reader = open_store(tracking_uri)
+    found = reader.sweeps(name)
+    if not found:
+        known = [run.data.tags[tags.SWEEP] for run in reader.sweeps()]
+        raise ValueError(f"no sweep named {name} in {reader.uri}{nearest(name, known)}")
+    return SweepResults(name, reader, found[0])
+
+
+def load_from(home: Home, name: str, profile: Profile | None = None) -> SweepResults:
+    """The same with the home and the profile of a command. A store that is not the home's own is named on standard
+    error. Raises ValueError."""
+    store = store_of_sweep(home, name, profile)
+    return load(name, check_that_it_is_there(store.say(), home, name).uri)
+
+
+def join(*sweeps: str | SweepResults, tracking_uri: str | None = None) -> pd.DataFrame:
+    """The trials of several sweeps, loaded or by name, as one table: sweep, trial, what any of them searched, then
+    the columns of `trials`. A setting that a sweep did not search is missing there. Raises ValueError."""
+    loaded = [load(sweep, tracking_uri) if isinstance(sweep, str) else sweep for sweep in sweeps]
+    rows = [
+        {"sweep": sweep.name, "trial": number, **tables.row_of(run)}
+        for sweep in loaded
+        for number, run in sweep.runs.items()
+    ]
+    varied = dict.fromkeys(key for sweep in loaded for key in sweep.params)
+    return tables.trials_frame(rows, ["sweep", "trial", *varied])
+
+
+def sweeps(tracking_uri: str | None = None, profile: Profile | None = None) -> pd.DataFrame:
+    """The sweeps of a store, the latest first: name, kind, state, trials, best trial and value, when, note.
+
+    The store: `tracking_uri`, else the profile's, that of MLFLOW_TRACKING_URI, or the home's own. Raises ValueError.
+    """
+    if tracking_uri is None:
+        home = Home.find()
+        tracking_uri = check_that_it_is_there(store_by_default(home, profile).say(), home).uri
+    return tables.sweeps_frame(open_store(tracking_uri).sweeps())

@@ -1,0 +1,127 @@
+"""Which MLflow store: where a sweep is recorded, and where a name is looked up. The only place that decides it.
+
+A sweep stays in the store that it began in, whatever the environment says: its `sweep.json` names that store, and
+resume, extend, confirm, promote and every reader of a sweep that the home has use it. A new sweep, and a name that
+the home does not have, go by the profile, then by MLFLOW_TRACKING_URI, then to the home's own store.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from seisweep.settings.home import Home
+from seisweep.settings.profile import Profile
+
+VARIABLE = "MLFLOW_TRACKING_URI"
+OWN = "home"
+"""What `sweep.json` says where a sweep is recorded in its home's own store, wherever that home lies."""
+
+_said: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Store:
+    """An MLflow store and who chose it."""
+
+    uri: str
+    chosen_by: str = ""
+    """Empty for the home's own store."""
+    artifacts_uri: str | None = None
+    """Where experiments that are made there keep their files; None: as the store itself has it."""
+
+    @property
+    def is_own(self) -> bool:
+        return not self.chosen_by
+
+    @property
+    def kept_as(self) -> str:
+        """What `sweep.json` says of it."""
+        return OWN if self.is_own else self.uri
+
+    def say(self) -> Store:
+        """Where it is not the home's own, one line on standard error says so, once a process."""
+        if not self.is_own:
+            say_once(f"in the store {self.uri} ({self.chosen_by})")
+        return self
+
+
+def own_store(home: Home) -> Store:
+    """The home's own: a database in the home and a folder of files beside it."""
+    return Store(home.mlflow_uri, artifacts_uri=home.artifacts_dir.as_uri())
+
+
+def store_by_default(home: Home, profile: Profile | None = None) -> Store:
+    """For a new sweep, and for what the home does not have: the profile's, MLFLOW_TRACKING_URI, the home's own."""
+    if profile is not None and profile.tracking_uri:
+        return Store(profile.tracking_uri, f"profile {profile.name}")
+    if uri := os.environ.get(VARIABLE):
+        return own_store(home) if uri == home.mlflow_uri else Store(uri, VARIABLE)
+    return own_store(home)
+
+
+def store_of_sweep(home: Home, name: str, profile: Profile | None = None) -> Store:
+    """Where a sweep is recorded: as its folder in the home says, else the default. Where that is not what profile or
+    environment say, one line tells so. Raises ValueError where the folder's description cannot be read."""
+    default = store_by_default(home, profile)
+    if not home.sweep_file(name).is_file():
+        return default
+    found = kept_store(home, name)
+    if found.uri != default.uri and not default.is_own:
+        say_once(
+            f"{name} is in the store that it began in, {found.uri}; {default.chosen_by} ({default.uri}) is left aside"
+        )
+    return found
+
+
+def kept_store(home: Home, name: str) -> Store:
+    """What the folder of a sweep says. Older ones say no store: the one of the profile that they began with, else the
+    home's own."""
+    described: dict[str, Any] = read_description(home, name)
+    uri = described.get("store") or described["profile"].get("tracking_uri") or OWN
+    return own_store(home) if uri in (OWN, home.mlflow_uri) else Store(uri, f"{name} began there")
+
+
+def read_description(home: Home, name: str) -> dict[str, Any]:
+    """`sweep.json` of a sweep of the home. Raises ValueError in one line that names the file."""
+    file = home.sweep_file(name)
+    try:
+        described = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(described, dict) or not isinstance(described.get("profile"), dict):
+            raise ValueError("it does not describe a sweep")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file} cannot be read: {' '.join(str(error).split())[:120]}") from None
+    return described
+
+
+def check_that_it_is_there(store: Store, home: Home, name: str = "") -> Store:
+    """A store that is to be read exists: looking into one makes none. Raises ValueError in one line."""
+    if not store.is_own or home.database.exists():
+        return store
+    if name and home.sweep_file(name).is_file():
+        raise ValueError(
+            f"home {home.root} has the folder of {name} and not its record, {home.database.name} and "
+            f"{home.artifacts_dir.name}/: bring them along, or write the record again from the folder with "
+            f"`seisweep resume {name}`"
+        )
+    raise ValueError(
+        f"home {home.root} holds no sweeps yet: start with `seisweep demo`, or name another home in SEISWEEP_HOME"
+    )
+
+
+def ready_to_write(store: Store, home: Home) -> Store:
+    """The home has its folders and, where the store is its own, its database. Raises ValueError in one line."""
+    home.prepare()
+    if store.is_own:
+        home.prepare_store()
+    return store
+
+
+def say_once(line: str) -> None:
+    """A line on standard error, which is not repeated in this process."""
+    if line not in _said:
+        _said.add(line)
+        print(line, file=sys.stderr, flush=True)
