@@ -13,16 +13,19 @@ What is none of these is refused at once, without asking any server of weights.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from seisweep import results
+from seisweep.record import tags
 from seisweep.record.mlflow_store import name_taken
 from seisweep.results import SweepResults
+from seisweep.results.open_store import open_store
 from seisweep.settings.fields import nearest
 from seisweep.settings.home import Home
-from seisweep.settings.paths import TRIAL_NAME, existing_path
+from seisweep.settings.paths import TRIAL_NAME, existing_path, two_of_one_name
 from seisweep.settings.profile import Profile
 from seisweep.settings.which_store import (
     Store,
@@ -32,8 +35,6 @@ from seisweep.settings.which_store import (
     store_of_sweep,
 )
 from trainables.models.weights import SEISBENCH, known_names
-
-BEST = "best"
 
 
 @dataclass(frozen=True)
@@ -63,59 +64,51 @@ class Reference:
         return loaded, number
 
 
-def read_reference(text: str, home: Home, profile: Profile | None = None) -> Reference:
-    """What `text` stands for. Raises ValueError in one line that says what would be right: the nearest names that are
-    known, or how to tell two things of one name apart."""
+def read_reference(text: str, home: Home, profile: Profile | None = None, *, pickers: bool = True) -> Reference:
+    """What `text` stands for; `pickers`: SeisBench's weights too. Raises ValueError in one line that says what would
+    be right: the nearest names that are known, or how to tell two things of one name apart."""
     if text.startswith(("runs:/", "models:/")):
-        store = check_that_it_is_there(store_by_default(home, profile).say(), home)
-        return Reference(text, "mlflow", store)
+        return Reference(text, "mlflow", check_that_it_is_there(store_by_default(home, profile), home).say())
     if text.startswith(SEISBENCH):
         return Reference(text, "seisbench")
-    path, sweep = existing_path(text), _sweep_of(text, home, profile)
+    seisbench = known_names() if pickers else []
+    path, sweep = existing_path(text), _sweep_of(text, home, profile, seisbench)
     if path is not None and sweep is not None and "/" not in text:
-        raise ValueError(
-            f"{text} is a {'folder' if path.is_dir() else 'file'} here and a sweep: write ./{text} for the one, "
-            f"{text}/{BEST} or {text}/NUMBER for the other"
-        )
+        raise two_of_one_name(text, path)
     if path is not None:
         return Reference(text, "path", path=path)
     if sweep is not None:
-        if text in known_names():
+        if text in seisbench:
             say_once(f"{text}: the sweep of this name, not SeisBench's weights, which are {SEISBENCH}{text}")
         return sweep
-    if "/" not in text and not Path(text).suffix and text in known_names():
+    if text in seisbench:
         return Reference(text, "seisbench")
-    raise ValueError(_unknown(text, home, profile))
+    if text.startswith(("/", "./", "../", "~")) or Path(text).suffix:
+        pair = " (a SeisBench model is a pair of files, NAME.json.v1 and NAME.pt.v1)" if pickers else ""
+        raise ValueError(f"{text}: no such file or folder, looked at {Path(text).expanduser().absolute()}{pair}")
+    kinds = "sweep, run, SeisBench weights, file or folder" if pickers else "sweep, run, file or folder"
+    known = nearest(text.partition("/")[0], [*_sweep_names(home, profile), *seisbench])
+    raise ValueError(f"{text}: no {kinds} of this name, looked in {Path.cwd()}{known}")
 
 
-def _sweep_of(text: str, home: Home, profile: Profile | None) -> Reference | None:
-    """A trial, where the home or the store has a sweep of this name."""
+def _sweep_of(text: str, home: Home, profile: Profile | None, seisbench: Sequence[str]) -> Reference | None:
+    """A trial, where the home or the store has a sweep of this name. A store is not asked for what SeisBench has."""
     if not re.fullmatch(TRIAL_NAME, text):
         return None
     name, _, number = text.partition("/")
     if home.sweep_file(name).is_file():
-        store = check_that_it_is_there(store_of_sweep(home, name, profile).say(), home, name)
+        store = check_that_it_is_there(store_of_sweep(home, name, profile), home, name)
     else:
         store = store_by_default(home, profile)
-        if (store.is_own and not home.database.exists()) or (not number and name in known_names()):
+        has_no_store = store.is_own and not home.database.exists()
+        if has_no_store or text in seisbench or not name_taken(store.uri, name):
             return None
-        if not name_taken(store.uri, name):
-            return None
-        store.say()
-    return Reference(text, "trial", store, name, int(number) if number.isdigit() else None)
-
-
-def _unknown(text: str, home: Home, profile: Profile | None) -> str:
-    looked = "no file, sweep, run or SeisBench weights of this name"
-    if text.startswith(("/", "./", "../", "~")) or Path(text).suffix:
-        return f"{text}: no such file or folder (a SeisBench model is a pair of files, NAME.json.v1 and NAME.pt.v1)"
-    return f"{text}: {looked}{nearest(text.partition('/')[0], [*_sweep_names(home, profile), *known_names()])}"
+    return Reference(text, "trial", store.say(), name, int(number) if number.isdigit() else None)
 
 
 def _sweep_names(home: Home, profile: Profile | None) -> list[str]:
     """Sweeps that the home has, and those of the store beside it."""
-    names = dict.fromkeys(home.sweep_names)
-    store = store_by_default(home, profile)
+    store, names = store_by_default(home, profile), dict.fromkeys(home.sweep_names)
     if not store.is_own or home.database.exists():
-        names |= dict.fromkeys(results.sweeps(store.uri)["name"])
+        names |= dict.fromkeys(run.data.tags[tags.SWEEP] for run in open_store(store.uri).sweeps())
     return list(names)

@@ -17,7 +17,7 @@ from search_spaces.sweep import Choice, Sweep
 from seisweep.record import tags
 from seisweep.record.mlflow_store import mlflow_asks
 from seisweep.settings.home import Home
-from seisweep.settings.paths import WEIGHTS
+from seisweep.settings.paths import PRETRAINED, WEIGHTS
 from seisweep.settings.profile import Profile
 
 FOLDER = "weights"
@@ -66,7 +66,7 @@ def _recorded(key: str, name: str, profile: Profile, home: Home) -> tuple[str, s
     from seisweep.artifacts.reference import read_reference  # with SeisBench, which not every trainable needs
 
     try:
-        named = read_reference(name, home, profile)
+        named = read_reference(name, home, profile, pickers=key != PRETRAINED)
         if named.store is None:
             return None
         if named.kind == "mlflow":

@@ -53,7 +53,9 @@ def launch(
     _check_disk(home, profile)
     sweep, origin = with_local_weights(sweep, profile, home)
     facts = _facts(sweep, trainable, enumerate_space(sweep) if points and origin else points)
-    chosen = ready_to_write((store or store_by_default(home, profile)).say(), home)
+    chosen = store or store_by_default(home, profile)
+    if chosen.is_own:
+        ready_to_write(chosen, home)
 
     from seisweep.engine.plan import Plan
     from seisweep.engine.session import run_session
@@ -61,6 +63,7 @@ def launch(
 
     if name_taken(chosen.uri, name):
         raise ValueError(f"the store {chosen.uri} has a sweep named {name} from another home: choose --name")
+    ready_to_write(chosen, home).say()
     begun = Launch(
         folder=home.sweep_dir(name),
         id=uuid.uuid4().hex,
@@ -107,7 +110,7 @@ def resume(
         _check_disk(home, session)
     if store.is_own and not home.database.exists():
         say_once(f"{home.database} is not there: the record of {name} is written again, from its ledger")
-    ready_to_write(store.say(), home)
+    ready_to_write(store, home).say()
 
     from seisweep.engine.plan import Plan
     from seisweep.engine.session import run_session

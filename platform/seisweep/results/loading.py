@@ -30,8 +30,10 @@ def load(name: str, tracking_uri: str | None = None) -> SweepResults:
 def load_from(home: Home, name: str, profile: Profile | None = None) -> SweepResults:
     """The same with the home and the profile of a command. A store that is not the home's own is named on standard
     error. Raises ValueError."""
-    store = store_of_sweep(home, name, profile)
-    return load(name, check_that_it_is_there(store.say(), home, name).uri)
+    store = check_that_it_is_there(store_of_sweep(home, name, profile), home, name)
+    loaded = load(name, store.uri)
+    store.say()
+    return loaded
 
 
 def join(*sweeps: str | SweepResults, tracking_uri: str | None = None) -> pd.DataFrame:
@@ -54,5 +56,9 @@ def sweeps(tracking_uri: str | None = None, profile: Profile | None = None) -> p
     """
     if tracking_uri is None:
         home = Home.find()
-        tracking_uri = check_that_it_is_there(store_by_default(home, profile).say(), home).uri
-    return tables.sweeps_frame(open_store(tracking_uri).sweeps())
+        store = check_that_it_is_there(store_by_default(home, profile), home)
+        parents = open_store(store.uri).sweeps()
+        store.say()
+    else:
+        parents = open_store(tracking_uri).sweeps()
+    return tables.sweeps_frame(parents)

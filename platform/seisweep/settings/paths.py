@@ -7,11 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-WEIGHTS = ("teacher.weights", "teachers", "model.pretrained")
+from seisweep.settings.home import Home
+
+PRETRAINED = "model.pretrained"
+WEIGHTS = ("teacher.weights", "teachers", PRETRAINED)
 """Settings that take weights: a path, a name of SeisBench, or what the record holds (a sweep's trial, a run)."""
 
 NAME_OR_PATH = ("data.dataset", *WEIGHTS)
 """Settings that take a name from somewhere, or a path."""
+
+BEST = "best"
+"""In the place of a trial's number."""
 
 TRIAL_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*(/(\d+|best))?"
 """A sweep, or a trial of it by number, or its best."""
@@ -37,8 +43,19 @@ def absolute(key: str, value: Any) -> Any:
 def _names_a_path(key: str, value: str) -> bool:
     if key not in NAME_OR_PATH:
         return False
-    may_be_trial = key in WEIGHTS and re.fullmatch(TRIAL_NAME, value)
-    return ("/" in value and not may_be_trial) or existing_path(value) is not None
+    may_be_trial = key in WEIGHTS and re.fullmatch(TRIAL_NAME, value) is not None
+    there = existing_path(value)
+    if there is not None and may_be_trial and "/" not in value and Home.find().sweep_file(value).is_file():
+        raise two_of_one_name(value, there)
+    return there is not None or ("/" in value and not may_be_trial)
+
+
+def two_of_one_name(text: str, there: Path) -> ValueError:
+    """A file here and a sweep have one name: which is meant is for the user to say."""
+    return ValueError(
+        f"{text} is a {'folder' if there.is_dir() else 'file'} here and a sweep: write ./{text} for the one, "
+        f"{text}/{BEST} or {text}/NUMBER for the other"
+    )
 
 
 def existing_path(text: str) -> Path | None:

@@ -96,7 +96,7 @@ def test_the_pair_of_a_picker_is_named_by_its_stem(log_run, engine_home):
 def test_paths_and_names_of_seisbench_stay(engine_home, client, tmp_path):
     (tmp_path / "here").mkdir()
     engine_home.sweep_dir("here").mkdir()
-    base = {"model.pretrained": "stead", "teacher.weights": "here", "data.dataset": "runs:/1"}
+    base = {"teachers": ["stead", "seisbench:new"], "teacher.weights": "here", "data.dataset": "runs:/1"}
     sweep = single_run("picking", base)
     assert with_local_weights(sweep, Profile(), engine_home) == (sweep, {})
 
@@ -131,7 +131,7 @@ def test_each_of_a_list_and_of_listed_points_is_fetched(log_sweep, engine_home):
         ("runs:/0123456789", "model.pretrained=runs:/0123456789: no such files in sqlite:"),
         ("models:/norcia@champion", "model.pretrained=models:/norcia@champion: no such files in"),
         ("pretraining-1/7", "model.pretrained=pretraining-1/7: pretraining-1 has no trial 7; it has 1"),
-        ("nothing-1/0", "model.pretrained=nothing-1/0: no sweep named nothing-1"),
+        ("nothing-1/0", "model.pretrained=nothing-1/0: no sweep, run, file or folder of this name"),
     ],
 )
 def test_what_is_not_recorded_is_one_line(log_sweep, engine_home, name, complaint):

@@ -128,7 +128,7 @@ def test_a_file_gets_the_picks_and_a_bad_file_the_exit_code(trial, waveforms, ho
         ("{trial} . --precision int8", "holds no int8 picker; it holds torch, fp32"),
         ("{empty} .", "no picker here"),
         ("{classifier} .", "classifier.pt.v1: not the weights of a PhaseNet"),
-        ("models:/xiao@champion .", "nothing is recorded"),
+        ("models:/xiao@champion .", "holds no sweeps yet"),
         ("{trial} . --format xml", "--format"),
     ],
 )

@@ -22,12 +22,12 @@ def launch_of(folder: Path, sweep, id: str) -> Launch:
 
 
 def test_a_folder_is_written_once(tmp_path, toy_sweep):
-    folder = tmp_path / "toy-1"
+    folder = Home(tmp_path).sweep_dir("toy-1")
     launch_of(folder, toy_sweep(), "first").write()
     with pytest.raises(NameTakenError, match="a sweep named toy-1 was launched a moment ago: choose --name"):
         launch_of(folder, toy_sweep(), "second").write()
     assert Launch.read(Home(tmp_path), "toy-1").id == "first"
-    assert [file.name for file in tmp_path.iterdir()] == ["toy-1"], "the second leaves nothing behind"
+    assert [file.name for file in folder.parent.iterdir()] == ["toy-1"], "the second leaves nothing behind"
 
 
 def test_the_second_of_two_launches_takes_the_next_name(home, toy_sweep, monkeypatch):

@@ -68,7 +68,8 @@ def test_a_sweep_stays_in_the_store_that_it_began_in(own_home, monkeypatch, caps
     monkeypatch.setenv(VARIABLE, "http://another:5000")
     for _ in range(2):
         assert store_of_sweep(own_home, "toy-1").uri == uri
-    assert capsys.readouterr().err == f"toy-1 stays in the store that it began in, {uri}, whatever {VARIABLE} says\n"
+    aside = f"{VARIABLE} (http://another:5000) is left aside"
+    assert capsys.readouterr().err == f"toy-1 is in the store that it began in, {uri}; {aside}\n"
     assert store_of_sweep(own_home, "toy-1", LAB).uri == uri
     assert store_of_sweep(own_home, "unknown").uri == "http://another:5000"
 

@@ -64,6 +64,30 @@ def test_a_pickle_with_code_is_refused_and_does_not_run(saved, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_name_that_nobody_knows_asks_no_server(monkeypatch):
+    monkeypatch.setattr(PhaseNet, "from_pretrained", lambda *_: pytest.fail("this asks the server"))
+    with pytest.raises(
+        ValueError, match=r"^teacher\.weights=sted: no PhaseNet weights .* by that name \(.*stead"
+    ) as error:
+        load_weights(PhaseNet, "sted", field="teacher.weights")
+    assert "a newer name is written seisbench:sted" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["volpick", "seisbench:newer"])
+def test_a_download_is_said_before_it_begins(name, monkeypatch, capsys):
+    said = []
+
+    def unreachable(*args, **kwargs):
+        said.append(capsys.readouterr().err)
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(PhaseNet, "from_pretrained", unreachable)
+    with pytest.raises(ValueError, match=f"^{name}: cannot be downloaded"):
+        load_weights(PhaseNet, name)
+    bare = name.removeprefix("seisbench:")
+    assert said == [f"{bare}: these weights are not on this machine; SeisBench downloads them\n"]
+
+
 def test_a_name_that_cannot_be_downloaded_says_where_to_put_the_files(monkeypatch):
     def unreachable(*args, **kwargs):
         raise ConnectionError("no network")

@@ -1,0 +1,119 @@
+"""What a word for a model stands for: read once, at once, and without a server of weights."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from seisweep.artifacts.reference import read_reference
+from seisweep.cli import run
+from seisweep.settings import which_store
+from seisweep.settings.home import Home
+from seisweep.settings.paths import absolute
+
+from trainables.models.weights import DOCUMENTED
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        pytest.fail("this asks a server")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(which_store, "_said", set())
+
+
+@pytest.fixture
+def home_with_sweeps(recorded: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """`many-1` in the store alone, as on a laptop that has the store and no sweeps; nothing in the current folder."""
+    monkeypatch.setenv("SEISWEEP_HOME", str(recorded.root))
+    monkeypatch.chdir(tmp_path)
+    return recorded
+
+
+def test_a_trial_by_its_number_or_the_best_one(home_with_sweeps):
+    assert read_reference("many-1/3", home_with_sweeps).trial()[1] == 3
+    for best in ("many-1", "many-1/best"):
+        loaded, number = read_reference(best, home_with_sweeps).trial()
+        assert (loaded.name, number) == ("many-1", loaded.best())
+    with pytest.raises(ValueError, match="many-1 has no trial 99"):
+        read_reference("many-1/99", home_with_sweeps).trial()
+
+
+def test_the_other_kinds(home_with_sweeps, tmp_path):
+    (tmp_path / "net.pt.v1").touch()
+    (tmp_path / "net.json.v1").touch()
+    (tmp_path / "folder").mkdir()
+    for text, kind in [
+        ("net", "path"),
+        ("./net", "path"),
+        ("net.pt.v1", "path"),
+        ("folder", "path"),
+        (str(tmp_path / "folder"), "path"),
+        ("stead", "seisbench"),
+        ("seisbench:newer", "seisbench"),
+        ("runs:/0123/", "mlflow"),
+        ("models:/many-1@int8", "mlflow"),
+    ]:
+        assert read_reference(text, home_with_sweeps).kind == kind, text
+    assert read_reference("runs:/0123/", home_with_sweeps).uri == "runs:/0123"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("mayn-1", "did you mean many-1"),
+        ("mayn-1/3", "did you mean many-1"),
+        ("insta", "did you mean instance"),
+        ("zzz", "zzz: no sweep, run, SeisBench weights, file or folder of this name, looked in /"),
+        ("model.onnx", "model.onnx: no such file or folder, looked at /"),
+        ("./net", "(a SeisBench model is a pair of files, NAME.json.v1 and NAME.pt.v1)"),
+        ("a/b/c", "a/b/c: no sweep, run, SeisBench weights, file or folder of this name"),
+    ],
+)
+def test_what_is_none_of_them_is_one_line_with_the_nearest_names(home_with_sweeps, text, complaint):
+    with pytest.raises(ValueError, match=r"^[^\n]+$") as caught:
+        read_reference(text, home_with_sweeps)
+    assert complaint in str(caught.value)
+
+
+def describe(home: Home, name: str) -> None:
+    home.sweep_dir(name).mkdir()
+    home.sweep_file(name).write_text(json.dumps({"profile": {}}))
+
+
+@pytest.fixture
+def own(engine_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A home that can be written, with the sweeps `small` and `stead`, and the folder `small` in the current one."""
+    monkeypatch.setenv("SEISWEEP_HOME", str(engine_home.root))
+    (tmp_path / "here" / "small").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    describe(engine_home, "small")
+    describe(engine_home, "stead")
+    return engine_home
+
+
+def test_a_file_and_a_sweep_of_one_name_are_for_the_user_to_tell_apart(own, capsys):
+    complaint = (
+        "small is a folder here and a sweep: write ./small for the one, small/best or small/NUMBER for the other"
+    )
+    for words in (
+        "pick small waveforms",
+        "evaluate small data.dataset=ETHZ",
+        "run distillation data.dataset=ETHZ teacher.weights=small",
+    ):
+        assert run(words.split()) == 2
+        assert capsys.readouterr().err == f"seisweep: {complaint}\n"
+    assert read_reference("./small", own).kind == "path"
+    assert read_reference("small/best", own).kind == "trial"
+    assert absolute("teacher.weights", "./small") == str(Path.cwd() / "small")
+    assert absolute("teacher.weights", "small/best") == "small/best"
+
+
+def test_a_sweep_comes_before_weights_of_its_name_and_that_is_said(own, capsys):
+    assert "stead" in DOCUMENTED
+    assert read_reference("stead", own).kind == "trial"
+    assert "the sweep of this name, not SeisBench's weights, which are seisbench:stead" in capsys.readouterr().err
+    assert read_reference("seisbench:stead", own).kind == "seisbench"
