@@ -4,9 +4,9 @@
 
 TEACHER is a SeisBench pair (its stem), TRIAL a folder with the files of a finished distillation, WAVEFORMS a file.
 Every way picks the same waveforms at its own thresholds: teacher and student through SeisBench's `classify`, FP32 and
-INT8 ONNX through `seisweep pick` and through the `pick.py` of a picker folder. Precision and recall are those of the
+INT8 ONNX through `seisweep pick` and through the `pick.pyz` of a picker folder. Precision and recall are those of the
 student's picks against the teacher's, which are no truth. Exit code 1 where the ONNX files do not pick as they should:
-FP32 as the PyTorch student to one sample, `pick.py` as `seisweep pick`.
+FP32 as the PyTorch student to one sample, `pick.pyz` as `seisweep pick`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def main() -> int:
             write_picker_folder(folder, model, {})
             command = ["-c", "from seisweep.cli import main; main()", "pick", str(model)]
             ways[f"{name}, seisweep pick"] = picked(command, options.waveforms, Path(scratch, "picks.csv"))
-            ways[f"{name}, pick.py"] = picked([str(folder / "pick.py")], options.waveforms, Path(scratch, "picks.csv"))
+            ways[f"{name}, pick.pyz"] = picked(
+                [str(folder / "pick.pyz")], options.waveforms, Path(scratch, "picks.csv")
+            )
     stream = obspy.read(str(options.waveforms))
     print(f"{options.waveforms.name}: {stream[0].stats.npts / stream[0].stats.sampling_rate / 60:.0f} min")
     show(ways, options.tolerance)
@@ -68,8 +70,8 @@ def main() -> int:
     apart = f"the same picks, at most {shift:.0f} samples apart" if same else "OTHER PICKS"
     print(f"\nFP32 against the PyTorch student: {apart}")
     for name in ("FP32", "INT8"):
-        equal = ways[f"{name}, seisweep pick"] == ways[f"{name}, pick.py"]
-        print(f"{name}, pick.py against seisweep pick: {'the same picks' if equal else 'OTHER PICKS'}")
+        equal = ways[f"{name}, seisweep pick"] == ways[f"{name}, pick.pyz"]
+        print(f"{name}, pick.pyz against seisweep pick: {'the same picks' if equal else 'OTHER PICKS'}")
         same &= equal
     return 0 if same else 1
 

@@ -23,6 +23,8 @@ from pathlib import Path
 import numpy as np
 import obspy
 
+from trainables.export.picker_folder import write_program
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 RATE_HZ = 100
 START = obspy.UTCDateTime(2024, 1, 1)
@@ -38,10 +40,11 @@ EDGE = (
     MEASURE
     + """
 from pathlib import Path
-sys.path.insert(0, str(Path(sys.argv[1]).parent))
-import pick
+sys.path.insert(0, sys.argv[1])
+from trainables.edge.job import run
+from trainables.edge.network import load_onnx
 began_s = time.process_time()
-pick.run(pick.load_onnx(Path(sys.argv[2])), [sys.argv[3]], Path(sys.argv[4]))
+run(load_onnx(Path(sys.argv[2])), [sys.argv[3]], Path(sys.argv[4]))
 done(began_s)
 """
 )
@@ -72,8 +75,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.model or random_student(Path(scratch, "student"))
         ways = {
-            "pick.py, XiaoNet INT8": (EDGE, folder / "model_int8.onnx"),
-            "pick.py, XiaoNet FP32": (EDGE, folder / "model_fp32.onnx"),
+            "pick.pyz, XiaoNet INT8": (EDGE, folder / "model_int8.onnx"),
+            "pick.pyz, XiaoNet FP32": (EDGE, folder / "model_fp32.onnx"),
             "torch and SeisBench, XiaoNet": (SEISBENCH, folder / "xiaonet"),
             "torch and SeisBench, PhaseNet": (SEISBENCH, Path("phasenet")),
         }
@@ -95,7 +98,8 @@ def main() -> None:
 
 def pick(code: str, model: Path, stream: Path, scratch: Path) -> tuple[float, float]:
     """Processor time in seconds and peak memory in MB of one way on one stream."""
-    program = REPOSITORY / "trainables" / "export" / "pick.py"
+    program = scratch / "pick.pyz"
+    write_program(program)
     threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "platform")])
     found = subprocess.run(

@@ -6,26 +6,35 @@ A model, its description and one program, on onnxruntime, numpy and obspy alone.
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import tempfile
+import zipapp
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainables.export import pick
+from trainables import edge
+from trainables.atomic import whole_folder
+from trainables.edge.network import load_onnx
 
 DESCRIPTION_FILE = "model.json"
-PROGRAM_FILE = "pick.py"
+PROGRAM_FILE = "pick.pyz"
+OLDER_PROGRAM_FILE = "pick.py"
+"""Of folders that an earlier version wrote: they pick as they always did, and a promotion replaces them."""
+NO_TIME_S = 315532800
+"""1980-01-01, the first time that a zip file knows: the same code makes the same bytes."""
 
 
 def write_picker_folder(
     folder: Path, model: Path, card: Mapping[str, Any], thresholds: Mapping[str, float] | None = None
 ) -> None:
-    """Write `folder` with the ONNX file `model`, `model.json` and `pick.py`; it appears complete or not at all.
+    """Write `folder` with the ONNX file `model`, `model.json` and `pick.pyz`; it appears complete or not at all.
 
     What a caller must know is read from the file's metadata; `thresholds` of P and S replace those in it. `card` is
     kept as it is: plain data. Raises ValueError where `model` is no picker, or where `folder` holds something else.
     """
-    network = pick.load_onnx(model)
+    network = load_onnx(model)
     if folder.exists() and (not folder.is_dir() or {file.name for file in folder.iterdir()} - _own(folder)):
         raise ValueError(f"{folder} exists and is no picker folder")
     described = {
@@ -38,19 +47,30 @@ def write_picker_folder(
         "thresholds": {phase: network.threshold(phase) for phase in network.phases} | dict(thresholds or {}),
         "card": dict(card),
     }
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    arriving = folder.with_name(f".{folder.name}.arriving")
-    shutil.rmtree(arriving, ignore_errors=True)
-    arriving.mkdir()
-    shutil.copyfile(model, arriving / model.name)
-    (arriving / DESCRIPTION_FILE).write_text(json.dumps(described, indent=2) + "\n")
-    shutil.copyfile(pick.__file__, arriving / PROGRAM_FILE)
-    shutil.rmtree(folder, ignore_errors=True)
-    arriving.rename(folder)
+    with whole_folder(folder) as arriving:
+        shutil.copyfile(model, arriving / model.name)
+        (arriving / DESCRIPTION_FILE).write_text(json.dumps(described, indent=2) + "\n")
+        write_program(arriving / PROGRAM_FILE)
+
+
+def write_program(file: Path) -> None:
+    """The package `trainables.edge` alone, as an archive that Python runs: `python pick.pyz day.mseed`."""
+    with tempfile.TemporaryDirectory(prefix="seisweep-edge-") as scratch:
+        package = Path(scratch, "trainables", "edge")
+        package.mkdir(parents=True)
+        (package.parent / "__init__.py").touch()
+        for source in Path(edge.__path__[0]).glob("*.py"):
+            shutil.copyfile(source, package / source.name)
+        for path in [*package.parent.rglob("*"), package.parent]:
+            os.utime(path, (NO_TIME_S, NO_TIME_S))
+        zipapp.create_archive(
+            scratch, file, interpreter="/usr/bin/env python3", main="trainables.edge.__main__:main", compressed=True
+        )
 
 
 def _own(folder: Path) -> set[str]:
-    return {DESCRIPTION_FILE, PROGRAM_FILE, *(file.name for file in folder.glob("*.onnx"))}
+    programs = PROGRAM_FILE, OLDER_PROGRAM_FILE
+    return {DESCRIPTION_FILE, *programs, *(file.name for file in folder.glob("*.onnx"))}
 
 
 def _normalisation(model: Path) -> str:

@@ -18,8 +18,8 @@ from seisweep.record.mlflow_store import mlflow_asks
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
 from trainables.data.batches import Batch
+from trainables.edge.network import Network, load_onnx
 from trainables.export.artifacts import REFUSED_FILE
-from trainables.export.pick import Network, load_onnx
 from trainables.models.teacher import Teacher, load_phasenet
 from trainables.models.weights import find_pair, load_weights
 from trainables.models.xiaonet import XiaoNet

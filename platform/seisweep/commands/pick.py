@@ -71,7 +71,8 @@ def pick(
     home = Home.find()
     where = profile_of(profile)
     from seisweep.artifacts.pickers import find_network
-    from trainables.export.pick import run, with_options
+    from trainables.edge.job import run
+    from trainables.edge.network import with_options
 
     found = find_network(model, home, where, precision, threads)
     network = with_options(

@@ -65,7 +65,7 @@ def after(done: Promotion) -> str:
     if done.refused:
         lines.append(f"FP32 alone, the gate's word on INT8 is {done.refused}")
     if done.folder is not None:
-        lines.append(f"picker folder: {from_here(done.folder)} (python pick.py WAVEFORMS, without seisweep or torch)")
+        lines.append(f"picker folder: {from_here(done.folder)} (python pick.pyz WAVEFORMS, without seisweep or torch)")
         lines.append(f"next: seisweep pick {best} WAVEFORMS")
     load = f'mlflow.set_tracking_uri("{done.tracking_uri}"); mlflow.pyfunc.load_model("{best}")'
     lines.append(f"in Python: import mlflow; {load}.predict(WINDOWS)")

@@ -134,7 +134,7 @@ def test_a_promoted_picker_and_what_a_user_sees(own, student, capsys):
     metadata = pd.read_csv(f"{student[0].data.dataset}/metadata.csv", low_memory=False)
     of_test = metadata[metadata.split == "test"]
     assert described["card"]["metrics"]["test"]["windows"] == 2 * len(of_test)
-    assert {file.name for file in (own.pickers_dir / "picker").iterdir()} == {INT8_FILE, "model.json", "pick.py"}
+    assert {file.name for file in (own.pickers_dir / "picker").iterdir()} == {INT8_FILE, "model.json", "pick.pyz"}
 
     assert run(["promote", "picker"]) == 2
     err = capsys.readouterr().err
@@ -161,10 +161,11 @@ import mlflow, numpy as np
 mlflow.set_tracking_uri(sys.argv[1])
 found = mlflow.pyfunc.load_model("models:/picker@int8").predict(np.load(sys.argv[2]))
 np.save(sys.argv[3], found["probabilities"])
-sys.path.insert(0, sys.argv[4])
-import pick
+sys.path.insert(0, sys.argv[4] + "/pick.pyz")
+from trainables.edge.job import run
+from trainables.edge.network import load_onnx
 model = Path(mlflow.artifacts.download_artifacts("models:/picker@int8/model.onnx"))
-pick.run(pick.load_onnx(model), [sys.argv[5]], Path(sys.argv[6]))
+run(load_onnx(model), [sys.argv[5]], Path(sys.argv[6]))
 """
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lifelike import picker, windows
 from seisbench.models import PhaseNet
 
 from trainables import metrics
@@ -16,8 +17,6 @@ from trainables.export.artifacts import export_picker
 from trainables.export.gate import ExportConfig
 from trainables.models.teacher import PhaseNetAdapter, load_phasenet
 from trainables.models.xiaonet import XiaoNet
-
-from .conftest import picker, windows
 
 PNG = b"\x89PNG\r\n"
 HISTORY = [

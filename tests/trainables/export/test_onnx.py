@@ -9,10 +9,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from lifelike import picker, windows
 
 from trainables.export.onnx import OnnxPicker, export_onnx
-
-from .conftest import picker, windows
 
 
 @pytest.mark.parametrize(("base_channels", "pooling", "norm"), [(8, 4, "batch"), (16, 2, "batch"), (4, 4, "group")])

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+from lifelike import windows
 
 from trainables.export.onnx import OnnxPicker
 from trainables.export.quantize import int8_conv_share, quantize_int8
-
-from .conftest import windows
 
 
 def test_every_convolution_runs_in_int8(files):

@@ -1,0 +1,82 @@
+"""The picker folder: three files that pick without torch and seisweep, wherever they lie."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from lifelike import picks_in, stream, write
+
+from trainables.edge.network import load_onnx, with_options
+from trainables.export.picker_folder import write_picker_folder, write_program
+
+WITHOUT_TORCH = """
+import runpy, sys
+for name in ("torch", "seisbench", "seisweep", "search_spaces", "onnx", "pandas"):
+    sys.modules[name] = None  # an import of it fails
+del sys.argv[0]
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+finally:
+    places = {module.__file__ for name, module in sys.modules.items() if name.startswith("trainables")}
+    assert all(place.startswith(sys.argv[0]) for place in places), places
+"""
+
+
+def test_the_folder_holds_three_files_and_picks_without_torch_and_seisweep(files, shared_data, tmp_path):
+    folder = tmp_path / "picker"
+    write_picker_folder(folder, files.int8, {"name": "test"}, {"P": 0.4})
+    assert {file.name for file in folder.iterdir()} == {"int8.onnx", "model.json", "pick.pyz"}
+    described = json.loads((folder / "model.json").read_text())
+    assert described["thresholds"] == {"P": 0.4, "S": 0.25}
+    assert described["card"] == {"name": "test"}
+    moved = shutil.move(folder, tmp_path / "device")
+    file = write(stream(200), tmp_path / "a.mseed")
+    found = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, f"{moved}/pick.pyz", str(file), "--s-threshold", "0.2"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert found.returncode == 0, found.stderr
+    network = with_options(load_onnx(Path(moved, "int8.onnx")), s_threshold=0.2)
+    assert network.thresholds == {"P": 0.4, "S": 0.2}
+    assert len(found.stdout.splitlines()) == 1 + len(picks_in(network, file))
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(files, tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(ValueError, match="is no picker folder"):
+        write_picker_folder(tmp_path, files.fp32, {})
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_an_older_folder_still_picks_and_is_replaced(files, tmp_path):
+    """Its program was one file, `pick.py`."""
+    folder = tmp_path / "picker"
+    write_picker_folder(folder, files.int8, {})
+    (folder / "pick.pyz").unlink()
+    (folder / "pick.py").write_text("print('as it always did')")
+    assert load_onnx(folder / "int8.onnx").thresholds == {"P": 0.3, "S": 0.25}
+    write_picker_folder(folder, files.fp32, {"name": "newer"})
+    assert {file.name for file in folder.iterdir()} == {"fp32.onnx", "model.json", "pick.pyz"}
+
+
+def test_the_program_holds_the_edge_package_alone_and_the_same_bytes_each_time(tmp_path):
+    for name in ("a.pyz", "b.pyz"):
+        write_program(tmp_path / name)
+    assert (tmp_path / "a.pyz").read_bytes() == (tmp_path / "b.pyz").read_bytes()
+    names = {name for name in zipfile.ZipFile(tmp_path / "a.pyz").namelist() if not name.endswith("/")}
+    assert {Path(name).parts[:2] for name in names} == {
+        ("__main__.py",),
+        ("trainables", "__init__.py"),
+        ("trainables", "edge"),
+    }
+    assert zipfile.ZipFile(tmp_path / "a.pyz").read("trainables/__init__.py") == b""
+    assert (tmp_path / "a.pyz").stat().st_size < 30_000

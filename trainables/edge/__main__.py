@@ -1,0 +1,58 @@
+"""Picks P and S onsets in continuous waveforms with an ONNX picker. Needs onnxruntime, numpy and obspy alone.
+
+    python pick.pyz WAVEFORMS... [--output picks.csv] [--format csv|quakeml]
+
+The model is the .onnx file beside pick.pyz. WAVEFORMS are files that ObsPy reads, or folders of them: any length, gaps,
+several stations. Waveforms are read, annotated and searched for picks in pieces of some minutes, so that a day needs no
+more memory than an hour where the format can be read in pieces (MiniSEED); a file of another format is held while its
+time span is picked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from trainables.edge.job import run, say
+from trainables.edge.network import load_onnx, with_options
+from trainables.edge.waveforms import first_line
+
+
+def main() -> None:
+    sys.exit(pick())
+
+
+def pick() -> int:
+    parser = argparse.ArgumentParser(prog="pick.pyz", description=__doc__.splitlines()[0])
+    parser.add_argument("waveforms", nargs="+", help="files that ObsPy reads, or folders of them")
+    parser.add_argument("--model", type=Path, help="ONNX file; default the one beside this program")
+    parser.add_argument("--output", type=Path, help="default: standard output")
+    parser.add_argument("--format", choices=("csv", "quakeml"), default="csv")
+    parser.add_argument("--p-threshold", type=float, help="default: the model's")
+    parser.add_argument("--s-threshold", type=float, help="default: the model's")
+    parser.add_argument("--overlap", type=float, help="of windows, in samples or below 1 as a share; default 1500")
+    parser.add_argument("--stacking", choices=("avg", "max"), help="of overlapping windows; default avg")
+    parser.add_argument("--blinding", type=int, nargs=2, help="samples left out at either end of a window; default 0 0")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    try:
+        beside = sorted(Path(sys.argv[0]).resolve().parent.glob("*.onnx"))
+        if options.model is None and len(beside) != 1:
+            raise ValueError(f"{len(beside)} .onnx files beside this program; name one with --model")
+        network = with_options(
+            load_onnx(options.model or beside[0], options.threads),
+            p_threshold=options.p_threshold,
+            s_threshold=options.s_threshold,
+            overlap=options.overlap,
+            stacking=options.stacking,
+            blinding=options.blinding,
+        )
+        return run(network, options.waveforms, options.output, options.format)
+    except (ValueError, OSError) as error:
+        say(f"pick: {first_line(error)}")
+        return 2
+
+
+if __name__ == "__main__":
+    main()

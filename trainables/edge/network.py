@@ -1,0 +1,138 @@
+"""The model: an ONNX picker, and what its caller must know of it."""
+
+# B window, C class (P, S, noise), X component, T time sample
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+DEFAULT_THRESHOLD = 0.3
+
+
+NEVER_PICKED = "N"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A picker and what its caller must know."""
+
+    name: str
+    components: str
+    classes: str
+    rate_hz: float
+    window_samples: int
+    probabilities: Callable[[np.ndarray], np.ndarray]
+    """Windows of counts (B, X, T) float32 to probabilities (B, C, T)."""
+    thresholds: dict[str, float] = field(default_factory=dict)
+    """By phase; a pick is at least as probable."""
+    overlap: float = 1500
+    """Of successive windows: samples, or below 1 a share of the window."""
+    stacking: str = "avg"
+    """How overlapping windows make one curve: avg or max."""
+    blinding_samples: tuple[int, int] = (0, 0)
+    """What is left out at the start and at the end of each window."""
+
+    def __post_init__(self) -> None:
+        if not all(0 < threshold <= 1 for threshold in self.thresholds.values()):
+            raise ValueError(f"thresholds {self.thresholds} are not allowed: above 0, at most 1")
+        if not 0 <= self.overlap_samples < self.window_samples:
+            raise ValueError(f"overlap {self.overlap:g} is not allowed: 0 to {self.window_samples - 1} samples")
+        if self.stacking not in ("avg", "max"):
+            raise ValueError(f"stacking {self.stacking} is not allowed: avg or max")
+        if min(self.blinding_samples) < 0 or sum(self.blinding_samples) >= self.window_samples:
+            raise ValueError(f"blinding {self.blinding_samples} leaves nothing of {self.window_samples} samples")
+
+    @property
+    def overlap_samples(self) -> int:
+        return int(self.overlap * self.window_samples if self.overlap < 1 else self.overlap)
+
+    @property
+    def phases(self) -> dict[str, int]:
+        """Row of each class that is picked."""
+        return {phase: row for row, phase in enumerate(self.classes) if phase != NEVER_PICKED}
+
+    def threshold(self, phase: str) -> float:
+        return self.thresholds.get(phase, DEFAULT_THRESHOLD)
+
+
+def load_onnx(path: Path, threads: int = 1) -> Network:
+    """An ONNX picker, described by the `model.json` beside it or by its own metadata. Raises ValueError."""
+    import onnxruntime
+
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3
+    options.enable_mem_pattern = False  # it plans a tenth more memory, and gains nothing
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ValueError(f"{path} is no ONNX model: {str(error).splitlines()[0]}") from None
+    described = _description(path, session.get_modelmeta().custom_metadata_map)
+    try:
+        components, classes = described["component_order"], described["classes"]
+        rate_hz, window_samples = float(described["sampling_rate_hz"]), int(described["window_samples"])
+        (entry,) = [given.name for given in session.get_inputs() if list(given.shape[1:]) == [3, window_samples]]
+        (exit_,) = [given.name for given in session.get_outputs() if given.shape[1] == len(classes)]
+        assert len(components) == 3
+        assert "P" in classes or "S" in classes
+    except (KeyError, ValueError, IndexError, AssertionError):
+        raise ValueError(
+            f"{path} is no picker: it does not say sampling rate, component order, window and classes (P, S, noise); "
+            "the models that distillation and picking leave behind do"
+        ) from None
+
+    def probabilities(raw_BXT: np.ndarray) -> np.ndarray:
+        return session.run([exit_], {entry: normalise(raw_BXT)})[0]
+
+    return Network(path.name, components, classes, rate_hz, window_samples, probabilities, described["thresholds"])
+
+
+def _description(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
+    beside = path.with_name("model.json")
+    try:
+        described = json.loads(beside.read_text()) if beside.is_file() else {}
+        if described.get("file") == path.name:
+            return {**described, "thresholds": {phase: float(p) for phase, p in described["thresholds"].items()}}
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ValueError(f"{beside}: not the description of a picker ({error!r})") from None
+    thresholds = {key[0]: float(value) for key, value in metadata.items() if key in ("P_threshold", "S_threshold")}
+    return {**metadata, "thresholds": thresholds}
+
+
+def normalise(raw_BXT: np.ndarray) -> np.ndarray:
+    """Subtract the mean and the linear trend, divide by the peak, along the last axis; float32."""
+    num_samples = raw_BXT.shape[-1]
+    ramp_T = np.arange(num_samples) - (num_samples - 1) / 2
+    ramp_T *= (12 / (num_samples * max(1, num_samples**2 - 1))) ** 0.5  # of length 1
+    y_BXT = raw_BXT - raw_BXT.mean(axis=-1, keepdims=True, dtype=np.float64)
+    y_BXT -= (y_BXT @ ramp_T)[..., None] * ramp_T
+    y_BXT /= np.abs(y_BXT).max(axis=-1, keepdims=True) + 1e-10
+    return y_BXT.astype(np.float32)
+
+
+def with_options(
+    network: Network,
+    *,
+    p_threshold: float | None = None,
+    s_threshold: float | None = None,
+    overlap: float | None = None,
+    stacking: str | None = None,
+    blinding: Sequence[int] | None = None,
+) -> Network:
+    """The same network with what the user chose; None keeps its own. Raises ValueError."""
+    given = {"P": p_threshold, "S": s_threshold}
+    return replace(
+        network,
+        thresholds=network.thresholds | {phase: value for phase, value in given.items() if value is not None},
+        overlap=network.overlap if overlap is None else overlap,
+        stacking=network.stacking if stacking is None else stacking,
+        blinding_samples=network.blinding_samples if blinding is None else (blinding[0], blinding[1]),
+    )

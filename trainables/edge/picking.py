@@ -1,0 +1,118 @@
+"""From waveforms to picks: windows overlap, are stacked, and picks are found, as SeisBench's `classify` does it."""
+
+# B window, C class (P, S, noise), X component, T time sample
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from obspy import UTCDateTime
+
+from trainables.edge.network import Network
+from trainables.edge.waveforms import Recording
+
+BATCH_WINDOWS = 16
+
+
+class Pick(NamedTuple):
+    """One onset; fields in the order of `COLUMNS`."""
+
+    network: str
+    station: str
+    location: str
+    phase: str
+    time: UTCDateTime
+    probability: float
+
+
+def annotate(
+    read: Callable[[int, int], np.ndarray], num_samples: int, network: Network
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Probability curves in pieces: the number of the first sample, and values (C, T); NaN where no window says any.
+
+    `read(first, last)` gives counts (X, last - first). Windows begin every `window - overlap` samples and one ends
+    with the last sample, as in SeisBench. Nothing at all comes of less than a window.
+    """
+    window = network.window_samples
+    offsets = list(range(0, num_samples - window + 1, window - network.overlap_samples))
+    if offsets and offsets[-1] + window < num_samples:
+        offsets.append(num_samples - window)
+    before, after = network.blinding_samples
+    combine = np.add if network.stacking == "avg" else np.fmax
+    stacked_CT = np.empty((len(network.classes), 0), dtype=np.float32)
+    count_T = np.empty(0, dtype=np.int32)
+    for number in range(0, len(offsets), BATCH_WINDOWS):
+        batch = offsets[number : number + BATCH_WINDOWS]
+        begin, end = batch[0], batch[-1] + window
+        raw_XT = read(begin, end)
+        values_BCT = network.probabilities(np.stack([raw_XT[:, o - begin : o - begin + window] for o in batch]))
+        more = end - begin - stacked_CT.shape[1]
+        stacked_CT = np.pad(stacked_CT, ((0, 0), (0, more)))
+        count_T = np.pad(count_T, (0, more))
+        for offset, values_CT in zip(batch, values_BCT, strict=True):
+            told = slice(offset - begin + before, offset - begin + window - after)
+            stacked_CT[:, told] = combine(stacked_CT[:, told], values_CT[:, before : window - after])
+            count_T[told] += 1
+        # What the next window does not reach is done.
+        done = (offsets[number + BATCH_WINDOWS] if number + BATCH_WINDOWS < len(offsets) else end) - begin
+        divisor_T = np.where(count_T[:done] > 0, count_T[:done] if network.stacking == "avg" else 1, np.nan)
+        yield begin, stacked_CT[:, :done] / divisor_T.astype(np.float32)
+        stacked_CT, count_T = stacked_CT[:, done:], count_T[done:]
+
+
+class Peaks:
+    """Finds in a curve, handed over in pieces, each stretch of at least half the threshold that reaches the threshold.
+
+    Its highest sample is the pick, as in SeisBench's `picks_from_annotations`.
+    """
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold = threshold
+        self._open: tuple[int, np.float32] | None = None
+
+    def feed(self, first: int, curve_T: np.ndarray) -> list[tuple[int, np.float32]]:
+        """Picks that have ended in this piece, as sample and probability."""
+        above_T = (curve_T >= self.threshold / 2).astype(np.int8)  # NaN is not
+        stretches = np.flatnonzero(np.diff(above_T, prepend=0, append=0)).reshape(-1, 2)
+        found = [] if len(stretches) and stretches[0][0] == 0 else self.close()
+        for start, end in stretches.tolist():
+            highest = start + int(np.argmax(curve_T[start:end]))
+            peak = (first + highest, curve_T[highest])
+            if self._open is not None and self._open[1] >= peak[1]:
+                peak = self._open
+            self._open = peak
+            if end < len(curve_T):
+                found += self.close()
+        return found
+
+    def close(self) -> list[tuple[int, np.float32]]:
+        """The curve goes no further: the pick that was under way, if any."""
+        peak, self._open = self._open, None
+        return [peak] if peak is not None and peak[1] >= self.threshold else []
+
+
+def picks_of(
+    recording: Recording, network: Network, progress: Callable[[float], None] = lambda share: None
+) -> list[Pick]:
+    """All picks of one instrument, in the order of time."""
+    picks: list[Pick] = []
+    segments = recording.segments()
+    total = sum(num_samples for _, num_samples in segments)
+    before = 0
+    for start, num_samples in segments:
+        peaks = {phase: Peaks(network.threshold(phase)) for phase in network.phases}
+        found: dict[str, list[tuple[int, np.float32]]] = defaultdict(list)
+        for first, curves_CT in annotate(lambda a, b, t=start: recording.read(t, a, b), num_samples, network):  # type: ignore[misc]
+            for phase, row in network.phases.items():
+                found[phase] += peaks[phase].feed(first, curves_CT[row])
+            progress((before + first + curves_CT.shape[1]) / total)
+        before += num_samples
+        station = recording.id.split(".")
+        for phase, its in found.items():
+            for sample, probability in its + peaks[phase].close():
+                onset = start + sample / network.rate_hz
+                picks.append(Pick(station[0], station[1], station[2], phase, onset, float(probability)))
+    return sorted(picks, key=lambda pick: pick.time)
