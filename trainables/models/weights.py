@@ -13,6 +13,8 @@ from typing import TypeVar
 import torch
 from seisbench.models import PhaseNet, WaveformModel
 
+from trainables.models.seisbench_private import weights_folder
+
 Model = TypeVar("Model", bound=WaveformModel)
 
 SEISBENCH = "seisbench:"
@@ -122,7 +124,7 @@ def _from_name(model_class: type[Model], given: str, field: str) -> Model:
     except Exception as error:
         raise ValueError(
             f"{named}: cannot be downloaded ({type(error).__name__}); put {name}.json.v1 and {name}.pt.v1 into "
-            f"{model_class._model_path()}, or name a file"
+            f"{weights_folder(model_class)}, or name a file"
         ) from error
     finally:
         logger.setLevel(level)

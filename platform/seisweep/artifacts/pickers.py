@@ -20,6 +20,7 @@ from seisweep.settings.profile import Profile
 from trainables.data.batches import Batch
 from trainables.edge.network import Network, load_onnx
 from trainables.export.artifacts import REFUSED_FILE
+from trainables.models.seisbench_private import annotate_arguments
 from trainables.models.teacher import Teacher, load_phasenet
 from trainables.models.weights import find_pair, load_weights
 from trainables.models.xiaonet import XiaoNet
@@ -79,7 +80,7 @@ def seisbench_network(model: WaveformModel, name: str) -> Network:
     """A SeisBench picker as it picks by itself: its own normalisation, thresholds, overlap and blinding."""
     if model.filter_args is not None or model.filter_kwargs is not None:
         raise ValueError(f"{name} filters whole records before it picks them; use its own classify")
-    settings = {key: default for key, (_, default) in model._annotate_args.items()} | model.default_args
+    settings = {key: default for key, (_, default) in annotate_arguments(model).items()} | model.default_args
 
     @torch.no_grad()
     def probabilities(raw_BXT: np.ndarray) -> np.ndarray:

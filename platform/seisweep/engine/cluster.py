@@ -7,13 +7,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import ray
-from ray._private import services
 
 from search_spaces.sweep import Sweep
+from seisweep.private.ray import process_group_of_its_own
 from seisweep.quiet import ENVIRONMENT
 from seisweep.settings.profile import Profile
 from seisweep.workers.trial import TRIAL_MEMORY_BYTES
@@ -31,7 +30,7 @@ def connected(profile: Profile) -> Iterator[None]:
             ray.init(profile.ray_address, runtime_env={"env_vars": ENVIRONMENT}, **options)
         else:
             share_import_path()
-            with _process_group_of_its_own():
+            with process_group_of_its_own():
                 ray.init("local", include_dashboard=False, **options)
     except ConnectionError as error:
         reason = str(error).partition("\n")[0]
@@ -40,22 +39,6 @@ def connected(profile: Profile) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-@contextmanager
-def _process_group_of_its_own() -> Iterator[None]:
-    """A Ray that is started here does not get the signals of this process's group.
-
-    `timeout`, a batch system or a closing terminal tell the whole group: Ray would be gone before the driver could
-    end the sweep. It still dies with the driver, by the kernel's hand. Ray itself does this on Windows.
-    """
-    before = services.ConsolePopen
-    if sys.platform.startswith("linux"):
-        services.ConsolePopen = partial(before, process_group=0)
-    try:
-        yield
-    finally:
-        services.ConsolePopen = before
 
 
 def share_import_path() -> None:

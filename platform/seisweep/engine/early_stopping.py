@@ -12,9 +12,10 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search_spaces.sweep import Sweep
+from seisweep.private.ray import Brackets
 from seisweep.record.ledger import Ledger, Report
 from seisweep.workers.trial import METRICS
 from trainables import metrics as names
@@ -27,7 +28,7 @@ CYCLE = 120
 """Trials after which HyperBand's brackets repeat."""
 
 
-class Halving(ASHAScheduler):
+class Halving(Brackets):
     """ASHA or HyperBand that lets final reports pass, has no rung at the last epoch, and can be told of earlier
     sessions. Ray draws a trial's bracket from numpy's global state; here it follows from the trial's number."""
 
@@ -48,7 +49,7 @@ class Halving(ASHAScheduler):
         )
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        self._trial_info[trial.trial_id] = self._brackets[self.bracket_of(trial.config["trial"])]
+        self.put_into(trial.trial_id, self.bracket_of(trial.config["trial"]))
 
     def bracket_of(self, number: int) -> int:
         """Bracket of a trial: 0 has the shortest grace period, the last lets every trial run to its end."""
@@ -61,8 +62,8 @@ class Halving(ASHAScheduler):
         A bracket of s rungs gets eta^s / (s + 1) shares (Li et al. 2018, arXiv:1603.06560, algorithm 1), so that each
         bracket costs about the same number of epochs.
         """
-        rungs = range(len(self._brackets) - 1, -1, -1)
-        shares = [self._reduction_factor**s / (s + 1) for s in rungs]
+        rungs = range(self.num_brackets - 1, -1, -1)
+        shares = [self.eta**s / (s + 1) for s in rungs]
         cycle: list[int] = []
         while len(cycle) < CYCLE:
             # The bracket that lags most behind its share comes next.

@@ -12,6 +12,7 @@ import ray
 
 from seisweep.engine.parts import Parts
 from seisweep.engine.stopping import StopRequest
+from seisweep.private.ray import actor_of
 from seisweep.record.ledger import TrialRecord
 from seisweep.requested.trainable import BATCH_KEY
 from seisweep.workers.faults import DIED_TWICE, DISK_FULL, Fault, disk_full_line, is_disk_full
@@ -76,7 +77,7 @@ class Recovery:
             since_s = time.monotonic() - self._heard_s.get(trial.trial_id, time.monotonic())
             if trial.status == "RUNNING" and since_s > limit_s and trial.trial_id not in self.reasons:
                 self._give_up(trial, f"no report for {limit_s:g} s (--report-timeout)")
-                ray.kill(trial.temporary_state.ray_actor)  # Tune has no public way that does not wait for the trial
+                ray.kill(actor_of(trial))
 
     @contextlib.contextmanager
     def disk_full_ends_the_sweep(self, trial_id: str) -> Iterator[None]:

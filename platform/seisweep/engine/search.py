@@ -24,6 +24,7 @@ from ray.tune.search import Searcher
 
 from search_spaces.narrowing import POINT_ATTRIBUTE, default_point, enumerate_space, narrowed_space
 from search_spaces.sweep import Sweep
+from seisweep.private.optuna import NoLock, under_way
 from seisweep.record.ledger import Ledger, TrialRecord, cut_torn_line
 from seisweep.statistics.objective import Objective
 
@@ -45,7 +46,7 @@ class Study:
         self.space = narrowed_space(sweep)
         self.study = optuna.create_study(
             study_name=STUDY,
-            storage=JournalStorage(JournalFileBackend(str(journal), lock_obj=_DriverHoldsTheLock())),
+            storage=JournalStorage(JournalFileBackend(str(journal), lock_obj=NoLock())),
             directions=[objective.study_direction for objective in Objective.all(sweep.objectives)],
             pruner=optuna.pruners.NopPruner(),
             load_if_exists=True,
@@ -59,7 +60,7 @@ class Study:
         if self._open:
             number = self._open.pop(0)
             self.study.sampler = _sampler(self.sweep, number)  # for what was not yet suggested
-            trial = optuna.trial.Trial(self.study, self._trial(number)._trial_id)
+            trial = under_way(self.study, number)
         else:
             waiting = self._trials(TrialState.WAITING)
             self.study.sampler = _sampler(self.sweep, waiting[0].number if waiting else len(self._trials()))
@@ -78,7 +79,7 @@ class Study:
             self.study.tell(record.number, state=TrialState.FAIL)
         elif record.state == "stopped" and len(values) == 1:  # Optuna knows no pruning of several objectives
             if record.epoch not in frozen.intermediate_values:
-                optuna.trial.Trial(self.study, frozen._trial_id).report(values[0], record.epoch)
+                under_way(self.study, record.number).report(values[0], record.epoch)
             self.study.tell(record.number, state=TrialState.PRUNED)  # with its last value
         else:
             self.study.tell(record.number, values)
@@ -166,19 +167,6 @@ class StudySearcher(Searcher):
 def _empty_searcher() -> Searcher:
     """What Ray pickles of a searcher into its own, unused snapshot."""
     return Searcher()
-
-
-class _DriverHoldsTheLock(optuna.storages.journal.JournalFileOpenLock):
-    """No lock of the journal's own: the driver's lock admits one writer, and a killed one leaves no stale lock."""
-
-    def __init__(self) -> None:
-        super().__init__("")
-
-    def acquire(self) -> bool:
-        return True
-
-    def release(self) -> None:
-        pass
 
 
 def _sampler(sweep: Sweep, number: int) -> optuna.samplers.BaseSampler:

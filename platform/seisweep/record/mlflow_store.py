@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mlflow.entities import Run
-from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -48,17 +47,6 @@ def store_answers(uri: str) -> Iterator[None]:
     except (MlflowException, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"the tracking store {uri} does not answer: {reason}") from None
-
-
-@contextmanager
-def asked_once() -> Iterator[None]:
-    """MLflow's client repeats what the server did not answer. Not here, where that could make a second run."""
-    before = os.environ.get(MLFLOW_HTTP_REQUEST_MAX_RETRIES.name, str(MLFLOW_HTTP_REQUEST_MAX_RETRIES.default))
-    MLFLOW_HTTP_REQUEST_MAX_RETRIES.set("0")
-    try:
-        yield
-    finally:
-        MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(before)
 
 
 def _pages(client: MlflowClient, wanted: str, experiment_id: str | None) -> Iterator[Run]:

@@ -23,10 +23,11 @@ from mlflow.tracking import MlflowClient
 
 from search_spaces.narrowing import searched_keys
 from search_spaces.sweep import Sweep
+from seisweep.private.mlflow import asked_once
 from seisweep.record import tags
 from seisweep.record.ledger import Exploit, Report, TrialRecord, finite
 from seisweep.record.mlflow_pages import saved_view
-from seisweep.record.mlflow_store import asked_once, experiment_named, search_runs, store_answers
+from seisweep.record.mlflow_store import experiment_named, search_runs, store_answers
 from seisweep.settings.which_store import Store
 from trainables import metrics as names
 from trainables.run import ARTIFACTS, read_tags

@@ -13,23 +13,18 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from seisweep.private.mlflow import TABLES
 from seisweep.record import tags
 from seisweep.record.gc_pause import no_collections
 from seisweep.results.runs import Point, Run, RunData, RunInfo
 
 
-def _table(name: str, *columns: str) -> TableClause:
-    return table(name, *map(column, columns))
+def _table(name: str) -> TableClause:
+    return table(name, *map(column, TABLES[name]))
 
 
-EXPERIMENTS = _table("experiments", "experiment_id", "lifecycle_stage")
-RUNS = _table(
-    "runs", "run_uuid", "experiment_id", "status", "start_time", "end_time", "artifact_uri", "lifecycle_stage"
-)
-TAGS = _table("tags", "run_uuid", "key", "value")
-PARAMS = _table("params", "run_uuid", "key", "value")
-LAST = _table("latest_metrics", "run_uuid", "key", "value", "is_nan")
-METRICS = _table("metrics", "run_uuid", "key", "step", "timestamp", "value", "is_nan")
+EXPERIMENTS, RUNS, TAGS, PARAMS = map(_table, ("experiments", "runs", "tags", "params"))
+LAST, METRICS = map(_table, ("latest_metrics", "metrics"))
 
 
 class DatabaseReader:

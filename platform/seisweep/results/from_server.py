@@ -9,17 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from mlflow.utils.credentials import get_default_host_creds
-from mlflow.utils.rest_utils import http_request
 
 from search_spaces.sweep import NAME_PATTERN
+from seisweep.private.mlflow import ask_for_curves
 from seisweep.record import tags
 from seisweep.record.mlflow_store import search_runs, store_answers
 from seisweep.results.runs import Point, Run
 
 CONNECT_S, ANSWER_S = 5, 15
 """How long a server may take to take a call, and to answer it. MLflow's own patience is many minutes."""
-BULK = "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
 RUNS_A_CALL, POINTS_A_CALL = 100, 25_000
 """What a server takes and gives at most with one call of that address."""
 CALLS_AT_A_TIME = 8
@@ -61,8 +59,7 @@ class ServerReader:
     def _histories(self, metric: str, run_ids: Sequence[str]) -> Iterable[Point]:
         """One metric of up to a hundred runs with one call; run by run where the server knows no such address, or the
         answer has no room for all of them."""
-        query = [*(("run_id", run_id) for run_id in run_ids), ("metric_key", metric)]
-        answer = http_request(get_default_host_creds(self.uri), BULK, "GET", params=query)
+        answer = ask_for_curves(self.uri, metric, tuple(run_ids))
         points = answer.json().get("metrics", []) if answer.status_code == requests.codes.ok else None
         if points is not None and len(points) < POINTS_A_CALL:
             return [Point(p["run_id"], p["key"], int(p["step"]), float(p["value"])) for p in points]

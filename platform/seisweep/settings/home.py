@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sqlite3
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
+from seisweep.private.mlflow import create_store
 from seisweep.settings.free_disk import check_room
 
 SWEEP_FILE = "sweep.json"
@@ -118,20 +117,6 @@ class Home:
             if not self.database.exists():
                 arriving = self.root / "mlflow.arriving.db"
                 arriving.unlink(missing_ok=True)
-                _create_store(arriving, self.artifacts_dir)
+                create_store(arriving, self.artifacts_dir)
                 arriving.rename(self.database)
         return self.mlflow_uri
-
-
-def _create_store(database: Path, artifacts: Path) -> None:
-    """An empty MLflow store whose readers and writer do not block each other (write-ahead log)."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    for noisy in ("alembic", "mlflow.store.db.utils"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    store = SqlAlchemyStore(f"sqlite:///{database}", artifacts.as_uri())
-    store.engine.dispose()
-    connection = sqlite3.connect(database)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.close()

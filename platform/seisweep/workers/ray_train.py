@@ -16,9 +16,9 @@ import torch
 from ray import tune
 from ray.exceptions import RayActorError
 from ray.train.backend import BackendConfig
-from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from torch import nn
 
+from seisweep.private.ray import without_group_cleaner
 from seisweep.workers.faults import Fault
 from seisweep.workers.memory_limit import memory_limit
 from seisweep.workers.no_process_group import LoneWorker
@@ -125,8 +125,7 @@ class Trainer(ray.train.torch.TorchTrainer):
     """
 
     def _create_default_callbacks(self) -> list[Any]:
-        callbacks = super()._create_default_callbacks()
-        return [callback for callback in callbacks if not isinstance(callback, PlacementGroupCleanerCallback)]
+        return without_group_cleaner(super()._create_default_callbacks())
 
 
 def _process_group(job: Job) -> BackendConfig:

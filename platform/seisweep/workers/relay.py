@@ -15,19 +15,16 @@ from collections.abc import Iterable
 from typing import Any
 
 import ray
-from ray._private.state import state as cluster_state
-from ray._raylet import PlacementGroupID
-from ray.core.generated.gcs_pb2 import PlacementGroupTableData
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.train import Checkpoint, UserCallback
-from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from seisweep.private.ray import WORKER_DEATHS, orphaned_groups
 from seisweep.workers.faults import DIED_TWICE, Fault
 
-DIED = (RayActorError, OutOfMemoryError, WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError)
-"""What Train says of a worker whose process is gone; it has no public name for it."""
+DIED = (RayActorError, OutOfMemoryError, *WORKER_DEATHS)
+"""What Train says of a worker whose process is gone."""
 
 
 TIDY_EVERY_S = 1.0
@@ -104,24 +101,6 @@ def open_relay(name: str) -> Any:
     relay = ray.remote(num_cpus=0)(Relay).options(name=name, scheduling_strategy=here).remote()
     relay.tidy.remote()
     return relay
-
-
-def orphaned_groups() -> list[PlacementGroup]:
-    """Placement groups of this job that an actor made which is dead. Ray keeps them until the job ends.
-
-    Its public table of groups leaves out who made one.
-    """
-    job_id = ray.get_runtime_context().job_id.binary()
-    accessor = cluster_state._connect_and_get_accessor()
-    groups = map(PlacementGroupTableData.FromString, accessor.get_placement_group_table())
-    return [
-        PlacementGroup(PlacementGroupID(group.placement_group_id))
-        for group in groups
-        if group.creator_job_id == job_id
-        and group.creator_actor_id.strip(b"\xff")  # one that the driver made has none, and counts as orphaned
-        and group.creator_actor_dead
-        and group.state != PlacementGroupTableData.REMOVED
-    ]
 
 
 class Forward(UserCallback):

@@ -119,7 +119,7 @@ def test_every_tuned_trial_began_where_the_pretraining_ended(foreshock):
         assert ablation.tags(trial)["weights_from"] == f"demo-1-pretraining (runs:/{pretraining.info.run_id})"
 
 
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+NOTEBOOKS = Path(__file__).resolve().parents[3] / "notebooks"
 
 
 def run_notebook(name: str, home: Path, folder: Path) -> str:

@@ -1,0 +1,99 @@
+"""What seisweep takes of Ray that is not public. Imports neither torch nor what imports it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import ray
+from ray._private import services
+from ray._private.state import state as cluster_state
+from ray._raylet import PlacementGroupID
+from ray.core.generated.gcs_pb2 import PlacementGroupTableData
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
+from ray.tune.schedulers import ASHAScheduler
+from ray.util.placement_group import PlacementGroup
+
+USES = {
+    "ray._private.services.ConsolePopen": "a local Ray gets a process group of its own, so that signals spare it",
+    "ray._private.state.state": "placement groups that a dead trial has left behind are found",
+    "ray._raylet.PlacementGroupID": "and removed",
+    "ray.core.generated.gcs_pb2.PlacementGroupTableData.creator_actor_dead": "and told from those in use",
+    "ray.train.v2._internal.callbacks.placement_group_callback.PlacementGroupCleanerCallback": "Train starts no "
+    "process more for each trial",
+    "ray.train.torch.TorchTrainer._create_default_callbacks": "the same",
+    "ray.train.v2._internal.exceptions.WorkerHealthCheckFailedError": "a dead worker is told from one that raised",
+    "ray.train.v2._internal.exceptions.WorkerHealthCheckTimeoutError": "the same",
+    "ray.tune.experiment.Trial.error_file": "why a trial's process died",
+    "ray.tune.experiment.Trial.set_config": "a trial goes on with other settings",
+    "ray.tune.experiment.trial._TemporaryTrialState": "the processes of a trial that hangs are killed",
+}
+"""Dotted name, and what would not work without it."""
+
+WORKER_DEATHS = (WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError)
+"""What Train says of a worker whose process is gone."""
+
+
+@contextmanager
+def process_group_of_its_own() -> Iterator[None]:
+    """A Ray that is started while this is open does not get the signals of this process's group.
+
+    `timeout`, a batch system or a closing terminal tell the whole group: Ray would be gone before the driver could
+    end the sweep. It still dies with the driver, by the kernel's hand. Ray itself does this on Windows.
+    """
+    before = services.ConsolePopen
+    if sys.platform.startswith("linux"):
+        services.ConsolePopen = partial(before, process_group=0)
+    try:
+        yield
+    finally:
+        services.ConsolePopen = before
+
+
+def orphaned_groups() -> list[PlacementGroup]:
+    """Placement groups of this job that an actor made which is dead. Ray keeps them until the job ends.
+
+    Its public table of groups leaves out who made one.
+    """
+    job_id = ray.get_runtime_context().job_id.binary()
+    accessor = cluster_state._connect_and_get_accessor()
+    groups = map(PlacementGroupTableData.FromString, accessor.get_placement_group_table())
+    return [
+        PlacementGroup(PlacementGroupID(group.placement_group_id))
+        for group in groups
+        if group.creator_job_id == job_id
+        and group.creator_actor_id.strip(b"\xff")  # one that the driver made has none, and counts as orphaned
+        and group.creator_actor_dead
+        and group.state != PlacementGroupTableData.REMOVED
+    ]
+
+
+def without_group_cleaner(callbacks: list[Any]) -> list[Any]:
+    """The callbacks of a Train controller without Ray's cleaner of placement groups."""
+    return [callback for callback in callbacks if not isinstance(callback, PlacementGroupCleanerCallback)]
+
+
+def actor_of(trial: Any) -> Any:
+    """The actor of a Tune trial under way. Tune has no public way to end one that does not wait for the trial."""
+    return trial.temporary_state.ray_actor
+
+
+class Brackets(ASHAScheduler):
+    """Ray's ASHA with its brackets in the open: it draws a trial's bracket from numpy's global state."""
+
+    @property
+    def num_brackets(self) -> int:
+        return len(self._brackets)
+
+    @property
+    def eta(self) -> float:
+        """Of so many trials that reach a rung, one goes on."""
+        return self._reduction_factor
+
+    def put_into(self, trial_id: str, bracket: int) -> None:
+        """The trial is judged by the rungs of this bracket."""
+        self._trial_info[trial_id] = self._brackets[bracket]
