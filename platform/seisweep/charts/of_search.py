@@ -18,9 +18,8 @@ from matplotlib.ticker import FuncFormatter
 
 from seisweep.charts.chart import chart, reason_of
 from seisweep.charts.style import LOG_SPAN, faint, finished_with
-from seisweep.results import tables
+from seisweep.results.as_study import proposals
 from seisweep.results.sweep_results import SweepResults
-from seisweep.statistics.importances import as_proposed
 from seisweep.statistics.objective import DONE
 from seisweep.text import short_names, show_value
 from trainables.export.drawing import BLACK, BLUE, GREY
@@ -94,10 +93,10 @@ def parallel_coordinates(sweep: SweepResults) -> Figure:
 
 
 def _logarithmic(sweep: SweepResults, trials: pd.DataFrame, keys: Sequence[str]) -> set[str]:
-    """The settings that the sweep's space proposes by their logarithm; without a space those that span decades."""
-    params = [tables.params_of(sweep.runs[number]) for number in trials.index]
-    if sweep.definition and (proposed := as_proposed(params, sweep.definition)):
-        return {key for one in proposed for key, distribution in one.items() if getattr(distribution, "log", False)}
+    """The settings that were drawn by their logarithm; where the record does not say it those that span decades."""
+    proposed = proposals(sweep, trials.index)
+    if proposed.is_known:
+        return {key for one in proposed.drawn for key, drawn in one.items() if getattr(drawn, "log", False)}
     positive = [key for key in keys if pd.api.types.is_numeric_dtype(trials[key]) and trials[key].min() > 0]
     return {key for key in positive if trials[key].max() / trials[key].min() >= LOG_SPAN}
 

@@ -30,6 +30,7 @@ def finish(parts: Parts, stop: StopRequest) -> Outcome:
     if state != "interrupted":
         ledger.end_sweep(state)
     best = best_record(parts)
+    tracker.searched(parts.study.distributions.as_data())
     tracker.exploited(ledger.exploits)
     tracker.end(state, best, _conditions(parts) if state == "finished" else None)
     if tracker.lacks:

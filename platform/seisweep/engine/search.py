@@ -26,6 +26,7 @@ from search_spaces.narrowing import POINT_ATTRIBUTE, default_point, enumerate_sp
 from search_spaces.sweep import Sweep
 from seisweep.private.optuna import NoLock, under_way
 from seisweep.record.ledger import Ledger, TrialRecord, cut_torn_line
+from seisweep.statistics.distributions import Distributions
 from seisweep.statistics.objective import Objective
 
 STUDY = "sweep"
@@ -54,6 +55,8 @@ class Study:
         self._enqueue(defaults)
         self._open = [t.number for t in self._trials(TrialState.RUNNING)]
         """Trials under way when the last session ended; they are handed out first."""
+        self.distributions = self._all_distributions()
+        """From what the settings of all trials were drawn."""
 
     def ask(self) -> optuna.Trial:
         """The next trial: one that was interrupted, one that is enqueued, or a new proposal."""
@@ -65,8 +68,16 @@ class Study:
             waiting = self._trials(TrialState.WAITING)
             self.study.sampler = _sampler(self.sweep, waiting[0].number if waiting else len(self._trials()))
             trial = self.study.ask()
+        is_last = trial.number + 1 == len(self._trials())
         self.space(trial)
+        if is_last:
+            self.distributions.add(trial.number, trial.distributions)
+        else:  # one of those before them, which may have drawn something that it had not drawn yet
+            self.distributions = self._all_distributions()
         return trial
+
+    def _all_distributions(self) -> Distributions:
+        return Distributions.of((trial.number, trial.distributions) for trial in self._trials())
 
     def tell(self, record: TrialRecord) -> None:
         """Tell how a trial ended: complete; pruned, where it was stopped early; or failed, as is one without a

@@ -49,6 +49,7 @@ class TuneCallback(tune.Callback):
         if record is None:
             trial = self.study.ask()
             record = self.ledger.begin_trial(trial.number, dict(trial.params), self.study.seed_of(trial))
+            self.tracker.searched(self.study.distributions.as_data())
         number = self._numbers[trial_id] = record.number
         config, error = self.plan.configure(record)
         leg = self._legs[number] = self._legs.get(number, -1) + 1

@@ -87,6 +87,7 @@ class Tracker:
         """Trials whose run was asked for: the server may have made it, and died before it could say so."""
         self._finished: set[int] = set()
         self._num_exploits = 0
+        self._distributions: dict[str, Any] = {}
         self._pending: dict[int, _Pending] = {}
         self._silent_until_s = 0.0
         self._writing = threading.Lock()
@@ -157,6 +158,16 @@ class Tracker:
         pending = self._pending[record.number]
         if config != pending.config:
             pending.record, pending.config, pending.described = record, config, False
+
+    def searched(self, distributions: Mapping[str, Any]) -> None:
+        """From what the trials' settings were drawn: a file of the sweep, written where it says something new."""
+        data = dict(distributions)
+        if data and data != self._distributions and self._attempt(lambda: self._write_distributions(data)):
+            self._distributions = data
+
+    def _write_distributions(self, data: dict[str, Any]) -> bool:
+        self.client.log_dict(self.parent_run_id, data, tags.DISTRIBUTIONS_FILE)
+        return True
 
     def exploited(self, exploits: Sequence[Exploit]) -> None:
         """Who took over from whom: a table of the sweep, and a tag of each trial that did."""

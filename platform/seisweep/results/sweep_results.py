@@ -36,7 +36,10 @@ from seisweep.statistics import pareto
 from seisweep.statistics.objective import DONE, Objective, Standing
 
 if TYPE_CHECKING:
+    import optuna
+
     from seisweep.statistics.conditions import Baseline, Condition
+    from seisweep.statistics.distributions import Distributions
 
 
 class SweepResults:
@@ -200,12 +203,26 @@ class SweepResults:
         """How much each setting matters for being among the best trials by a metric (default the first objective), as
         shares, the largest first: Optuna's PED-ANOVA on the finished runs. Raises ValueError where they are too few.
         """
+        from seisweep.results.as_study import proposals
         from seisweep.statistics.importances import importances
 
         (objective,) = self.named_objectives(metric)
         finished = self._finished(objective.metric)
-        params = [tables.params_of(self.runs[number]) for number in finished]
-        return importances(params, [value for (value,) in finished.values()], objective, self.definition)
+        params, drawn, _ = proposals(self, finished)
+        return importances(params, [value for (value,) in finished.values()], objective, drawn)
+
+    def study(self) -> optuna.Study:
+        """The sweep as an Optuna study, for Optuna's own plots and optuna-dashboard. In memory, a copy."""
+        from seisweep.results.as_study import study_of
+
+        return study_of(self)
+
+    @cached_property
+    def distributions(self) -> Distributions | None:
+        """From what its trials' settings were drawn; None where the record does not say it."""
+        from seisweep.results.as_study import recorded_distributions
+
+        return recorded_distributions(self)
 
     def named_objectives(self, *metrics: str | None) -> list[Objective]:
         """Metrics that a user names, with their directions; `named_objectives(None)` is the first objective,

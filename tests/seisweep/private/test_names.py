@@ -33,7 +33,7 @@ def find(name: str) -> None:
         for part in parts[end:]:
             annotated = getattr(found, "__annotations__", {}) | getattr(found, "__dataclass_fields__", {})
             slots = getattr(found, "DESCRIPTOR", None)  # a message of protobuf
-            in_message = slots is not None and part in slots.fields_by_name
+            in_message = part in getattr(slots, "fields_by_name", {})
             if in_message or part in annotated:
                 return
             found = getattr(found, part)
