@@ -115,7 +115,7 @@ def _trial(
         state=told,
         params=params,
         distributions=drawn,
-        values=values if told is TrialState.COMPLETE else None,
+        values=values if told in (TrialState.COMPLETE, TrialState.PRUNED) else None,
         intermediate_values=reports,
         user_attrs={tags.SEED: seed_of(run), tags.STATE: state, **run.data.metrics},
     )
