@@ -22,7 +22,8 @@ from trainables.data.sequence_config import SequenceDataConfig
 from trainables.export.classifier import export_classifier
 from trainables.models.classifier import Classifier, HeadConfig
 from trainables.models.pretrained import load_pretrained
-from trainables.models.representation import PARTS, RepresentationConfig
+from trainables.models.representation import PARTS
+from trainables.models.representation_config import RepresentationConfig
 from trainables.run import ARTIFACTS, Run
 from trainables.training.classification import ClassificationTask
 from trainables.training.config import CosineTrainingConfig

@@ -18,7 +18,7 @@ from trainables.data.waveforms import WaveformDataConfig, Waveforms
 from trainables.export.history import PRETRAINING_SCORES, training_history
 from trainables.models.contrastive import ContrastiveConfig, ContrastiveModel
 from trainables.models.pretrained import WEIGHTS, save_encoder
-from trainables.models.representation import RepresentationConfig
+from trainables.models.representation_config import RepresentationConfig
 from trainables.run import ARTIFACTS, Run
 from trainables.training.config import CosineTrainingConfig
 from trainables.training.loop import check_shares, checkpoint, final_record, fit, go_on, seeded

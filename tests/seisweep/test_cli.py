@@ -189,7 +189,8 @@ def test_a_checkpoint_of_another_size_or_with_code_in_it_is_refused(sequence, ho
     import torch
 
     from trainables.models.pretrained import save_encoder
-    from trainables.models.representation import Representation, cpu_sized
+    from trainables.models.representation import Representation
+    from trainables.models.representation_config import cpu_sized
 
     class Code:
         def __reduce__(self):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,6 +14,7 @@ import numpy as np
 from trainables.data.sequence import Sequence
 from trainables.data.sequence_classes import Labelled, class_names, label_traces
 from trainables.data.sequence_config import SequenceDataConfig
+from trainables.data.splits import share_of
 
 SPLITS = ("train", "dev", "test")
 TRAIN_SHARE, DEV_SHARE, TEST_SHARE = 0.7, 0.1, 0.2
@@ -100,7 +102,7 @@ def _fixed(labelled: Labelled, source_R: np.ndarray, config: SequenceDataConfig)
 
 def _few_shot(events: np.ndarray, label: int, config: SequenceDataConfig) -> np.ndarray:
     """A prefix of one seeded order of the class's training events: smaller fractions lie inside larger ones."""
-    count = int(round(config.few_shot_fraction * len(events), 9))
+    count = share_of(len(events), config.few_shot_fraction, math.floor, least=0)
     if count == 0:
         raise _emptied(config, label, len(events))
     order = np.random.default_rng([config.few_shot_seed, label, 0x5EED]).permutation(len(events))

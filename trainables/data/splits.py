@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -26,11 +26,19 @@ def split_traces(dataset: sbd.WaveformDataset, split: str) -> np.ndarray:
     return np.flatnonzero((dataset.metadata["split"] == split).to_numpy())
 
 
+def share_of(count: int, fraction: float, rounding: Callable[[float], int], least: int) -> int:
+    """How many of `count` things a fraction is, rounded up or down (`math.ceil`, `math.floor`); at least `least`.
+
+    What is a whole number but for the error of a float counts as one: 0.07 of 100 is 7.
+    """
+    return max(least, rounding(round(fraction * count, 9)))
+
+
 def few_shot_events(metadata: pd.DataFrame, fraction: float, seed: int) -> np.ndarray:
     """The events that a fraction of the training split keeps: at least one, nested in every larger fraction."""
     events = np.unique(event_ids(metadata[metadata["split"] == "train"]))
     order = np.random.default_rng([seed, 0x5EED]).permutation(len(events))
-    return events[order[: max(1, math.ceil(round(fraction * len(events), 9)))]]
+    return events[order[: share_of(len(events), fraction, math.ceil, least=1)]]
 
 
 def few_shot_traces(dataset: sbd.WaveformDataset, fraction: float, seed: int) -> np.ndarray:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from trainables.config import Config
 from trainables.models.padding import mean_over_time, zero_padding
-from trainables.models.representation import Representation, RepresentationConfig
+from trainables.models.representation import Representation
+from trainables.models.representation_config import RepresentationConfig
 
 
 class HeadConfig(Config):

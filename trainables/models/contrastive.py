@@ -15,7 +15,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from trainables.config import Config
-from trainables.models.representation import Representation, RepresentationConfig
+from trainables.models.representation import Representation
+from trainables.models.representation_config import RepresentationConfig
 from trainables.models.vector_quantizer import Quantized, VectorQuantizer
 
 

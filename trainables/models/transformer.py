@@ -4,19 +4,13 @@
 
 from __future__ import annotations
 
-import bisect
-import math
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from trainables.models.padding import valid, zero_padding
-
-if TYPE_CHECKING:
-    from trainables.models.representation import RepresentationConfig
+from trainables.models.representation_config import RepresentationConfig
 
 POSITION_KERNEL = 128
 POSITION_GROUPS = 16
@@ -60,26 +54,3 @@ class Transformer(nn.Module):
             else:
                 x_BLW = layer(x_BLW, src_key_padding_mask=padding_BL)
         return self.norm(self.out_of(x_BLW))
-
-
-def sizes_of_equal_count(config: RepresentationConfig) -> tuple[int, int]:
-    """Width and feed-forward width of a Transformer with as many parameters as the xLSTM U-Net of `config`.
-
-    The width whose Transformer (feed-forward four times as wide) comes nearest; the feed-forward makes up the rest.
-    """
-    from trainables.models.xlstm_unet import XLSTMUNet
-
-    step = math.lcm(POSITION_GROUPS, config.num_heads)
-    widths = range(step, 8 * config.d_model + 4 * step, step)
-    with torch.device("meta"):  # sizes alone: nothing is allocated
-        wanted = _count(XLSTMUNet(config))
-        place = bisect.bisect_left(widths, wanted, key=lambda width: _count(Transformer(config, width, 4 * width)))
-        nearby = widths[max(place - 1, 0) : place + 1]
-        lacking = {width: wanted - _count(Transformer(config, width, 4 * width)) for width in nearby}
-    width = min(nearby, key=lambda width: abs(lacking[width]))
-    per_channel = 2 * config.n_layers * (2 * width + 1)
-    return width, 4 * width + round(lacking[width] / per_channel)
-
-
-def _count(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())

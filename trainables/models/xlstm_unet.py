@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -20,9 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from trainables.models.mlstm_kernel import use_kernel
 from trainables.models.padding import halved, reverse, zero_padding
-
-if TYPE_CHECKING:
-    from trainables.models.representation import RepresentationConfig
+from trainables.models.representation_config import RepresentationConfig
 
 
 class XLSTMUNet(nn.Module):

@@ -11,7 +11,7 @@ from seisweep.screen.tables import as_table
 from seisweep.settings.home import Home
 from seisweep.settings.paths import from_here
 from trainables import metrics
-from trainables.models.representation import cpu_sized
+from trainables.models.representation_config import cpu_sized
 
 PRETRAINING_SUMMARY = (metrics.DEV_ACCURACY, metrics.pretraining("dev", "perplexity"), metrics.DEV_LOSS)
 

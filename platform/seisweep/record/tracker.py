@@ -7,7 +7,6 @@ so a resumed sweep goes on in the same runs, and a server that did not answer fo
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -16,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pandas as pd
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -28,6 +26,7 @@ from seisweep.record import tags
 from seisweep.record.ledger import Exploit, Report, TrialRecord, finite
 from seisweep.record.mlflow_pages import saved_view
 from seisweep.record.mlflow_store import experiment_named, search_runs, store_answers
+from seisweep.record.sweep_run import exploits_in_words, exploits_table, sweep_tags
 from seisweep.settings.which_store import Store
 from trainables import metrics as names
 from trainables.run import ARTIFACTS, read_tags
@@ -127,20 +126,9 @@ class Tracker:
             self.client.set_experiment_tag(self.experiment_id, *view)
 
     def _create_parent(self, note: str) -> str:
-        parent_tags = {
-            tags.ROLE: tags.SWEEP_ROLE,
-            tags.STATE: "running",
-            tags.OBJECTIVES: json.dumps(self.sweep.objectives),
-        }
-        if self.sweep.baseline:
-            parent_tags[tags.BASELINE] = json.dumps(self.sweep.baseline)
-        if (source := self.sweep.confirms) is not None:
-            parent_tags |= {tags.CONFIRMS: source.sweep, tags.CONFIRMED: source.model_dump_json()}
-        if note or self.sweep.description:
-            parent_tags[tags.NOTE] = note or self.sweep.description
         with asked_once():
             run = self.client.create_run(
-                self.experiment_id, run_name=self.name, tags=_short(self.common_tags | parent_tags)
+                self.experiment_id, run_name=self.name, tags=_short(self.common_tags | sweep_tags(self.sweep, note))
             )
         return run.info.run_id
 
@@ -177,14 +165,10 @@ class Tracker:
             self._num_exploits = len(exploits)
 
     def _write_exploits(self, exploits: Sequence[Exploit]) -> None:
-        table = pd.DataFrame([{"epoch": e.epoch, "trial": e.trial, "donor": e.donor, **e.params} for e in exploits])
-        self.client.log_text(self.parent_run_id, table.to_csv(index=False), tags.EXPLOITS_FILE)
-        words: dict[int, list[str]] = {}
-        for exploit in exploits:
-            words.setdefault(exploit.trial, []).append(f"epoch {exploit.epoch} from trial {exploit.donor}")
-        for number, taken in words.items():
+        self.client.log_text(self.parent_run_id, exploits_table(exploits), tags.EXPLOITS_FILE)
+        for number, words in exploits_in_words(exploits).items():
             if number in self._run_ids:
-                self.client.set_tag(self._run_ids[number], tags.EXPLOITS, "; ".join(taken)[:TAG_LENGTH])
+                self.client.set_tag(self._run_ids[number], tags.EXPLOITS, words[:TAG_LENGTH])
 
     def report(self, report: Report) -> None:
         """Log a report, now or with the next ones if the last flush was a moment ago."""

@@ -87,7 +87,8 @@ def test_two_ray_workers_unfreeze_like_one_with_the_joint_batch(engine_home, tmp
     """What learns changes in epoch 2: the model is prepared again, and its old wrapper exchanges nothing more."""
     from trainables.data.synthetic_sequence import write_synthetic_sequence
     from trainables.models.pretrained import save_encoder
-    from trainables.models.representation import Representation, cpu_sized
+    from trainables.models.representation import Representation
+    from trainables.models.representation_config import cpu_sized
 
     small = cpu_sized(d_model=8, conv_width=8, qkv_proj_blocksize=2)
     write_synthetic_sequence(tmp_path / "nrca", num_events=200)

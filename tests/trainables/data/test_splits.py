@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ from trainables.data.splits import (
     event_ids,
     few_shot_events,
     few_shot_traces,
+    share_of,
     shared_events,
     split_by_event,
     split_traces,
@@ -82,3 +84,12 @@ def test_shared_events_names_leaks():
         {"trace_name": ["a", "b", "c"], "source_id": ["x", "x", "y"], "split": ["train", "dev", "dev"]}
     )
     assert shared_events(metadata) == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("count", "fraction", "up", "down"),
+    [(100, 0.07, 7, 7), (100, 0.071, 8, 7), (10, 0.01, 1, 0), (30, 0.1, 3, 3), (7, 1.0, 7, 7), (0, 0.5, 1, 0)],
+)
+def test_a_share_is_rounded_as_its_caller_says(count, fraction, up, down):
+    assert share_of(count, fraction, math.ceil, least=1) == up
+    assert share_of(count, fraction, math.floor, least=0) == down

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from trainables.models.classifier import Classifier, HeadConfig
-from trainables.models.representation import cpu_sized
+from trainables.models.representation_config import cpu_sized
 
 
 def build(norm: str = "group", num_classes: int = 9) -> Classifier:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from trainables.models.contrastive import ContrastiveConfig, ContrastiveModel, gumbel_temperature, num_tokens
-from trainables.models.representation import cpu_sized
+from trainables.models.representation_config import cpu_sized
 from trainables.training.contrastive_draws import contrastive_draws
 from trainables.training.contrastive_loss import contrastive_sums, total_loss
 

@@ -13,7 +13,8 @@ import torch
 from trainables.models.classifier import Classifier, HeadConfig
 from trainables.models.contrastive import ContrastiveConfig, ContrastiveModel
 from trainables.models.pretrained import load_pretrained, save_encoder
-from trainables.models.representation import Representation, cpu_sized
+from trainables.models.representation import Representation
+from trainables.models.representation_config import cpu_sized
 
 CONTRAST = ContrastiveConfig(groups=2, codes=8, code_width=16)
 PUBLIC_NAMES = [  # ours, then those of the public repository

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainables.models.representation import Representation, RepresentationConfig, build_backbone, cpu_sized
+from trainables.models.representation import Representation, build_backbone
+from trainables.models.representation_config import RepresentationConfig, cpu_sized
 
 KINDS = [{}, {"block": "mixed", "n_layers": 2}, {"backbone": "transformer"}]
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from xlstm.blocks.mlstm.cell import mLSTMCell
 
-from trainables.models.representation import RepresentationConfig, build_backbone, cpu_sized
+from trainables.models.representation import build_backbone
+from trainables.models.representation_config import RepresentationConfig, cpu_sized
 from trainables.models.xlstm_unet import Stage
 
 REPOSITORY = Path(__file__).resolve().parents[3]
