@@ -6,7 +6,7 @@ import os
 import signal
 
 import pytest
-from seisweep.engine import launch
+from seisweep.engine import launch as engine
 from seisweep.results import load
 from seisweep.settings.overrides import flatten
 from seisweep.settings.profile import Profile
@@ -57,7 +57,7 @@ def losses(home, name):
 
 def launch(settings, home, name, profile, watch=None):
     sweep = single_run("distillation", dict(flatten(settings)))
-    return launch.launch(sweep, profile, home, name=name, watch=watch)
+    return engine.launch(sweep, profile, home, name=name, watch=watch)
 
 
 @pytest.mark.parametrize("runner", ["in-process", "ray-train"])
@@ -68,7 +68,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(settings, uninterrupted, e
     assert watch.pressed
     assert outcome.state == "interrupted"
 
-    outcome = launch.resume("run", None, engine_home)
+    outcome = engine.resume("run", None, engine_home)
     assert outcome.state == "finished"
     for found, expected in zip(losses(engine_home, "run"), uninterrupted, strict=True):
         assert found == pytest.approx(expected, abs=1e-6)
@@ -103,7 +103,7 @@ def test_two_ray_workers_unfreeze_like_one_with_the_joint_batch(engine_home, tmp
     sweep = single_run("finetuning", dict(flatten(settings)), objectives_of("finetuning"))
     found = []
     for name, profile in {"one": Profile(), "two": Profile(workers=2)}.items():
-        assert launch.launch(sweep, profile, engine_home, name=name).state == "finished"
+        assert engine.launch(sweep, profile, engine_home, name=name).state == "finished"
         curves = load(name, engine_home.mlflow_uri).curves(metrics.TRAIN_LOSS, metrics.DEV_LOSS, metrics.DEV_ACCURACY)
         found.append(curves.loc[0].loc[EPOCHS].to_numpy())
     assert found[1] == pytest.approx(found[0], rel=2e-4)
