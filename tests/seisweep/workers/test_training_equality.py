@@ -7,6 +7,7 @@ import signal
 
 import pytest
 from seisweep.engine import launch as engine
+from seisweep.engine.outcome import Silent
 from seisweep.results import load
 from seisweep.settings.overrides import flatten
 from seisweep.settings.profile import Profile
@@ -23,7 +24,7 @@ LOSSES = [metrics.TRAIN_LOSS, metrics.TASK_LOSS, metrics.DISTILL_LOSS, metrics.D
 EPOCHS = [1, 2, 3]
 
 
-class InterruptAfterEpoch2(launch.Silent):
+class InterruptAfterEpoch2(Silent):
     """Presses Ctrl-C when it sees epoch 2 for the first time."""
 
     def __init__(self):
