@@ -1,4 +1,4 @@
-"""Fixtures of the engine's tests: a Ray of this machine for a whole module, a store made once, a toy's sweep."""
+"""Fixtures of the engine's tests: a Ray of this machine that they share, a store made once, a toy's sweep."""
 
 from __future__ import annotations
 
@@ -17,21 +17,26 @@ from search_spaces.sweep import Sweep
 TESTS = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture(scope="module")
-def local_ray() -> Iterator[None]:
-    """Two CPUs, whatever the machine has; its processes find `toy_trainable`."""
+@pytest.fixture(scope="session")
+def _ray_ends() -> Iterator[None]:
+    """The Ray that tests share ends with the last of them."""
+    yield
+    import ray
+
+    ray.shutdown()
+
+
+@pytest.fixture
+def local_ray(_ray_ends: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one Ray that tests share: two CPUs, whatever the machine has; its processes find `toy_trainable`."""
     quiet()
     import ray
 
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TESTS), before]))
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    yield
-    ray.shutdown()
-    if before is None:
-        del os.environ["PYTHONPATH"]
-    else:
-        os.environ["PYTHONPATH"] = before
+    if not ray.is_initialized():
+        with monkeypatch.context() as patch:
+            path = filter(None, [str(TESTS), os.environ.get("PYTHONPATH")])
+            patch.setenv("PYTHONPATH", os.pathsep.join(path))
+            ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
 
 
 @pytest.fixture(scope="session")

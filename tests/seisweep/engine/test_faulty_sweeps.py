@@ -33,7 +33,7 @@ def study_states(home: Home, name: str) -> list[str]:
 
 
 # The time to start a trial's processes counts, on a busy machine too.
-@pytest.mark.parametrize(("runner", "report_timeout_s"), [("in-process", 30), ("ray-train", 90)])
+@pytest.mark.parametrize(("runner", "report_timeout_s"), [("in-process", 20), ("ray-train", 60)])
 def test_five_ways_to_fail(local_ray, engine_home, toy_sweep, runner, report_timeout_s):
     sweep = toy_sweep(
         space=None, sampler="grid", scheduler="none", samples=None, vary={"fault": FAULTS}, memory_gb_per_worker=1.2

@@ -164,7 +164,7 @@ DRIVER = """
 import sys
 from pathlib import Path
 from search_spaces.sweep import Sweep
-from seisweep.engine.launch import launch
+from seisweep.engine.launch import launch, resume
 from seisweep.screen.live import PlainLines
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
@@ -175,7 +175,10 @@ if __name__ == "__main__":
         name="toy", trainable="toy_trainable:train", space="toy_trainable:space", samples=3, scheduler="none",
         base={"training.epochs": 8, "sleep_s": 0.25, "marks": marks},
     )
-    outcome = launch(sweep, Profile(), Home(home), name="toy-1", concurrency=2, watch=PlainLines())
+    if Home(home).sweep_file("toy-1").exists():
+        outcome = resume("toy-1", None, Home(home), concurrency=2, watch=PlainLines())
+    else:
+        outcome = launch(sweep, Profile(), Home(home), name="toy-1", concurrency=2, watch=PlainLines())
     sys.exit({"finished": 0, "interrupted": 130}[outcome.state])
 """
 
@@ -184,7 +187,6 @@ def start_driver(home: Home, marks: Path, until_reports: int) -> subprocess.Pope
     """A sweep in a process of its own, handed over when it has had so many reports."""
     script = home.root.parent / "driver.py"
     script.write_text(DRIVER)
-    marks.mkdir()
     driver = subprocess.Popen(
         [sys.executable, str(script), str(home.root), str(marks)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])},
@@ -216,35 +218,24 @@ def assert_nothing_lost_nothing_twice(home: Home, marks: Path) -> None:
     for file in marks.iterdir():
         epochs = [int(line) for line in file.read_text().split()]
         assert epochs.count(1) == 1, f"{file.name} began again: {epochs}"
-        assert len(epochs) <= 8 + 1, f"more than the epoch under way was lost: {epochs}"
+        assert len(epochs) <= 8 + 2, f"more than the epochs under way were lost: {epochs}"
 
 
 @pytest.mark.integration
-def test_killed_and_resumed(engine_home, tmp_path, local_ray):
-    driver = start_driver(engine_home, tmp_path / "marks", until_reports=7)
-    with pytest.raises(ValueError, match="is running now, in another process"):
-        resume("toy-1", None, engine_home)
-    assert sweep_state(engine_home, "toy-1") == "running"
-    driver.kill()
-    driver.wait()
-    assert sweep_state(engine_home, "toy-1") == "interrupted"
-    assert_nothing_lost_nothing_twice(engine_home, tmp_path / "marks")
-
-
-@pytest.mark.integration
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_and_resumed(engine_home, tmp_path, local_ray, sent):
-    """By Ctrl-C in a terminal, or as `timeout` does it: both tell the whole process group."""
-    driver = start_driver(engine_home, tmp_path / "marks", until_reports=5)
-    os.killpg(driver.pid, sent)
-    out, err = driver.communicate(timeout=120)
-    assert driver.returncode == 130, err
-    assert out == ""
-    assert "stopping: trials under way keep their last checkpoint" in err
-    assert "Traceback" not in err
-    loaded = results.load("toy-1", engine_home.mlflow_uri)
-    assert {run.info.status for run in [loaded.parent, *loaded.runs.values()]} == {"KILLED"}
-    assert_nothing_lost_nothing_twice(engine_home, tmp_path / "marks")
+def test_interrupted_twice_and_resumed(engine_home, tmp_path, local_ray):
+    """By Ctrl-C in a terminal, then as `timeout` does it: both tell the whole process group."""
+    (marks := tmp_path / "marks").mkdir()
+    for sent, until_reports in ((signal.SIGINT, 5), (signal.SIGTERM, 9)):
+        driver = start_driver(engine_home, marks, until_reports)
+        os.killpg(driver.pid, sent)
+        out, err = driver.communicate(timeout=120)
+        assert driver.returncode == 130, err
+        assert out == ""
+        assert "stopping: trials under way keep their last checkpoint" in err
+        assert "Traceback" not in err
+        loaded = results.load("toy-1", engine_home.mlflow_uri)
+        assert {run.info.status for run in [loaded.parent, *loaded.runs.values()]} == {"KILLED"}
+    assert_nothing_lost_nothing_twice(engine_home, marks)
 
 
 class DriverDies(BaseException):

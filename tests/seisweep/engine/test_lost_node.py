@@ -20,10 +20,12 @@ TESTS = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def two_machines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A head and another node of one CPU each, so that two trials at a time are on one each."""
+    import ray
     from ray.cluster_utils import Cluster
     from seisweep.quiet import quiet
 
     quiet()
+    ray.shutdown()  # the one that other tests share: they start it again
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")])))
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     cluster.add_node(num_cpus=1)
@@ -55,13 +57,13 @@ class LosesNode(Silent):
 @pytest.mark.parametrize("runner", ["in-process", "ray-train"])
 def test_all_trials_finish_on_the_machine_that_is_left(two_machines, engine_home, toy_sweep, tmp_path, runner):
     (marks := tmp_path / "marks").mkdir()
-    sweep = toy_sweep(samples=2, scheduler="none", base={"training.epochs": 10, "sleep_s": 1.0, "marks": str(marks)})
+    sweep = toy_sweep(samples=2, scheduler="none", base={"training.epochs": 6, "sleep_s": 1.0, "marks": str(marks)})
     profile = Profile(runner=runner, ray_address=two_machines.address)
     watch = LosesNode(two_machines)
     outcome = launch(sweep, profile, engine_home, name="toy-1", watch=watch)
     assert watch.lost is not None, "the node was there to the end"
     watch.lost.join()
-    assert [(row.state, row.epoch, row.reason) for row in outcome.rows] == [("done", 10, "")] * 2, watch.lines
+    assert [(row.state, row.epoch, row.reason) for row in outcome.rows] == [("done", 6, "")] * 2, watch.lines
     epochs = {file.name: [int(line) for line in file.read_text().split()] for file in marks.iterdir()}
     assert all(done.count(1) == 1 for done in epochs.values()), f"a trial began again at the start: {epochs}"
     assert runner == "ray-train" or any("its process died; it goes on from" in line for line in watch.lines)

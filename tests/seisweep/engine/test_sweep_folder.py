@@ -21,6 +21,13 @@ def launch_of(folder: Path, sweep, id: str) -> Launch:
     return Launch(folder, id, folder.name, sweep, Profile(), "", "2026-01-01", {})
 
 
+def test_a_sweep_that_runs_is_not_resumed_beside_it(engine_home, toy_sweep):
+    begun = launch_of(engine_home.sweep_dir("toy-1"), toy_sweep(), "id")
+    begun.write()
+    with driver_lock(begun.folder), pytest.raises(ValueError, match="is running now, in another process"):
+        launch_module.resume("toy-1", None, engine_home)
+
+
 def test_a_folder_is_written_once(tmp_path, toy_sweep):
     folder = Home(tmp_path).sweep_dir("toy-1")
     launch_of(folder, toy_sweep(), "first").write()
