@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -47,6 +50,57 @@ def test_imports_point_one_way():
         check=False,
     )
     assert found.returncode == 0, found.stdout
+
+
+def python_files() -> list[Path]:
+    rooms = ("platform", "search_spaces", "trainables", "tests", "benchmarks")
+    return [file for room in rooms for file in (REPOSITORY / room).rglob("*.py")]
+
+
+def test_files_can_be_read_at_a_sitting():
+    long = {file.name: lines for file in python_files() if (lines := len(file.read_text().splitlines())) > 350}
+    assert long == {}, "one concept a file: split these"
+    directly = [file.name for file in (REPOSITORY / "platform" / "seisweep").glob("*.py")]
+    assert len(directly) <= 8, f"a line of the engine is found by its package: {directly}"
+
+
+def packages_of(file: Path) -> Iterator[tuple[str, str]]:
+    """Package of the engine, and each other one that it imports, also inside functions; not for type checkers alone."""
+    tree = ast.parse(file.read_text())
+    aside = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    own = file.relative_to(REPOSITORY / "platform" / "seisweep").parts[0].removesuffix(".py")
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ImportFrom) or id(node) in aside or not (node.module or "").startswith("seisweep"):
+            continue
+        for alias in node.names:
+            other = f"{node.module}.{alias.name}".split(".")[1]
+            if other != own:
+                yield own, other
+
+
+def test_no_packages_import_each_other_in_a_circle():
+    arrows: dict[str, set[str]] = {}
+    for file in (REPOSITORY / "platform" / "seisweep").rglob("*.py"):
+        for own, other in packages_of(file):
+            arrows.setdefault(own, set()).add(other)
+    assert arrows["commands"] >= {"results", "settings"}, "imports inside functions count"
+    assert list(TopologicalSorter(arrows).static_order())  # raises CycleError, which names the circle
+
+
+def test_a_worker_imports_nothing_that_the_driver_alone_needs():
+    """Each trial pays for what its processes import."""
+    found = run_python("""
+        import sys
+        import seisweep.workers.trial, seisweep.workers.ray_train, seisweep.workers.relay
+        print([name for name in ("mlflow", "optuna", "matplotlib", "seisbench") if name in sys.modules])
+    """)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout == "[]\n"
 
 
 def test_the_science_imports_without_the_engine():

@@ -160,7 +160,7 @@ def kill_once(victim: str, phase: str, folder: Path, seed: str, waits_for_agents
         code = end_of(driver, report)
         if victim == "ray" and code != 0 and f"seisweep resume {NAME}" not in last_session(arena):
             report.broken.append("the driver ended without a word")
-        while report.resumes < MAX_RESUMES and (code != 0 or "lacks" in last_session(arena)):
+        while report.resumes < MAX_RESUMES and (code != 0 or "not in MLflow yet" in last_session(arena)):
             report.resumes += 1
             driver = arena.seisweep("resume", NAME) if (arena.sweep / "sweep.json").exists() else arena.run()
             code = end_of(driver, report)

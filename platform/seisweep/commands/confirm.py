@@ -23,20 +23,20 @@ def confirm(
         list[str] | None,
         typer.Argument(
             metavar="[KEY=VALUE]...",
-            help="What all of them have otherwise, as training.epochs=20.",
+            help="Settings to change in every rerun, as training.epochs=20.",
             show_default=False,
         ),
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many of its best finished configurations.")] = 3,
-    seeds: Annotated[int, typer.Option(help="Seeds of each, at least 2; none that the sweep has used.")] = 5,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best finished configurations to train again.")] = 3,
+    seeds: Annotated[int, typer.Option(help="New seeds for each, at least 2.")] = 5,
     profile: Annotated[
         str | None, typer.Option(help="Where it runs: local, cluster, or a TOML file; default where the sweep ran.")
     ] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials at a time.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials to run at a time.")] = None,
     name: Name = None,
     note: Note = "",
 ) -> Outcome:
-    """Train the best K configurations of a sweep again on S fresh seeds: does its winner stay the winner?"""
+    """Train the best K configurations of a sweep again with S new seeds: does its winner stay the winner?"""
     check_name(name)
     overrides = parse_overrides(settings or [])
     home = Home.find()

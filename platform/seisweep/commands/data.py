@@ -24,7 +24,7 @@ def list_datasets() -> None:
         for name in dataset_names()
     ]
     print(as_table(rows))
-    print("a data set that is not here is downloaded when it is first used; a folder works too", file=sys.stderr)
+    print("a data set that is not on this machine is downloaded on first use; a folder works too", file=sys.stderr)
 
 
 @app.command()
@@ -52,7 +52,7 @@ def synth(
         str,
         typer.Argument(
             metavar="FOLDER|nrca",
-            help="Folder to write local earthquakes to, new or empty; or the word nrca for a foreshock/aftershock "
+            help="New or empty folder for synthetic local earthquakes; or the word nrca for a foreshock/aftershock "
             "sequence at one station.",
         ),
     ],
@@ -60,7 +60,7 @@ def synth(
         Path | None, typer.Argument(metavar="FOLDER", help="With nrca: default data/nrca-synthetic of the home.")
     ] = None,
     events: Annotated[int | None, typer.Option(help="Number of events.", min=1)] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything in it.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.", min=0)] = 0,
 ) -> None:
     """Write synthetic local earthquakes in SeisBench's format with splits, or a synthetic sequence (nrca)."""
     from seisweep.settings.home import Home
@@ -90,8 +90,10 @@ def synth(
 def import_nrca(
     source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the three dataframe_*_NRCA.csv files.")],
     to: Annotated[Path | None, typer.Option(help="Folder to write. Default: data/nrca of the home.")] = None,
-    sampling_rate_hz: Annotated[float, typer.Option(help="The files do not say it.", min=1)] = 100.0,
-    without_visso: Annotated[bool, typer.Option("--without-visso", help="Do without it: 2, 4 or 8 classes.")] = False,
+    sampling_rate_hz: Annotated[float, typer.Option(help="Sampling rate: the files do not say it.", min=1)] = 100.0,
+    without_visso: Annotated[
+        bool, typer.Option("--without-visso", help="Leave out the Visso part: 2, 4 or 8 classes.")
+    ] = False,
 ) -> None:
     """Import the published foreshock/aftershock data of station NRCA (zenodo 12806081), once.
 

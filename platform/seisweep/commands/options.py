@@ -22,41 +22,45 @@ Settings = Annotated[
 ProfileName = Annotated[str, typer.Option("--profile", help="Where it runs: local, cluster, or a TOML file.")]
 
 
-Name = Annotated[str | None, typer.Option("--name", help="Name of this launch; default the sweep's with a number.")]
-
-
-Extend = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="N trials more for a sweep that is there, which goes on.")
+Name = Annotated[
+    str | None, typer.Option("--name", help="Name of this run of the sweep; default the sweep's name with a number.")
 ]
 
 
-Note = Annotated[str, typer.Option("--note", help="A line for the record: why this sweep.")]
+Extend = Annotated[int | None, typer.Option(min=1, metavar="N", help="Add N trials to a sweep that exists.")]
 
 
-Cpus = Annotated[float | None, typer.Option(help="Processor cores of a worker; default the profile's.")]
+Note = Annotated[str, typer.Option("--note", help="A line for the record: why you run this sweep.")]
 
 
-Gpus = Annotated[float | None, typer.Option(help="GPUs of a worker, 0.5 for half a one; default the profile's.")]
+Cpus = Annotated[float | None, typer.Option(help="CPU cores of a worker; default as the profile says.")]
 
 
-Memory = Annotated[float | None, typer.Option(help="Most memory of a worker in GB; default the profile's.")]
+Gpus = Annotated[float | None, typer.Option(help="GPUs of a worker, 0.5 for half of one; default as the profile says.")]
+
+
+Memory = Annotated[float | None, typer.Option(help="Memory limit of a worker in GB; default as the profile says.")]
 
 
 RetryOom = Annotated[
     bool | None,
-    typer.Option("--retry-oom", help="Out of memory: go on with half the batch and twice the accumulation."),
+    typer.Option(
+        "--retry-oom", help="After running out of memory, go on with half the batch and twice the accumulation."
+    ),
 ]
 
 
 ReportTimeout = Annotated[
-    str | None, typer.Option(help="A trial without a report for 30m, 2h has hung and fails; 0: never.")
+    str | None, typer.Option(help="Fail a trial that reports nothing for so long, as 30m or 2h; 0: never.")
 ]
 
 
-DiskBudget = Annotated[float | None, typer.Option(help="What the checkpoints of the sweep may take, in GB.")]
+DiskBudget = Annotated[float | None, typer.Option(help="Disk space for the checkpoints of the sweep, in GB.")]
 
 
-Workers = Annotated[int | None, typer.Option(min=1, help="Ray Train workers of a trial; default the profile's.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Ray Train workers for each trial; default as the profile says.")
+]
 
 
 def profile_of(name: str) -> Profile:

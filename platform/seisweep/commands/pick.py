@@ -14,7 +14,7 @@ from seisweep.settings.home import Home
 
 
 class PickFormat(StrEnum):
-    """How picks are written."""
+    """File format of the picks."""
 
     CSV = "csv"
     QUAKEML = "quakeml"
@@ -45,26 +45,28 @@ def pick(
         ),
     ],
     waveforms: Annotated[list[Path], typer.Argument(help="Files that ObsPy reads, or folders of them.")],
-    output: Annotated[Path | None, typer.Option(help="File of the picks; default standard output.")] = None,
-    format: Annotated[PickFormat, typer.Option("--format", help="How picks are written.")] = PickFormat.CSV,
+    output: Annotated[Path | None, typer.Option(help="File to write the picks to; default standard output.")] = None,
+    format: Annotated[PickFormat, typer.Option("--format", help="File format of the picks.")] = PickFormat.CSV,
     p_threshold: Annotated[
-        float | None, typer.Option(help="Least probability of a P pick; default the model's.")
+        float | None, typer.Option(help="P picks have at least this probability; default the model's threshold.")
     ] = None,
     s_threshold: Annotated[
-        float | None, typer.Option(help="Least probability of an S pick; default the model's.")
+        float | None, typer.Option(help="S picks have at least this probability; default the model's threshold.")
     ] = None,
     overlap: Annotated[
-        float | None, typer.Option(help="Of windows, in samples or below 1 as a share; default 1500.")
+        float | None, typer.Option(help="Overlap of windows, in samples, or below 1 as a share; default 1500.")
     ] = None,
-    stacking: Annotated[Stacking | None, typer.Option(help="Of overlapping windows; default avg.")] = None,
+    stacking: Annotated[
+        Stacking | None, typer.Option(help="How overlapping windows are combined; default avg.")
+    ] = None,
     blinding: Annotated[
         tuple[int, int] | None,
-        typer.Option(help="Samples left out at either end of a window; default 0 0."),
+        typer.Option(help="Samples to ignore at the start and the end of each window; default 0 0."),
     ] = None,
     precision: Annotated[
-        Precision | None, typer.Option(help="Which of several: default int8, else fp32, else torch.")
+        Precision | None, typer.Option(help="Which file, where there are several: default int8, else fp32, else torch.")
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the model.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     profile: ProfileName = "local",
 ) -> int:
     """P and S onsets in continuous waveforms: network, station, location, phase, time, probability."""

@@ -23,7 +23,7 @@ def plot(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the files go; default NAME-charts in this folder.")
+        Path | None, typer.Option(metavar="DIR", help="Folder for the files; default NAME-charts here.")
     ] = None,
     profile: ProfileName = "local",
 ) -> None:

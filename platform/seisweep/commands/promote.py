@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 def promote(
     name: Annotated[str, typer.Argument(help="A sweep, or a single training (see `seisweep sweeps`).")],
-    trial: Annotated[int | None, typer.Option(min=0, help="Number of the trial; default the best one.")] = None,
+    trial: Annotated[int | None, typer.Option(min=0, help="Number of the trial; default the best.")] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Open a test split that was opened before; the card counts it.")
+        bool, typer.Option("--again", help="Open a test split again that was opened before; the model card says so.")
     ] = False,
     format: TableFormat = Format.TABLE,
     profile: ProfileName = "local",

@@ -16,7 +16,7 @@ from seisweep.settings.paths import from_here
 
 def report(
     name: Annotated[str, typer.Argument(help="Name of a launched sweep (see `seisweep sweeps`).")],
-    output: Annotated[Path | None, typer.Option(help="The page; default NAME.html here.")] = None,
+    output: Annotated[Path | None, typer.Option(help="File to write; default NAME.html here.")] = None,
     profile: ProfileName = "local",
 ) -> None:
     """Write a sweep as one HTML page: what was asked, what was found, how it was run. It needs nothing beside it."""

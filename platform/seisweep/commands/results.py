@@ -35,14 +35,17 @@ class By(StrEnum):
 
 def results(
     name: Annotated[str, typer.Argument(help="Name of a launched sweep (see `seisweep sweeps`).")],
-    top: Annotated[int | None, typer.Option(min=1, help="Only the best so many.")] = None,
-    sort: Annotated[str | None, typer.Option(help="Metric or setting to sort by; default the objective.")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Show only the best K.")] = None,
+    sort: Annotated[
+        str | None, typer.Option(help="Metric to sort by, the best first, or a setting; default the objective.")
+    ] = None,
     by: Annotated[
-        By | None, typer.Option(help="Trials, or conditions: what varied but the seed, with mean and spread.")
+        By | None,
+        typer.Option(help="One row for each trial, or for each condition: the same settings, averaged over the seeds."),
     ] = None,
     baseline: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="Conditions are compared with the one that has this setting."),
+        typer.Option(metavar="KEY=VALUE", help="Compare the conditions with the one that has this setting."),
     ] = None,
     format: TableFormat = Format.TABLE,
     profile: ProfileName = "local",
@@ -57,9 +60,9 @@ def results(
         loaded = record.load_from(Home.find(), name, profile_of(profile))
         with_conditions = by is By.CONDITION or (by is None and loaded.has_seeds and format is Format.TABLE)
         if baseline and not with_conditions:
-            raise ValueError("--baseline is of conditions: give --by condition too")
+            raise ValueError("--baseline compares conditions: give --by condition too")
         if by is By.CONDITION and (sort or top):
-            raise ValueError(f"{'--sort' if sort else '--top'} is of trials; conditions stand in the order of the grid")
+            raise ValueError(f"{'--sort' if sort else '--top'} applies to trials, not to conditions")
         found = loaded.grouped() if with_conditions else []
         confirms = loaded.confirms if found and not baseline else None
         whom = loaded.baseline(found, _settings(baseline)) if found else None
@@ -124,8 +127,9 @@ def sweeps(format: TableFormat = Format.TABLE, profile: ProfileName = "local") -
     store = store_by_default(home, where)
     elsewhere = [name for name in home.sweep_names if kept_store(home, name).uri != store.uri]
     if elsewhere:
+        count = f"{len(elsewhere)} sweep{'s' if elsewhere[1:] else ''}"
         shown = f"{', '.join(elsewhere[:3])}{' ...' if len(elsewhere) > 3 else ''}"
-        print(f"{len(elsewhere)} of this home are recorded in another store: {shown}", file=sys.stderr)
+        print(f"{count} of this home {'are' if elsewhere[1:] else 'is'} in another store: {shown}", file=sys.stderr)
     if store.is_own and not home.database.exists():
         return
     from seisweep import results as record

@@ -38,19 +38,20 @@ def run(
     sweep: Annotated[str, typer.Argument(help="A named sweep (see `seisweep sweeps`) or module:function.")],
     settings: Settings = None,
     samples: Annotated[int | None, typer.Option(min=1, help="Number of trials.")] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials at a time.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials to run at a time.")] = None,
     extend: Extend = None,
     profile: Annotated[
         str | None, typer.Option(help="Where it runs: local (default), cluster, or a TOML file.")
     ] = None,
     name: Name = None,
     note: Note = "",
-    seed: Annotated[str | None, typer.Option(help="Seed, or several for a grid: 0,1,2.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="Who proposes: tpe, random, nsgaii, grid.")] = None,
+    seed: Annotated[str | None, typer.Option(help="Seed; for a grid also several, as 0,1,2.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="How settings are chosen: tpe, random, nsgaii, grid.")] = None,
     scheduler: Annotated[
-        str | None, typer.Option(help="Who stops trials early: asha, hyperband, none; or pbt.")
+        str | None,
+        typer.Option(help="How weak trials are stopped early: asha, hyperband, none; or pbt (population based)."),
     ] = None,
-    time_budget: Annotated[str | None, typer.Option(help="Stop after 90s, 30m, 2h.")] = None,
+    time_budget: Annotated[str | None, typer.Option(help="Stop the sweep after this time, as 90s, 30m or 2h.")] = None,
     workers: Workers = None,
     cpus: Cpus = None,
     gpus: Gpus = None,
@@ -76,7 +77,7 @@ def run(
         where = profile or "local"
         return finish(start(chosen, where, name=name, note=note, concurrency=concurrency, limits=limits))
     if name is None:
-        raise ValueError("--extend adds trials to a sweep that is there: give its --name (see `seisweep sweeps`)")
+        raise ValueError("--extend adds trials to a sweep that exists: give its --name (see `seisweep sweeps`)")
     if samples is not None or note:
         given = "--samples" if samples is not None else "--note"
         raise ValueError(f"--extend N adds N trials to the sweep as it is: leave out {given}")
@@ -91,7 +92,7 @@ def train(
     profile: ProfileName = "local",
     name: Name = None,
     note: Note = "",
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the run.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed.")] = None,
     workers: Workers = None,
     cpus: Cpus = None,
     gpus: Gpus = None,
@@ -116,7 +117,7 @@ def train(
 def resume(
     name: Annotated[str, typer.Argument(help="A sweep that was interrupted (see `seisweep sweeps`).")],
     profile: Annotated[str | None, typer.Option(help="Where it goes on; default where it was launched.")] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials at a time.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials to run at a time.")] = None,
     retry_oom: RetryOom = None,
     report_timeout: ReportTimeout = None,
     disk_budget: DiskBudget = None,

@@ -28,7 +28,7 @@ def demo(
             "foreshocks from aftershocks."
         ),
     ] = Demo.PICKERS,
-    tiny: Annotated[bool, typer.Option("--tiny", help="The same in about a minute, on very little data.")] = False,
+    tiny: Annotated[bool, typer.Option("--tiny", help="A version of about a minute, on very little data.")] = False,
 ) -> None:
     """The main job, end to end and offline, in minutes on two cores. Shows each command before running it."""
     from seisweep.demos.tour import commands_of
@@ -44,7 +44,7 @@ def ui(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default the first free from 5000.")] = None,
     profile: ProfileName = "local",
 ) -> None:
-    """Open the record: MLflow's pages on what was run here, until Ctrl-C."""
+    """Start MLflow's web UI; Ctrl-C stops it."""
     from seisweep.record.mlflow_server import serve
 
     home = Home.find()
@@ -53,7 +53,7 @@ def ui(
 
 
 def doctor(profile: ProfileName = "local") -> None:
-    """What is installed, what can be reached, and what would fail; exit code 1 if anything would."""
+    """Check what is installed, what can be reached and what would fail; exit code 1 if anything would."""
     from seisweep.commands.doctor_checks import examine
 
     home = Home.find()

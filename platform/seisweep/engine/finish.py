@@ -35,8 +35,8 @@ def finish(parts: Parts, stop: StopRequest) -> Outcome:
     tracker.end(state, best, _conditions(parts) if state == "finished" else None)
     if tracker.lacks:
         watch.log(
-            f"MLflow at {plan.store.uri} still lacks {tracker.lacks} ({tracker.trouble}); "
-            f"`seisweep resume {plan.name}` writes it once the store answers"
+            f"not in MLflow yet: {tracker.lacks} ({plan.store.uri}: {tracker.trouble}); "
+            f"run `seisweep resume {plan.name}` once the server answers"
         )
     parts.checkpoints.remove_leftovers()
     return Outcome(

@@ -66,7 +66,7 @@ class Recovery:
             trial.config["resume_from"] = record.checkpoint[1]
 
     def of_death(self, trial_id: str) -> str:
-        """Why a trial failed whose process died and that said nothing."""
+        """Failure reason of a trial that died without a word."""
         fault = Fault.of_death(_last_error(self._tried[trial_id])) if trial_id in self._tried else None
         return fault.reason if fault else DIED_TWICE
 

@@ -82,6 +82,6 @@ def described(run: Run) -> str:
 def _refusal(known: list[Run]) -> str:
     more = f", and {len(known) - 1} more since" if len(known) > 1 else ""
     return (
-        f"this test split was opened before: {described(known[0])}{more}; what is chosen after that is no longer "
-        "blind to it, --again opens it nevertheless and the card counts it"
+        f"this test split was opened before: {described(known[0])}{more}; later results are no longer blind. "
+        "--again opens it again, and the model card says so"
     )

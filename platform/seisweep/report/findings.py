@@ -162,8 +162,8 @@ def _caution(sweep: SweepResults, best: int | None, conditions: list[Condition])
         return said
     if not conditions:
         return (
-            "All trials have the same seed, and the best of many is partly the luckiest. "
-            f"seisweep confirm {sweep.name} trains the best ones again on fresh seeds."
+            "The best trial of a search is partly luck: all of them have the same seed. "
+            f"seisweep confirm {sweep.name} trains the best ones again with new seeds."
         )
     if any(condition.missing for condition in conditions):
         return "Some trials did not get to their end: conditions with missing seeds are less certain than they look."

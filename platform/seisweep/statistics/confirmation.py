@@ -176,8 +176,8 @@ def _power(found: Sequence[Condition]) -> list[str]:
     widest = max(spreads, key=lambda one: one.sd / math.sqrt(one.size))
     seen = float(stdtrit(widest.size - 1, 0.5 + LEVEL / 2)) * widest.sd / math.sqrt(widest.size)
     return [
-        f"{len(least)} seeds are few: at this spread, differences below {show_number(seen)} cannot be told from "
-        "chance, and a p-value above 0.05 does not say that two configurations are equal"
+        f"with {len(least)} seeds, differences below {show_number(seen)} cannot be detected; a p-value above 0.05 does "
+        "not mean that two configurations are equal"
     ]
 
 

@@ -8,8 +8,11 @@ import numpy as np
 
 
 def on_the_front(points: Sequence[Sequence[float]]) -> np.ndarray:
-    """Of points (n, k) whose columns are all to be small: those that no other is at least as good as in everything
-    and better than in something. Equal points stand or fall together. Shape (n,), bool."""
+    """Row mask of the Pareto-optimal points, all columns minimised: shape (n,), bool, of points (n, k).
+
+    A point is on the front if no other is at least as good in every column and better in one. Equal points are on it
+    together.
+    """
     values = np.asarray(points, dtype=float)
     stays = np.ones(len(values), dtype=bool)
     for n, point in enumerate(values):

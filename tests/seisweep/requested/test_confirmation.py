@@ -149,7 +149,7 @@ def test_results_of_a_confirmation_answer_the_question(write, capsys):
     assert (winner.split()[:4], other.split()[:4]) == (["1", "0.95", "3", "0.91"], ["3", "0.9", "3", "0.96"])
     assert answer.startswith("the winner does not stay the winner: trial 3 is better than trial 1 by 0.05 ")
     assert "had a dev/f1 of 0.95 there; with fresh seeds its mean is 0.91" in luck
-    assert few.startswith("3 seeds are few")
+    assert few.startswith("with 3 seeds, differences below ")
     assert run(["results", "toy-1-confirm", "--by", "condition", "--format", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["trial"] for row in rows] == [1, 3]

@@ -222,8 +222,8 @@ def test_results_write_conditions_for_programs(suite, capsys):
     [
         ("--baseline x=7", "baseline x=7: no trial has it; x is one of 0.2, 0.1"),
         ("--baseline x=0.1,0.2", "--baseline x has several values"),
-        ("--by condition --sort x", "--sort is of trials"),
-        ("--by trial --baseline x=0.1", "--baseline is of conditions"),
+        ("--by condition --sort x", "--sort applies to trials"),
+        ("--by trial --baseline x=0.1", "--baseline compares conditions"),
         ("--by seed", "'seed' is not one of"),
     ],
 )

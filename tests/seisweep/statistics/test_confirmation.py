@@ -89,7 +89,7 @@ def test_the_size_of_a_difference_and_its_interval_have_one_sign():
 def test_few_seeds_say_what_they_can_see():
     *_, few = verdict(conditions([0.9, 0.8, 0.7], [0.8, 0.8, 0.8]), confirms(3, 1), F1)
     seen = stats.t.ppf(0.975, 2) * np.std([0.1, 0, -0.1], ddof=1) / math.sqrt(3)
-    assert few.startswith(f"3 seeds are few: at this spread, differences below {seen:.4g} cannot be told from chance")
+    assert few.startswith(f"with 3 seeds, differences below {seen:.4g} cannot be detected")
     many = verdict(conditions([0.9, 0.8] * 5, [0.8] * 10), confirms(3, 1), F1)
     assert not any("few" in line for line in many)
     *_, none = verdict(conditions([0.9, 0.9], [0.8, 0.8]), confirms(3, 1), F1)
