@@ -10,7 +10,7 @@ demo: $(READY)  ## the main job end to end, offline: data, teacher, sweep, quant
 	$(BIN)/seisweep demo
 
 test: $(READY)  ## the test suite, without network
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: $(READY)  ## kill every part of running sweeps at random moments, resume, compare; takes an hour or two
 	$(BIN)/python tests/chaos/kill_matrix.py

@@ -20,15 +20,6 @@ settings.register_profile("busy machine", deadline=None)  # how long an example 
 settings.load_profile("busy machine")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `pytest -n 2`: what runs Ray in this process stays in one, and every other file whole in the next."""
-    for item in items:
-        runs_ray = (
-            bool({"local_ray", "two_machines"} & set(getattr(item, "fixturenames", ()))) or "chaos" in item.path.parts
-        )
-        item.add_marker(pytest.mark.xdist_group("ray" if runs_ray else str(item.path)))
-
-
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real records, teachers and continuous data (`SEISWEEP_SHARED_DATA`, default ../shared).
