@@ -1,4 +1,8 @@
-"""Which data sets there are, and whether one can be used: loading, checks, fingerprint."""
+"""Which data sets there are, and whether one can be used: loading, checks, fingerprint.
+
+All of them are SeisBench's: another format is turned into that once, as `nrca.py` does, by a command
+`seisweep data import-...`.
+"""
 
 from __future__ import annotations
 

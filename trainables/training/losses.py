@@ -1,4 +1,4 @@
-"""Losses of a picker, on logits."""
+"""The two terms of a picker's loss, on logits: `distillation.py` weighs them with alpha, `picking.py` takes the first."""
 
 # B batch, C class (P, S, noise), T time sample
 

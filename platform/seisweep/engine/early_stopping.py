@@ -12,17 +12,16 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 
 from search_spaces.sweep import Sweep
 from seisweep.private.ray import Brackets
-from seisweep.record.ledger import Ledger, Report
+from seisweep.record.ledger import Report
 from seisweep.workers.trial import METRICS
 from trainables import metrics as names
 
 DEFAULT_EPOCHS = 100
 """Upper bound assumed where the configuration does not say how many epochs there are."""
-
 
 CYCLE = 120
 """Trials after which HyperBand's brackets repeat."""
@@ -96,25 +95,3 @@ def num_rungs(epochs: int, grace_epochs: int, reduction_factor: float) -> int:
 def epochs_of(sweep: Sweep, defaults: dict[str, Any]) -> int:
     """Upper bound of a trial's epochs; `defaults` is the flat configuration."""
     return int(defaults.get(sweep.epochs_key) or DEFAULT_EPOCHS)
-
-
-def make_scheduler(sweep: Sweep, defaults: dict[str, Any]) -> TrialScheduler:
-    """Who stops the sweep's trials early; `defaults` is the flat configuration, which knows the number of epochs."""
-    epochs = epochs_of(sweep, defaults)
-    grace_epochs = sweep.grace_epochs or max(1, epochs // 8)
-    if sweep.scheduler == "none" or grace_epochs >= epochs:
-        return FIFOScheduler()
-    metric, mode = sweep.first_objective
-    return Halving(metric, mode, epochs, grace_epochs, sweep.reduction_factor, hyperband=sweep.scheduler == "hyperband")
-
-
-def replay_past(scheduler: TrialScheduler, ledger: Ledger) -> None:
-    """Tell a scheduler of all trials that are over; those under way follow when they begin again."""
-    if not isinstance(scheduler, Halving):
-        return
-    over = {number for number, record in ledger.trials.items() if not record.running}
-    by_trial: dict[int, list[Report]] = {number: [] for number in over}
-    for report in ledger.reports(over):
-        by_trial[report.trial].append(report)
-    for number, reports in by_trial.items():
-        scheduler.replay(f"past-{number}", number, reports)

@@ -8,10 +8,10 @@ from typing import Any
 from ray.tune.schedulers import TrialScheduler
 
 from seisweep.engine.checkpoints import Checkpoints
-from seisweep.engine.early_stopping import make_scheduler
 from seisweep.engine.outcome import State, TrialRow, Watch
 from seisweep.engine.plan import Plan
-from seisweep.engine.population import Barriers, Population
+from seisweep.engine.population import Population
+from seisweep.engine.schedulers import make_scheduler
 from seisweep.engine.search import Study
 from seisweep.engine.sweep_folder import JOURNAL_FILE, LEDGER_FILE
 from seisweep.record.ledger import Ledger, TrialRecord
@@ -45,7 +45,7 @@ class Parts:
             study=Study(sweep, plan.folder / JOURNAL_FILE, plan.defaults),
             tracker=Tracker(plan.store, sweep, launch.name, launch.id, launch.tags),
             checkpoints=Checkpoints(plan, ledger),
-            scheduler=Barriers(population) if population else make_scheduler(sweep, plan.defaults),
+            scheduler=make_scheduler(sweep, plan.defaults, population),
             population=population,
         )
 

@@ -17,6 +17,9 @@ from seisweep.record.ledger import TrialRecord
 from seisweep.requested.trainable import BATCH_KEY
 from seisweep.workers.faults import DIED_TWICE, DISK_FULL, Fault, disk_full_line, is_disk_full
 
+RETRIES = 1
+"""Times that a trial whose process died goes on from its last checkpoint, before it fails."""
+
 
 class Recovery:
     """Decides for Tune's callback. Trials are Tune's, records the ledger's."""

@@ -13,12 +13,13 @@ import ray
 from ray import tune
 
 from seisweep.engine.cluster import connected, trials_at_a_time
-from seisweep.engine.early_stopping import replay_past
 from seisweep.engine.finish import close_trial, finish
 from seisweep.engine.outcome import Outcome, Watch
 from seisweep.engine.parts import Parts
 from seisweep.engine.plan import Plan
 from seisweep.engine.ray_watchdog import CLUSTER_PATIENCE_S, LOCAL_PATIENCE_S, watchdog
+from seisweep.engine.recovery import RETRIES
+from seisweep.engine.schedulers import replay_past
 from seisweep.engine.search import StudySearcher
 from seisweep.engine.stopping import StopRequest, interruptible
 from seisweep.engine.sweep_folder import driver_lock
@@ -55,7 +56,7 @@ def run_session(plan: Plan, watch: Watch) -> Outcome:
         parts.tracker.begin(launch.note, parts.description, parts.num_trials)
         watch.started(launch.sweep, launch.name, parts.num_trials)
         callback = TuneCallback(parts)
-        recover(parts, callback)
+        catch_up(parts, callback)
         for record in parts.ledger.trials.values():
             watch.trial_update(parts.row(record))
         stop = StopRequest(parts.seconds_left)
@@ -68,7 +69,7 @@ def run_session(plan: Plan, watch: Watch) -> Outcome:
     return outcome
 
 
-def recover(parts: Parts, callback: TuneCallback) -> None:
+def catch_up(parts: Parts, callback: TuneCallback) -> None:
     """Bring the study and MLflow up to the ledger: what ended just before the last session died.
 
     A trial whose final report came without its checkpoint stays open: it goes on from the last checkpoint and says the
@@ -133,7 +134,7 @@ def _tuner(parts: Parts, callback: TuneCallback, stop: StopRequest) -> tune.Tune
             storage_path=plan.storage,
             callbacks=[callback],
             stop=stop,
-            failure_config=tune.FailureConfig(max_failures=1),
+            failure_config=tune.FailureConfig(max_failures=RETRIES),
             verbose=0,
         ),
     )
