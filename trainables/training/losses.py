@@ -1,4 +1,4 @@
-"""The two terms of a picker's loss, on logits: `distillation.py` weighs them with alpha, `picking.py` takes the first."""
+"""The two terms of a picker's loss, on logits: `distillation.py` weighs them with alpha, `picking.py` takes one."""
 
 # B batch, C class (P, S, noise), T time sample
 
