@@ -180,7 +180,7 @@ class Sweep(Config):
 
     @property
     def first_objective(self) -> tuple[str, Direction]:
-        """Metric and direction that early stopping and the ranking of trials follow."""
+        """Metric and direction that early stopping follows."""
         return next(iter(self.objectives.items()))
 
 

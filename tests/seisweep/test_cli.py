@@ -79,7 +79,7 @@ def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         ("run distillation --samples 0", "--samples"),
         ("run distillation --samples few", "--samples"),
         ("run distillation --sampler best", 'sampler = "best" is not allowed: one of tpe, random'),
-        ("run distillation --time-budget 3x", "no duration"),
+        ("run distillation --time-budget 3x", "not a duration"),
         ("run distillation --seed 1,2", "2 seeds want sampler grid"),
         ("run distillation --profile nope", "no profile named nope"),
         ("run distillation", "data.dataset is missing"),
@@ -300,7 +300,7 @@ def test_durations(text, seconds):
 
 @pytest.mark.parametrize("text", ["", "0", "3x", "-1h", "h"])
 def test_what_is_no_duration(text):
-    with pytest.raises(ValueError, match="is no duration"):
+    with pytest.raises(ValueError, match="is not a duration"):
         parse_duration(text)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import seisweep
+from seisweep import say
 from seisweep.cli import run
 from seisweep.engine.finish import best_record
 from seisweep.engine.launch import launch
@@ -25,7 +26,6 @@ from seisweep.record.ledger import Ledger
 from seisweep.record.tracker import Tracker
 from seisweep.requested.confirmation import plan as confirmation
 from seisweep.requested.trainable import Trainable
-from seisweep.settings import which_store
 from seisweep.settings.home import Home
 from seisweep.settings.overrides import Overrides
 from seisweep.settings.profile import Profile
@@ -133,7 +133,7 @@ def test_a_store_of_the_environment_and_one_of_the_home(
     """A sweep of the home stays there; a new one goes to the server, where every command finds it."""
     monkeypatch.setenv("SEISWEEP_HOME", str(engine_home.root))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(which_store, "_said", set())
+    monkeypatch.setattr(say, "_said", set())
     sweep = toy_sweep(samples=1, scheduler="none", base={"training.epochs": 1})
     launch(sweep, Profile(), engine_home, name="own-1")
     monkeypatch.setenv(VARIABLE, server)
@@ -145,7 +145,7 @@ def test_a_store_of_the_environment_and_one_of_the_home(
     laptop = tmp_path / "laptop"
     for home in (engine_home.root, laptop):  # a home that has the sweep, and one that has nothing
         monkeypatch.setenv("SEISWEEP_HOME", str(home))
-        monkeypatch.setattr(which_store, "_said", set())
+        monkeypatch.setattr(say, "_said", set())
         assert seisweep.load("shared-1").tracking_uri == server
         assert run(["results", "shared-1", "--format", "json"]) == 0
         out, err = capsys.readouterr()
@@ -161,9 +161,9 @@ def test_a_store_of_the_environment_and_one_of_the_home(
     assert not laptop.exists(), "reading makes no home"
 
     monkeypatch.setenv("SEISWEEP_HOME", str(engine_home.root))
-    monkeypatch.setattr(which_store, "_said", set())
+    monkeypatch.setattr(say, "_said", set())
     assert run(["resume", "own-1", "--extend", "1"]) == 0
-    aside = f"own-1 is in the store that it began in, {engine_home.mlflow_uri}; {VARIABLE} ({server}) is left aside\n"
+    aside = f"own-1 is in the store that it began in, {engine_home.mlflow_uri}; {VARIABLE} ({server}) is ignored\n"
     assert capsys.readouterr().err.count(aside) == 1
     assert len(seisweep.load("own-1").runs) == 2
     with pytest.raises(ValueError, match="no sweep named own-1"):

@@ -19,22 +19,20 @@ from pathlib import Path
 from typing import Literal
 
 from seisweep import results
-from seisweep.record import tags
-from seisweep.record.mlflow_store import name_taken
 from seisweep.results import SweepResults
+from seisweep.results.loading import names_in
 from seisweep.results.open_store import open_store
+from seisweep.say import say_once
 from seisweep.settings.fields import nearest
 from seisweep.settings.home import Home
-from seisweep.settings.paths import TRIAL_NAME, existing_path, two_of_one_name
+from seisweep.settings.paths import TRIAL_NAME, path_not_sweep
 from seisweep.settings.profile import Profile
-from seisweep.settings.which_store import (
-    Store,
-    check_that_it_is_there,
-    say_once,
-    store_by_default,
-    store_of_sweep,
-)
+from seisweep.settings.which_store import Store, check_that_it_is_there, store_by_default, store_of_sweep
 from trainables.models.weights import SEISBENCH, known_names
+
+
+class UnknownNameError(ValueError):
+    """A word that is no path and that neither the record nor SeisBench knows."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +70,9 @@ def read_reference(text: str, home: Home, profile: Profile | None = None, *, pic
     if text.startswith(SEISBENCH):
         return Reference(text, "seisbench")
     seisbench = known_names() if pickers else []
-    path, sweep = existing_path(text), _sweep_of(text, home, profile, seisbench)
-    if path is not None and sweep is not None and "/" not in text:
-        raise two_of_one_name(text, path)
-    if path is not None:
+    if (path := path_not_sweep(text, home)) is not None:
         return Reference(text, "path", path=path)
-    if sweep is not None:
+    if (sweep := _sweep_of(text, home, profile, seisbench)) is not None:
         if text in seisbench:
             say_once(f"{text}: the sweep of this name, not SeisBench's weights, which are {SEISBENCH}{text}")
         return sweep
@@ -88,7 +83,7 @@ def read_reference(text: str, home: Home, profile: Profile | None = None, *, pic
         raise ValueError(f"{text}: no such file or folder, looked at {Path(text).expanduser().absolute()}{pair}")
     kinds = "sweep, run, SeisBench weights, file or folder" if pickers else "sweep, run, file or folder"
     known = nearest(text.partition("/")[0], [*_sweep_names(home, profile), *seisbench])
-    raise ValueError(f"{text}: no {kinds} of this name, looked in {Path.cwd()}{known}")
+    raise UnknownNameError(f"{text}: no {kinds} of this name, looked in {Path.cwd()}{known}")
 
 
 def _sweep_of(text: str, home: Home, profile: Profile | None, seisbench: Sequence[str]) -> Reference | None:
@@ -101,14 +96,11 @@ def _sweep_of(text: str, home: Home, profile: Profile | None, seisbench: Sequenc
     else:
         store = store_by_default(home, profile)
         has_no_store = store.is_own and not home.database.exists()
-        if has_no_store or text in seisbench or not name_taken(store.uri, name):
+        if has_no_store or text in seisbench or not open_store(store.uri).sweeps(name):
             return None
     return Reference(text, "trial", store.say(), name, int(number) if number.isdigit() else None)
 
 
 def _sweep_names(home: Home, profile: Profile | None) -> list[str]:
     """Sweeps that the home has, and those of the store beside it."""
-    store, names = store_by_default(home, profile), dict.fromkeys(home.sweep_names)
-    if not store.is_own or home.database.exists():
-        names |= dict.fromkeys(run.data.tags[tags.SWEEP] for run in open_store(store.uri).sweeps())
-    return list(names)
+    return list(dict.fromkeys([*home.sweep_names, *names_in(store_by_default(home, profile), home)]))

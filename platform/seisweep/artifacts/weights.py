@@ -23,6 +23,9 @@ from seisweep.settings.profile import Profile
 FOLDER = "weights"
 """Of the home's cache."""
 
+PICKERS = ("distillation", "picking")
+"""Trainables whose `model.pretrained` may be a SeisBench weight name."""
+
 
 def with_local_weights(sweep: Sweep, profile: Profile, home: Home) -> tuple[Sweep, dict[str, str]]:
     """The sweep with files in the place of recorded weights, and a tag that says where they come from.
@@ -36,7 +39,7 @@ def with_local_weights(sweep: Sweep, profile: Profile, home: Home) -> tuple[Swee
             return [local(key, item) for item in value]
         if key not in WEIGHTS or not isinstance(value, str):
             return value
-        if (recorded := _recorded(key, value, profile, home)) is None:
+        if (recorded := _recorded(key, value, sweep.trainable, profile, home)) is None:
             return value
         uri, store = recorded
         origins[value] = uri
@@ -58,15 +61,18 @@ def with_local_weights(sweep: Sweep, profile: Profile, home: Home) -> tuple[Swee
     return sweep.changed(base=base, vary=vary, points=points, baseline=baseline), {tags.WEIGHTS_FROM: text}
 
 
-def _recorded(key: str, name: str, profile: Profile, home: Home) -> tuple[str, str] | None:
+def _recorded(key: str, name: str, trainable: str, profile: Profile, home: Home) -> tuple[str, str] | None:
     """MLflow's address of the files that `name` stands for, and in which store; None where it is a path or a name of
-    SeisBench. Raises ValueError where it is nothing."""
+    SeisBench, or for a trainable of the user's own to understand. Raises ValueError where it is nothing."""
     if Path(name).is_absolute():
         return None  # what is wrong with a path its reader knows best
-    from seisweep.artifacts.reference import read_reference  # with SeisBench, which not every trainable needs
+    from seisweep.artifacts.reference import (  # with SeisBench, which not every trainable needs
+        UnknownNameError,
+        read_reference,
+    )
 
     try:
-        named = read_reference(name, home, profile, pickers=key != PRETRAINED)
+        named = read_reference(name, home, profile, pickers=key != PRETRAINED or trainable in PICKERS)
         if named.store is None:
             return None
         if named.kind == "mlflow":
@@ -74,6 +80,8 @@ def _recorded(key: str, name: str, profile: Profile, home: Home) -> tuple[str, s
         loaded, number = named.trial()
         return f"runs:/{loaded.run(number).info.run_id}", named.store.uri
     except ValueError as error:
+        if isinstance(error, UnknownNameError) and ":" in trainable:
+            return None
         raise ValueError(f"{key}={name}: {str(error).removeprefix(f'{name}: ')}") from None
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from seisweep.charts.chart import Lacking, chart, reason_of
 from seisweep.charts.style import style_of
 from seisweep.results.sweep_results import SweepResults
-from seisweep.statistics.conditions import Estimate
+from seisweep.statistics.conditions import best_conditions
 from trainables.export.drawing import GREY, draw_confusions
 from trainables.export.files import CONFUSIONS_FILE, RESIDUALS_FILE
 
@@ -27,12 +27,13 @@ def _lacks(file: str, whose: str, most: Callable[[SweepResults], int]) -> Lackin
     """No finished trial among those that would be shown has left this table."""
 
     def lacking(sweep: SweepResults) -> str:
-        if reason := reason_of(sweep.best):
-            return reason
+        return reason_of(lambda: look(sweep))
+
+    def look(sweep: SweepResults) -> None:
+        sweep.best()
         numbers = [number for _, part in _parts(sweep, most(sweep)) for number in part]
-        if any((sweep.artifacts(number) / file).exists() for number in numbers):
-            return ""
-        return f"no finished trial of {sweep.name} has left a {file}: that is of {whose}"
+        if not any((sweep.artifacts(number) / file).exists() for number in numbers):
+            raise ValueError(f"no finished trial of {sweep.name} has left a {file}: that is of {whose}")
 
     return lacking
 
@@ -95,8 +96,7 @@ def _parts(sweep: SweepResults, most: int) -> list[Part]:
     if not sweep.has_seeds:
         return [(f"trial {number}", [number]) for number in finished[:most]]
     numbers = list(sweep.runs)
-    found = [condition for condition in sweep.grouped() if condition.values]
-    found.sort(key=lambda condition: sweep.objective.loss(Estimate.of(condition.values.values()).mean))
+    found = best_conditions(sweep.grouped(), sweep.objective)
     return [
         (one.label() or "all trials", [numbers[place] for place in one.trials if numbers[place] in finished])
         for one in found[:most]

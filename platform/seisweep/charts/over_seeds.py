@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from seisweep.charts.style import Curve, finish, style_of
-from seisweep.statistics.conditions import RANGE, Baseline, Condition, Estimate, differences
+from seisweep.statistics.conditions import RANGE, Baseline, Condition, Estimate, best_conditions, differences
 from seisweep.statistics.objective import Objective
 from seisweep.text import show_number
 from trainables.export.drawing import BLUE, GREY, VERMILION
@@ -101,9 +101,7 @@ def _best(found: Sequence[Condition], objective: Objective) -> tuple[list[Condit
     """What a figure has room for, in the order of the grid, and words for a title where that is not all."""
     if len(found) <= MOST_DRAWN:
         return list(found), ""
-    with_value = [condition for condition in found if condition.values]
-    with_value.sort(key=lambda condition: objective.loss(Estimate.of(condition.values.values()).mean))
-    best = with_value[:MOST_DRAWN]
+    best = best_conditions(found, objective)[:MOST_DRAWN]
     return [condition for condition in found if condition in best], f"; the best {MOST_DRAWN} of {len(found)}"
 
 

@@ -77,10 +77,10 @@ def models_and_settings(words: Sequence[str]) -> tuple[list[str], list[str]]:
     settings = [word for word in words if re.match(r"[A-Za-z_][\w.]*=", word)]
     models = [word for word in words if word not in settings]
     if not models:
-        raise ValueError("evaluate wants a model: a file, a SeisBench name, a trial such as distillation-1/3, a run")
+        raise ValueError("give a model: a file, a SeisBench name, a trial such as distillation-1/3, a run")
     twice = next((model for model in models if models.count(model) > 1), None)
     if twice:
-        raise ValueError(f"{twice} is there twice: its mean with itself is itself")
+        raise ValueError(f"{twice} is named twice")
     return models, settings
 
 

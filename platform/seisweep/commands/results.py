@@ -15,7 +15,7 @@ from seisweep.settings.fields import nearest
 from seisweep.settings.home import Home
 from seisweep.settings.overrides import parse_overrides
 from seisweep.settings.paths import with_absolute_paths
-from seisweep.settings.which_store import kept_store, store_by_default
+from seisweep.settings.which_store import Store, kept_store, store_by_default
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +125,7 @@ def sweeps(format: TableFormat = Format.TABLE, profile: ProfileName = "local") -
         write([{"sweep": name, "what it is": words} for name, words in descriptions().items()], format)
     home, where = Home.find(), profile_of(profile)
     store = store_by_default(home, where)
-    elsewhere = [name for name in home.sweep_names if kept_store(home, name).uri != store.uri]
+    here, elsewhere = _sweeps_by_store(home, store)
     if elsewhere:
         count = f"{len(elsewhere)} sweep{'s' if elsewhere[1:] else ''}"
         shown = f"{', '.join(elsewhere[:3])}{' ...' if len(elsewhere) > 3 else ''}"
@@ -135,7 +135,10 @@ def sweeps(format: TableFormat = Format.TABLE, profile: ProfileName = "local") -
     from seisweep import results as record
 
     launched = record.sweeps(profile=where)
-    launched["state"] = [_state_now(home, *sweep) for sweep in zip(launched["name"], launched["state"], strict=True)]
+    launched["state"] = [
+        _state_now(home, name, state) if name in here else state
+        for name, state in zip(launched["name"], launched["state"], strict=True)
+    ]
     if format is Format.TABLE and not launched.empty:
         print()
         launched["started"] = launched["started"].dt.strftime("%Y-%m-%d %H:%M")
@@ -148,9 +151,25 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
 
 
+def _sweeps_by_store(home: Home, store: Store) -> tuple[set[str], list[str]]:
+    """The home's sweeps: those recorded in this store, and those in another one. Of a description that cannot be read a
+    line says so."""
+    here: set[str] = set()
+    elsewhere: list[str] = []
+    for name in home.sweep_names:
+        try:
+            if kept_store(home, name).uri == store.uri:
+                here.add(name)
+            else:
+                elsewhere.append(name)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+    return here, elsewhere
+
+
 def _state_now(home: Home, name: str, recorded: str) -> str:
     """A driver that was killed has left its sweep running in MLflow; its lock and its ledger know better."""
-    if recorded != "running" or not home.sweep_dir(name).is_dir():
+    if recorded != "running":
         return recorded
     from seisweep.engine.launch import sweep_state
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -31,7 +32,7 @@ from seisweep.screen.live import watching
 from seisweep.settings.home import Home
 from seisweep.settings.overrides import Overrides, parse_overrides
 from seisweep.settings.profile import Profile, with_limits
-from seisweep.settings.which_store import Store
+from seisweep.settings.which_store import Store, store_by_default
 
 
 def run(
@@ -196,8 +197,9 @@ def start(
     from seisweep.engine import launch
 
     check_name(name)
+    taken = [] if name else _names_of_others(home, store or store_by_default(home, where))
     while True:
-        chosen = name or next_name(home, sweep.name)
+        chosen = name or next_name(home, sweep.name, taken)
         try:
             with watching() as watch:
                 return launch.launch(
@@ -206,6 +208,15 @@ def start(
         except NameTakenError:  # by another launch of the same moment
             if name is not None:
                 raise
+
+
+def _names_of_others(home: Home, store: Store) -> list[str]:
+    """Names that a store has, perhaps from other homes; where it does not answer, launching says so."""
+    from seisweep.results.loading import names_in
+
+    with contextlib.suppress(ValueError):
+        return names_in(store, home)
+    return []
 
 
 def finish(outcome: Outcome) -> Outcome:

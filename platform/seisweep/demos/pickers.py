@@ -1,6 +1,6 @@
 """`seisweep demo`: the main job from data to quantized pickers, as the commands that a user would type.
 
-`demo_foreshock` plays the other system with what this one is made of.
+`foreshock.py` plays the other system; both are made of `tour.py`.
 """
 
 from __future__ import annotations

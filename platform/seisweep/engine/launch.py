@@ -24,11 +24,12 @@ from seisweep.record import tags
 from seisweep.record.ledger import Ledger
 from seisweep.record.provenance import launch_tags
 from seisweep.requested.trainable import Trainable
+from seisweep.say import say_once
 from seisweep.settings.fields import nearest
 from seisweep.settings.free_disk import check_room
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile, with_limits
-from seisweep.settings.which_store import Store, ready_to_write, say_once, store_by_default, store_of_sweep
+from seisweep.settings.which_store import Store, ready_to_write, store_by_default, store_of_sweep
 
 
 def launch(
@@ -96,7 +97,8 @@ def resume(
     otherwise. `same_as`: what the sweep must be, but for its number of trials. Raises ValueError before any work.
     """
     quiet()
-    _check_that_it_is_here(home, name)
+    _check_that_it_is_here(home, name, profile)
+    home.check()
     begun = Launch.read(home, name)
     store = store_of_sweep(home, name, profile)
     if same_as is not None:
@@ -150,16 +152,18 @@ def _facts(sweep: Sweep, trainable: Trainable, points: list[dict[str, Any]]) -> 
     return facts
 
 
-def _check_that_it_is_here(home: Home, name: str) -> None:
+def _check_that_it_is_here(home: Home, name: str, profile: Profile | None) -> None:
     """The home has the folder of the sweep. Raises ValueError; a folder that was left behind is named as such."""
     if home.sweep_file(name).exists():
         return
-    if home.database.exists():
-        from seisweep.record.mlflow_store import name_taken
+    store = store_by_default(home, profile)
+    if home.database.exists() or not store.is_own:
+        from seisweep.results.open_store import open_store
 
-        if name_taken(home.mlflow_uri, name):
+        if open_store(store.uri).sweeps(name):
+            where = f"home {home.root}" if store.is_own else f"the store {store.uri}"
             raise ValueError(
-                f"home {home.root} has the record of {name}, and its folder sweeps/{name} was left behind: bring it "
+                f"{where} has the record of {name}, and its folder sweeps/{name} is not in {home.root}: bring it "
                 "here, or go on in the home that it was launched from"
             )
     raise ValueError(f"no sweep named {name} in {home.root}{nearest(name, home.sweep_names)}")

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from search_spaces.sweep import Sweep
 from seisweep.settings.home import SWEEP_FILE, Home
 from seisweep.settings.profile import Profile
-from seisweep.settings.which_store import OWN, read_description
+from seisweep.settings.which_store import OWN, kept_address, read_description
 
 LEDGER_FILE = "ledger.jsonl"
 JOURNAL_FILE = "study.journal"
@@ -85,7 +85,7 @@ class Launch:
                 note=kept["note"],
                 created=kept["created"],
                 tags=kept["tags"],
-                store=kept.get("store") or kept["profile"].get("tracking_uri") or OWN,
+                store=kept_address(kept),
             )
         except (KeyError, ValueError) as error:
             reason = f"it says no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]

@@ -31,6 +31,7 @@ USES = {
     "ray.tune.experiment.Trial.error_file": "why a trial's process died",
     "ray.tune.experiment.Trial.set_config": "a trial goes on with other settings",
     "ray.tune.experiment.trial._TemporaryTrialState": "the processes of a trial that hangs are killed",
+    "ray._private.state.GlobalState._connect_and_get_accessor": "placement groups are listed with who made them",
 }
 """Dotted name, and what would not work without it."""
 

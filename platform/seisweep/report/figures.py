@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from seisweep import charts
 from seisweep.results.sweep_results import SweepResults
+from seisweep.say import say_once
 from trainables.export.drawing import DPI
 
 LARGEST_BYTES = 4_000_000
@@ -52,10 +53,14 @@ class Picture(NamedTuple):
 
 def figures_of_sweep(sweep: SweepResults) -> list[Picture]:
     """The charts that this sweep can have; first those that want the whole width."""
-    pictures = [
-        _picture(OF_SWEEP.get(name, _words(name)), f"sweep {sweep.name}", _png(chart(sweep)))
-        for name, chart in charts.available(sweep).items()
-    ]
+    pictures = []
+    for name, chart in charts.available(sweep).items():
+        try:
+            figure = chart.draw(sweep)
+        except ValueError as error:  # a table of it cannot be read
+            say_once(f"the report is without {_words(name).lower()}: {error}")
+            continue
+        pictures.append(_picture(OF_SWEEP.get(name, _words(name)), f"sweep {sweep.name}", _png(figure)))
     return sorted(pictures, key=lambda picture: not picture.is_wide)
 
 

@@ -12,7 +12,15 @@ from seisweep.report import best_trial, trials
 from seisweep.report.cells import Facts, Table, in_text, table
 from seisweep.results.sweep_results import SweepResults
 from seisweep.statistics import confirmation
-from seisweep.statistics.conditions import RANGE, Baseline, Condition, Estimate, differences, table_rows
+from seisweep.statistics.conditions import (
+    RANGE,
+    Baseline,
+    Condition,
+    Estimate,
+    best_conditions,
+    differences,
+    table_rows,
+)
 from seisweep.statistics.objective import Objective
 from seisweep.text import show_number
 from trainables import metrics
@@ -151,8 +159,7 @@ def _about(top: Condition, conditions: list[Condition], baseline: Baseline, metr
 
 
 def _top(conditions: list[Condition], objective: Objective) -> Condition | None:
-    with_values = [condition for condition in conditions if condition.values]
-    return min(with_values, key=lambda one: objective.loss(Estimate.of(one.values.values()).mean), default=None)
+    return next(iter(best_conditions(conditions, objective)), None)
 
 
 def _caution(sweep: SweepResults, best: int | None, conditions: list[Condition]) -> str:

@@ -2,13 +2,12 @@
 
 The best of many trials is the best by its settings and by the luck of its seed; that luck does not come again. So its
 configuration, and those that came next, are trained with seeds that the sweep did not use, as a grid of its own.
-`verdict.py` says what came of it.
+`seisweep.statistics.confirmation` says what came of it.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from seisweep.requested.trainable import ACCUMULATION_KEY, BATCH_KEY, CACHE_KEY,
 from seisweep.results.sweep_results import SweepResults
 from seisweep.settings.overrides import Overrides, flatten
 from seisweep.settings.paths import with_absolute_paths
+from seisweep.statistics.conditions import Estimate, best_conditions
 from seisweep.text import show_seconds, show_value
 
 
@@ -45,7 +45,7 @@ class Plan(NamedTuple):
 def plan(first: SweepResults, top: int, num_seeds: int, overrides: Overrides) -> Plan:
     """The sweep of the best `top` configurations of `first`, each with so many fresh seeds. Raises ValueError."""
     if num_seeds < 2:
-        raise ValueError(f"--seeds {num_seeds}: a spread wants at least 2 seeds, better 5")
+        raise ValueError(f"--seeds {num_seeds}: a spread needs at least 2 seeds; 5 is better")
     if (recorded := first.definition) is None:
         raise ValueError(f"{first.name}: its record does not say what it was (no {tags.SWEEP_FILE} in MLflow)")
     if recorded.scheduler == "pbt":
@@ -91,17 +91,15 @@ def candidates(first: SweepResults) -> list[Candidate]:
     objective = first.objective
     numbers = sorted(first.runs)
     found: list[Candidate] = []
-    for condition in first.grouped() if first.runs else []:
-        if not condition.values:
-            continue
+    for condition in best_conditions(first.grouped(), objective) if first.runs else []:
         best = objective.best((numbers[place] for place in condition.trials), first.standing(objective))
         assert best is not None, "a condition has values of trials that are done"
         info = first.runs[best].info
-        mean = math.fsum(condition.values.values()) / len(condition.values)
+        mean = Estimate.of(condition.values.values()).mean
         seconds = ((info.end_time or info.start_time) - info.start_time) / 1000
         epochs = int(first.runs[best].data.tags.get(tags.EPOCHS, 0))
         found.append(Candidate(best, mean, _exact(first, best, condition.params), seconds, epochs))
-    return sorted(found, key=lambda one: objective.loss(one.value))
+    return found
 
 
 def fresh_seeds(first: SweepResults, count: int) -> list[int]:

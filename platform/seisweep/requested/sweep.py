@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from search_spaces.sweep import Sweep
@@ -47,10 +47,10 @@ def _seed_of_the_sweep(overrides: Overrides, changes: Mapping[str, Any]) -> tupl
     return Overrides(base, vary), {**changes, "seeds": given}
 
 
-def next_name(home: Home, stem: str) -> str:
-    """The first free name: `distillation-1`, `distillation-2` ..."""
+def next_name(home: Home, stem: str, taken: Collection[str] = ()) -> str:
+    """The first free name: `distillation-1`, `distillation-2` ...; `taken`: by others, in the same store."""
     number = 1
-    while home.sweep_dir(f"{stem}-{number}").exists():
+    while home.sweep_dir(f"{stem}-{number}").exists() or f"{stem}-{number}" in taken:
         number += 1
     return f"{stem}-{number}"
 
@@ -59,7 +59,7 @@ def parse_duration(text: str) -> float:
     """Seconds in `90`, `90s`, `30m`, `1.5h` or `2d`. Raises ValueError."""
     match = re.fullmatch(r"(\d+\.?\d*)\s*([a-z]*)", text.strip())
     if not match or match[2] not in _UNITS_S or float(match[1]) == 0:
-        raise ValueError(f"'{text}' is no duration: give 90s, 30m, 1.5h or 2d")
+        raise ValueError(f"'{text}' is not a duration: give 90s, 30m, 1.5h or 2d")
     return float(match[1]) * _UNITS_S[match[2]]
 
 

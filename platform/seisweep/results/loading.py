@@ -11,7 +11,7 @@ from seisweep.results.sweep_results import SweepResults
 from seisweep.settings.fields import nearest
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
-from seisweep.settings.which_store import check_that_it_is_there, store_by_default, store_of_sweep
+from seisweep.settings.which_store import Store, check_that_it_is_there, store_by_default, store_of_sweep
 
 
 def load(name: str, tracking_uri: str | None = None) -> SweepResults:
@@ -34,6 +34,13 @@ def load_from(home: Home, name: str, profile: Profile | None = None) -> SweepRes
     loaded = load(name, store.uri)
     store.say()
     return loaded
+
+
+def names_in(store: Store, home: Home) -> list[str]:
+    """The sweeps of a store by name, the latest first; none where there is no store yet. Raises ValueError."""
+    if store.is_own and not home.database.exists():
+        return []
+    return [run.data.tags[tags.SWEEP] for run in open_store(store.uri).sweeps()]
 
 
 def join(*sweeps: str | SweepResults, tracking_uri: str | None = None) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Where a sweep stands: a row for each trial; counts, best so far, rate, time left; and how numbers are shown.
+"""Where a sweep stands: a row for each trial; counts, best so far, rate, time left.
 
 Every update costs the same however many trials there were before it: a sweep may have thousands.
 """
@@ -8,14 +8,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from seisweep.engine.outcome import OVER, TrialRow
 from seisweep.statistics.objective import Objective
 from seisweep.text import show_number, show_seconds
-
-if TYPE_CHECKING:
-    pass
 
 
 class Progress:

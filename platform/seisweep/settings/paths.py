@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from seisweep.say import say_once
 from seisweep.settings.home import Home
 
 PRETRAINED = "model.pretrained"
@@ -43,18 +44,25 @@ def absolute(key: str, value: Any) -> Any:
 def _names_a_path(key: str, value: str) -> bool:
     if key not in NAME_OR_PATH:
         return False
-    may_be_trial = key in WEIGHTS and re.fullmatch(TRIAL_NAME, value) is not None
-    there = existing_path(value)
-    if there is not None and may_be_trial and "/" not in value and Home.find().sweep_file(value).is_file():
-        raise two_of_one_name(value, there)
-    return there is not None or ("/" in value and not may_be_trial)
+    if key not in WEIGHTS:
+        return "/" in value or existing_path(value) is not None
+    may_be_trial = re.fullmatch(TRIAL_NAME, value) is not None
+    return path_not_sweep(value, Home.find()) is not None or ("/" in value and not may_be_trial)
 
 
-def two_of_one_name(text: str, there: Path) -> ValueError:
-    """A file here and a sweep have one name: which is meant is for the user to say."""
-    return ValueError(
-        f"{text} is a {'folder' if there.is_dir() else 'file'} here and a sweep: write ./{text} for the one, "
-        f"{text}/{BEST} or {text}/NUMBER for the other"
+def path_not_sweep(text: str, home: Home) -> Path | None:
+    """The file or folder here that `text` names, also where the home has a sweep of that name; None where there is
+    none. Where `text` may be either, it is for the user to say: raises ValueError. No store is asked."""
+    there = existing_path(text)
+    name, _, number = text.partition("/")
+    if there is None or not re.fullmatch(TRIAL_NAME, text) or not home.sweep_file(name).is_file():
+        return there
+    kind = "folder" if there.is_dir() else "file"
+    if number:
+        say_once(f"{text}: the {kind} of this name here, not the trial; in another folder it would be the trial")
+        return there
+    raise ValueError(
+        f"{text} is a {kind} here and a sweep: write ./{text} for the one, {text}/{BEST} or {text}/NUMBER for the other"
     )
 
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from seisweep.say import say_once
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 OWN = "home"
 """What `sweep.json` says where a sweep is recorded in its home's own store, wherever that home lies."""
-
-_said: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Store:
     """Empty for the home's own store."""
     artifacts_uri: str | None = None
     """Where experiments that are made there keep their files; None: as the store itself has it."""
+    said: bool = False
+    """The user has been told of it."""
 
     @property
     def is_own(self) -> bool:
@@ -44,7 +46,7 @@ class Store:
 
     def say(self) -> Store:
         """Where it is not the home's own, one line on standard error says so, once a process."""
-        if not self.is_own:
+        if not self.is_own and not self.said:
             say_once(f"in the store {self.uri} ({self.chosen_by})")
         return self
 
@@ -57,10 +59,18 @@ def own_store(home: Home) -> Store:
 def store_by_default(home: Home, profile: Profile | None = None) -> Store:
     """For a new sweep, and for what the home does not have: the profile's, MLFLOW_TRACKING_URI, the home's own."""
     if profile is not None and profile.tracking_uri:
-        return Store(profile.tracking_uri, f"profile {profile.name}")
-    if uri := os.environ.get(VARIABLE):
-        return own_store(home) if uri == home.mlflow_uri else Store(uri, VARIABLE)
-    return own_store(home)
+        return _store_at(profile.tracking_uri, f"profile {profile.name}", home)
+    return _store_at(os.environ.get(VARIABLE) or OWN, VARIABLE, home)
+
+
+def _store_at(uri: str, chosen_by: str, home: Home) -> Store:
+    """The store of an address. One that is a file is made absolute: a sweep is resumed from other folders too."""
+    scheme, slashes, path = uri.partition(":///")
+    if slashes and scheme.startswith("sqlite") and path and not path.startswith("/"):
+        uri = f"{scheme}:///{Path(path).absolute()}"
+    elif ":" not in uri and uri != OWN:
+        uri = str(Path(uri).expanduser().absolute())
+    return own_store(home) if uri in (OWN, home.mlflow_uri) else Store(uri, chosen_by)
 
 
 def store_of_sweep(home: Home, name: str, profile: Profile | None = None) -> Store:
@@ -72,17 +82,21 @@ def store_of_sweep(home: Home, name: str, profile: Profile | None = None) -> Sto
     found = kept_store(home, name)
     if found.uri != default.uri and not default.is_own:
         say_once(
-            f"{name} is in the store that it began in, {found.uri}; {default.chosen_by} ({default.uri}) is left aside"
+            f"{name} is in the store that it began in, {found.uri}; {default.chosen_by} ({default.uri}) is ignored"
         )
+        return replace(found, said=True)
     return found
 
 
 def kept_store(home: Home, name: str) -> Store:
     """What the folder of a sweep says. Older ones say no store: the one of the profile that they began with, else the
     home's own."""
-    described: dict[str, Any] = read_description(home, name)
-    uri = described.get("store") or described["profile"].get("tracking_uri") or OWN
-    return own_store(home) if uri in (OWN, home.mlflow_uri) else Store(uri, f"{name} began there")
+    return _store_at(kept_address(read_description(home, name)), f"{name} began there", home)
+
+
+def kept_address(described: Mapping[str, Any]) -> str:
+    """Where a description says that its sweep is recorded."""
+    return described.get("store") or described["profile"].get("tracking_uri") or OWN
 
 
 def read_description(home: Home, name: str) -> dict[str, Any]:
@@ -118,10 +132,3 @@ def ready_to_write(store: Store, home: Home) -> Store:
     if store.is_own:
         home.prepare_store()
     return store
-
-
-def say_once(line: str) -> None:
-    """A line on standard error, which is not repeated in this process."""
-    if line not in _said:
-        _said.add(line)
-        print(line, file=sys.stderr, flush=True)

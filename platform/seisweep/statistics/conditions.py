@@ -19,6 +19,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from seisweep.settings.fields import nearest
+from seisweep.statistics.objective import Objective
 from seisweep.text import short_names, show_number, show_value
 
 LEVEL = 0.95
@@ -160,6 +161,13 @@ class Baseline:
 def differences(condition: Condition, baseline: Condition) -> dict[int, float]:
     """Condition minus baseline, for each seed that both have."""
     return {seed: value - baseline.values[seed] for seed, value in condition.values.items() if seed in baseline.values}
+
+
+def best_conditions(found: Iterable[Condition], objective: Objective) -> list[Condition]:
+    """Those that have a finished trial, the best mean first; of two equal ones the first of the grid."""
+    finished = [condition for condition in found if condition.values]
+    order = objective.best_first([Estimate.of(condition.values.values()).mean for condition in finished])
+    return [finished[place] for place in order]
 
 
 def as_frame(conditions: Sequence[Condition], baseline: Baseline) -> pd.DataFrame:

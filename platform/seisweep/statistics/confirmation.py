@@ -113,7 +113,7 @@ def verdict(found: Sequence[Condition], confirms: Confirms, objective: Objective
     winner = Estimate.of(found[0].values.values())
     who = f"trial {confirms.trials[0]}, the winner of {confirms.sweep}"
     if winner.size < 2:
-        return [f"{who}, has ended with {winner.size} fresh seeds so far: nothing can be said of it yet"]
+        return [f"{who}, has ended with {winner.size} fresh seeds so far: too early to say whether it is the best"]
     lines = [_judged(found, confirms, objective)] if len(found) > 1 else []
     return [*lines, _luck(winner, who, confirms, objective), *_power(found)]
 

@@ -36,22 +36,23 @@ def importances(
     """
     metric = objective.metric
     if len(values) < FEWEST:
-        raise ValueError(f"importances want at least {FEWEST} finished trials with a {metric}, there are {len(values)}")
+        raise ValueError(f"importances need at least {FEWEST} finished trials with a {metric}, there are {len(values)}")
     if len(set(values)) == 1:
         raise ValueError(f"all trials have the same {metric}: no setting is more important than another")
     keys = dict.fromkeys(key for one in params for key in one)
     varied = [key for key in keys if len({plain(one.get(key)) for one in params}) > 1]
     if not varied:
-        raise ValueError("importances want a setting that varies between the finished trials")
+        raise ValueError("importances need a setting that varies between the finished trials")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(direction=objective.study_direction)
+    losses = [objective.loss(value) for value in values]
+    study = optuna.create_study(direction="minimize")
     study.add_trials(
-        optuna.trial.create_trial(params=dict(one), distributions=of_one, value=value)
-        for one, of_one, value in zip(params, drawn or of_values(params), values, strict=True)
+        optuna.trial.create_trial(params=dict(one), distributions=of_one, value=loss)
+        for one, of_one, loss in zip(params, drawn or of_values(params), losses, strict=True)
     )
     share = min(0.5, max(BEST_SHARE, BEST_AT_LEAST / len(values)))
-    losses = sorted(map(objective.loss, values))
-    num_best = bisect_right(losses, losses[math.ceil(share * len(losses)) - 1])
+    ordered = sorted(losses)
+    num_best = bisect_right(ordered, ordered[math.ceil(share * len(losses)) - 1])
     if num_best > MOST_SHARE * len(losses):
         raise ValueError(f"{num_best} of {len(losses)} trials share the best values of {metric}: no setting stands out")
     evaluator = PedAnovaImportanceEvaluator(target_quantile=share)

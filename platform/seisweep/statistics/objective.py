@@ -100,7 +100,7 @@ class Objective:
         return min(finished, key=lambda trial: self._place(standing(trial)), default=None)
 
     def best_first(self, values: Sequence[float]) -> list[int]:
-        """Places of plain values, the best first."""
+        """Places of plain values, such as the means of conditions, the best first."""
         return sorted(range(len(values)), key=lambda place: (self.loss(values[place]), place))
 
     def _counts(self, trial: Standing) -> bool:

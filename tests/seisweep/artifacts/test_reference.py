@@ -7,9 +7,9 @@ import socket
 from pathlib import Path
 
 import pytest
+from seisweep import say
 from seisweep.artifacts.reference import read_reference
 from seisweep.cli import run
-from seisweep.settings import which_store
 from seisweep.settings.home import Home
 from seisweep.settings.paths import absolute
 
@@ -22,7 +22,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("this asks a server")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(which_store, "_said", set())
+    monkeypatch.setattr(say, "_said", set())
 
 
 @pytest.fixture
@@ -108,6 +108,27 @@ def test_a_file_and_a_sweep_of_one_name_are_for_the_user_to_tell_apart(own, caps
         assert capsys.readouterr().err == f"seisweep: {complaint}\n"
     assert read_reference("./small", own).kind == "path"
     assert read_reference("small/best", own).kind == "trial"
+
+
+def test_a_folder_that_is_named_like_a_trial_is_taken_and_that_is_said(own, capsys):
+    Path("small", "3").mkdir()
+    assert read_reference("small/3", own).kind == "path"
+    assert absolute("teacher.weights", "small/3") == str(Path("small/3").resolve())
+    line = "small/3: the folder of this name here, not the trial; in another folder it would be the trial\n"
+    assert capsys.readouterr().err == line
+
+
+def test_a_file_here_is_read_without_asking_the_store(own, monkeypatch):
+    Path("student.onnx").touch()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert read_reference("student.onnx", own).kind == "path"
+
+
+def test_a_mistyped_name_makes_no_database(own, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///missing.db")
+    with pytest.raises(ValueError, match=r"missing\.db"):
+        read_reference("mistyped", own)
+    assert not Path("missing.db").exists()
     assert absolute("teacher.weights", "./small") == str(Path.cwd() / "small")
     assert absolute("teacher.weights", "small/best") == "small/best"
 

@@ -144,3 +144,15 @@ def test_what_is_not_recorded_is_one_line(log_sweep, engine_home, name, complain
 def test_a_run_that_left_no_files_is_refused(log_run, engine_home):
     with pytest.raises(ValueError, match=r"has no files in .*; its training did not get to an end"):
         fetched(f"runs:/{log_run({})}", engine_home)
+
+
+def test_names_of_seisbench_are_for_pickers_and_a_trainable_of_ones_own_knows_its_names(engine_home, toy_sweep):
+    def local(trainable: str, name: str) -> object:
+        sweep = toy_sweep(trainable=trainable, base={"model.pretrained": name})
+        return with_local_weights(sweep, Profile(), engine_home)[0].base["model.pretrained"]
+
+    assert local("picking", "stead") == "stead"
+    assert local("mine:train", "resnet50") == "resnet50"
+    for trainable, name in [("picking", "resnet50"), ("finetuning", "stead")]:
+        with pytest.raises(ValueError, match=f"model.pretrained={name}: no sweep, run,"):
+            local(trainable, name)

@@ -149,3 +149,14 @@ def test_wrong_use_of_plot(recorded, tmp_path, monkeypatch, capsys, words, compl
     assert complaint in printed.err
     assert printed.err.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["file"], "nothing is written"
+
+
+def test_files_that_cannot_be_had_cost_their_chart_alone(many, monkeypatch):
+    def away(number: int) -> Path:
+        raise ValueError("the artifact store does not answer")
+
+    monkeypatch.setattr(many, "artifacts", away)
+    assert "residuals" not in charts.available(many)
+    assert "learning_curves" in charts.available(many)
+    with pytest.raises(ValueError, match="does not answer"):
+        charts.residuals(many)

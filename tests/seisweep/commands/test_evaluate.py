@@ -69,8 +69,8 @@ def test_models_stand_before_settings():
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ("data.dataset=x", "evaluate wants a model"),
-        ("a.onnx a.onnx data.dataset=x", "a.onnx is there twice"),
+        ("data.dataset=x", "give a model"),
+        ("a.onnx a.onnx data.dataset=x", "a.onnx is named twice"),
     ],
 )
 def test_wrong_use_is_one_line(words, complaint, home, capsys):

@@ -9,6 +9,7 @@ import pytest
 import seisweep
 from mlflow.tracking import MlflowClient
 from seisweep import results
+from seisweep.cli import run
 from seisweep.engine.outcome import Outcome
 from seisweep.record.ledger import Ledger
 from seisweep.record.mlflow_pages import links
@@ -119,3 +120,27 @@ def test_the_saved_view_of_the_table_shows_objectives_and_parameters(outcome):
     assert view["orderByAsc"] is False
     assert "metrics.`dev/f1`" in view["selectedColumns"]
     assert "params.`x`" in view["selectedColumns"]
+
+
+def test_a_description_that_cannot_be_read_costs_its_own_line_alone(outcome, engine_home, monkeypatch, capsys):
+    monkeypatch.setenv("SEISWEEP_HOME", str(engine_home.root))
+    engine_home.sweep_dir("broken").mkdir(parents=True)
+    engine_home.sweep_file("broken").write_text("")
+    assert run(["sweeps", "--format", "csv"]) == 0
+    listed = capsys.readouterr()
+    assert "toy-1" in listed.out
+    assert listed.err.count("\n") == 1
+    assert f"{engine_home.sweep_file('broken')} cannot be read" in listed.err
+
+
+def test_a_sweep_of_another_store_does_not_get_the_state_of_a_folder_here(outcome, engine_home, monkeypatch, capsys):
+    monkeypatch.setenv("SEISWEEP_HOME", str(engine_home.root))
+    MlflowClient(outcome.tracking_uri).set_tag(outcome.parent_run_id, "state", "running")
+    engine_home.sweep_dir("toy-1").mkdir(parents=True)
+    engine_home.sweep_file("toy-1").write_text(json.dumps({"profile": {}, "store": "http://elsewhere:5000"}))
+    (engine_home.sweep_dir("toy-1") / "ledger.jsonl").write_text(
+        '{"event": "session", "time_ms": 1}\n{"event": "sweep_end", "state": "failed", "time_ms": 2}\n'
+    )
+    assert run(["sweeps", "--format", "json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["state"] == "running"

@@ -106,7 +106,7 @@ WRONG_USE = {
     "tyo-1": "did you mean toy-1?",
     "toy-1 --top 4": "--top 4: toy-1 has 3 finished configurations (of 5 trials",
     "toy-1 --top 0": "--top",
-    "toy-1 --seeds 1": "a spread wants at least 2 seeds",
+    "toy-1 --seeds 1": "a spread needs at least 2 seeds",
     "toy-1 --seeds few": "--seeds",
     "toy-1 x=0.1,0.2": "x has several values",
     "toy-1 x=0.1": "the trials 1 and 3 are one configuration",

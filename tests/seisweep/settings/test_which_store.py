@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from seisweep.settings import which_store
+from seisweep import say
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
 from seisweep.settings.which_store import (
@@ -26,7 +26,7 @@ LAB = Profile(name="lab", tracking_uri=OTHER)
 
 @pytest.fixture
 def own_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    monkeypatch.setattr(which_store, "_said", set())
+    monkeypatch.setattr(say, "_said", set())
     return Home(home)
 
 
@@ -68,7 +68,7 @@ def test_a_sweep_stays_in_the_store_that_it_began_in(own_home, monkeypatch, caps
     monkeypatch.setenv(VARIABLE, "http://another:5000")
     for _ in range(2):
         assert store_of_sweep(own_home, "toy-1").uri == uri
-    aside = f"{VARIABLE} (http://another:5000) is left aside"
+    aside = f"{VARIABLE} (http://another:5000) is ignored"
     assert capsys.readouterr().err == f"toy-1 is in the store that it began in, {uri}; {aside}\n"
     assert store_of_sweep(own_home, "toy-1", LAB).uri == uri
     assert store_of_sweep(own_home, "unknown").uri == "http://another:5000"
@@ -98,3 +98,21 @@ def test_a_description_that_cannot_be_read_is_named(own_home, text):
     with pytest.raises(ValueError, match=r"sweeps/toy-1/sweep.json cannot be read: ") as caught:
         store_of_sweep(own_home, "toy-1")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///lab.db", "mlruns"])
+def test_a_store_in_a_file_is_the_same_from_every_folder(own_home, uri, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(VARIABLE, uri)
+    kept = store_by_default(own_home).kept_as
+    assert kept.endswith(f"{tmp_path}/{uri.removeprefix('sqlite:///')}")
+    monkeypatch.chdir("/")
+    monkeypatch.setenv(VARIABLE, kept)
+    assert store_by_default(own_home).kept_as == kept
+
+
+def test_the_homes_own_database_is_its_own_store_however_it_is_named(own_home, monkeypatch):
+    own_home.root.mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(own_home.root)
+    for uri in ("sqlite:///mlflow.db", own_home.mlflow_uri):
+        assert store_by_default(own_home, Profile(name="lab", tracking_uri=uri)).is_own

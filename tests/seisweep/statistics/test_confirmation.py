@@ -103,7 +103,7 @@ def test_other_settings_than_in_the_first_sweep_are_named():
 
 def test_a_winner_without_values_is_no_winner_yet():
     (line,) = verdict(conditions([0.9], WINNER), confirms(3, 1), F1)
-    assert line.endswith("has ended with 1 fresh seeds so far: nothing can be said of it yet")
+    assert line.endswith("has ended with 1 fresh seeds so far: too early to say whether it is the best")
 
 
 def test_the_table_shows_what_differs_beside_what_the_sweep_had():
