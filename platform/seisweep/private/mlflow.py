@@ -24,6 +24,10 @@ USES = {
 CURVES = "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
 """Where MLflow's own pages ask a server for one metric of many runs."""
 
+SHARED_VIEW = "mlflow.sharedViewState."
+"""Begins the tag of an experiment that presets its runs table, for whoever opens a link with the name that follows. The
+table's own format; without it the table shows no metric at all."""
+
 TABLES = {
     "experiments": ("experiment_id", "lifecycle_stage"),
     "runs": ("run_uuid", "experiment_id", "status", "start_time", "end_time", "artifact_uri", "lifecycle_stage"),

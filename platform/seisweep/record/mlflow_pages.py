@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode
 
+from seisweep.private.mlflow import SHARED_VIEW
 from seisweep.record import mlflow_server, tags
 from seisweep.statistics.objective import DONE, Objective
 from trainables import metrics
@@ -14,10 +15,7 @@ MOST_COMPARED = 30
 
 
 def saved_view(name: str, objectives: Mapping[str, str], params: Sequence[str]) -> tuple[str, str]:
-    """Tag of an experiment that presets MLflow's runs table: a sweep's trials, with the columns worth a look.
-
-    The page's own format for a view that is shared by link; without it the table shows no metric at all.
-    """
+    """Tag of an experiment that presets MLflow's runs table: a sweep's trials, with the columns worth a look."""
     objective = Objective.first(objectives)
     columns = [*(f"metrics.`{name}`" for name in dict.fromkeys((*objectives, *metrics.HEADLINES)))]
     view = {
@@ -30,7 +28,7 @@ def saved_view(name: str, objectives: Mapping[str, str], params: Sequence[str]) 
         "modelVersionFilter": "All Runs",
         "selectedColumns": ["attributes.`Duration`", *columns, *(f"params.`{key}`" for key in params)],
     }
-    return f"mlflow.sharedViewState.{name}", json.dumps(view)
+    return f"{SHARED_VIEW}{name}", json.dumps(view)
 
 
 def _trials_only(name: str) -> str:
