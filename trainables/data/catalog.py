@@ -1,7 +1,7 @@
 """Which data sets there are, and whether one can be used: loading, checks, fingerprint.
 
-All of them are SeisBench's: another format is turned into that once, as `nrca.py` does, by a command
-`seisweep data import-...`.
+All of them are SeisBench's: another format is turned into that once, by a function such as `import_nrca` in `nrca.py`
+and a command `seisweep data import-...` in `platform/seisweep/commands/data.py`.
 """
 
 from __future__ import annotations

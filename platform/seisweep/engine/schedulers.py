@@ -1,13 +1,14 @@
 """Where a scheduler is chosen by its name, and told what earlier sessions saw.
 
 A new one: a class in a file of its own beside `early_stopping.py`, its name in `Sweep.scheduler`
-(`search_spaces/sweep.py`), and its line in `make_scheduler`. Where it compares trials, it has a method `replay` as
-`Halving` has, or a resumed sweep would judge without its past.
+(`search_spaces/sweep.py`), and its branch in `make_scheduler`. Where it compares trials, it has the method `replay` of
+`Comparing`, or a resumed sweep would judge without its past.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol, runtime_checkable
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
@@ -15,6 +16,14 @@ from search_spaces.sweep import Sweep
 from seisweep.engine.early_stopping import Halving, epochs_of
 from seisweep.engine.population import Barriers, Population
 from seisweep.record.ledger import Ledger, Report
+
+
+@runtime_checkable
+class Comparing(Protocol):
+    """A scheduler that holds a trial against those before it."""
+
+    def replay(self, trial_id: str, number: int, reports: Iterable[Report]) -> None:
+        """What a trial of an earlier session reported."""
 
 
 def make_scheduler(sweep: Sweep, defaults: dict[str, Any], population: Population | None = None) -> TrialScheduler:
@@ -34,7 +43,7 @@ def make_scheduler(sweep: Sweep, defaults: dict[str, Any], population: Populatio
 
 def replay_past(scheduler: TrialScheduler, ledger: Ledger) -> None:
     """Tell a scheduler of all trials that are over; those under way follow when they begin again."""
-    if not isinstance(scheduler, Halving):  # a population keeps its past in the ledger, and none has no past
+    if not isinstance(scheduler, Comparing):  # a population keeps its past in the ledger, and none has no past
         return
     over = {number for number, record in ledger.trials.items() if not record.running}
     by_trial: dict[int, list[Report]] = {number: [] for number in over}

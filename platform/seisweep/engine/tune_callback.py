@@ -7,11 +7,11 @@ from typing import Any
 from ray import tune
 from ray.tune.search import Searcher
 
-from seisweep.engine.early_stopping import Halving
 from seisweep.engine.finish import close_trial
 from seisweep.engine.outcome import State
 from seisweep.engine.parts import Parts
 from seisweep.engine.recovery import Recovery
+from seisweep.engine.schedulers import Comparing
 from seisweep.record.ledger import EndState, TrialRecord
 from seisweep.workers.faults import Fault
 from seisweep.workers.trial import FAILURE, METRICS, log_name
@@ -54,7 +54,7 @@ class TuneCallback(tune.Callback):
         config, error = self.plan.configure(record)
         leg = self._legs[number] = self._legs.get(number, -1) + 1
         past = list(self.ledger.reports({number})) if record.epoch and not leg else []
-        if past and isinstance(self.parts.scheduler, Halving):
+        if past and isinstance(self.parts.scheduler, Comparing):
             self.parts.scheduler.replay(trial_id, number, past)
         if leg:
             self.tracker.changed(record, config)
