@@ -173,7 +173,11 @@ def _state_now(home: Home, name: str, recorded: str) -> str:
         return recorded
     from seisweep.engine.launch import sweep_state
 
-    return sweep_state(home, name)
+    try:
+        return sweep_state(home, name)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return recorded
 
 
 def _ordered(loaded: SweepResults, sort: str | None) -> pd.DataFrame:

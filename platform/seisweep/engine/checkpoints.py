@@ -53,6 +53,16 @@ class Checkpoints:
             logger.warning("checkpoint %s: %s", place, error)
             return None
 
+    def to_go_on_from(self, record: TrialRecord) -> tuple[str | None, str]:
+        """The newest checkpoint of a trial that is still there, None for the start; and what is to be said where that
+        is not the newest that it had."""
+        missing = 0
+        for epoch, place in reversed(record.checkpoints):
+            if is_there(place):
+                return place, f"its last checkpoint is gone; it goes on from that of epoch {epoch}" if missing else ""
+            missing += 1
+        return None, "its checkpoints are gone; it begins again" if missing else ""
+
     def remove_superfluous(self, record: TrialRecord) -> None:
         self._remove_all_but(record, record.kept)
 
@@ -99,6 +109,22 @@ class CheckpointBudget:
     def used_bytes(self, places: Iterable[str]) -> int:
         self._bytes = {place: self._bytes.get(place) or checkpoint_bytes(place) for place in places}
         return sum(self._bytes.values())
+
+
+def is_there(place: str) -> bool:
+    """Whether a checkpoint has files. One whose storage does not answer counts: the trial will say what is wrong."""
+    try:
+        if "://" not in place:
+            return any(Path(place).iterdir())
+        from pyarrow.fs import FileType
+        from ray import tune
+
+        checkpoint = tune.Checkpoint(place)
+        return checkpoint.filesystem.get_file_info(checkpoint.path).type != FileType.NotFound
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 def checkpoint_bytes(place: str) -> int:

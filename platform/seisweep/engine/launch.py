@@ -17,8 +17,9 @@ from typing import Any
 from search_spaces.narrowing import enumerate_space, searched_keys
 from search_spaces.sweep import Sweep
 from seisweep.artifacts.weights import with_local_weights
+from seisweep.engine.journal import has_begun
 from seisweep.engine.outcome import Outcome, Silent, Watch
-from seisweep.engine.sweep_folder import LEDGER_FILE, Launch, driver_lock
+from seisweep.engine.sweep_folder import JOURNAL_FILE, LEDGER_FILE, Launch, has_driver
 from seisweep.quiet import quiet
 from seisweep.record import tags
 from seisweep.record.ledger import Ledger
@@ -100,6 +101,7 @@ def resume(
     _check_that_it_is_here(home, name, profile)
     home.check()
     begun = Launch.read(home, name)
+    _check_that_the_ledger_is_here(home, name)
     store = store_of_sweep(home, name, profile)
     if same_as is not None:
         _check_that_it_is_the_same(begun, with_local_weights(same_as, profile or begun.profile, home)[0])
@@ -169,6 +171,17 @@ def _check_that_it_is_here(home: Home, name: str, profile: Profile | None) -> No
     raise ValueError(f"no sweep named {name} in {home.root}{nearest(name, home.sweep_names)}")
 
 
+def _check_that_the_ledger_is_here(home: Home, name: str) -> None:
+    """A sweep that has begun has its ledger. Raises ValueError: without it nobody knows what has been done."""
+    ledger, journal = (home.sweep_dir(name) / file for file in (LEDGER_FILE, JOURNAL_FILE))
+    is_lost = not ledger.exists() or not ledger.stat().st_size
+    if is_lost and journal.exists() and has_begun(journal):
+        raise ValueError(
+            f"{ledger} is not there or empty, and the sweep has begun: restore it from a backup, or launch a new sweep "
+            f"(what {name} had recorded is in MLflow)"
+        )
+
+
 def _check_that_it_can_grow(sweep: Sweep, name: str) -> None:
     """More trials of this sweep make sense. Raises ValueError."""
     if sweep.sampler == "grid":
@@ -216,12 +229,9 @@ def _check_that_all_is_there(trainable: Trainable, begun: Launch) -> None:
 
 
 def sweep_state(home: Home, name: str) -> str:
-    """running, finished, failed or interrupted: by the lock of its driver and by its ledger."""
+    """running, finished, failed or interrupted: by the lock of its driver and by its ledger. Takes no lock and writes
+    nothing. Raises ValueError where the ledger cannot be read."""
     folder = home.sweep_dir(name)
-    try:
-        with driver_lock(folder):
-            ledger = Ledger(folder / LEDGER_FILE)
-            ledger.close()
-            return ledger.outcome or "interrupted"
-    except ValueError:
+    if has_driver(folder):
         return "running"
+    return Ledger(folder / LEDGER_FILE, read_only=True).outcome or "interrupted"

@@ -26,7 +26,7 @@ class Recovery:
 
     def __init__(self, parts: Parts) -> None:
         self.plan, self.ledger, self.tracker, self.watch = parts.plan, parts.ledger, parts.tracker, parts.watch
-        self.free_disk = parts.checkpoints.free_disk
+        self.checkpoints, self.free_disk = parts.checkpoints, parts.checkpoints.free_disk
         self.stop = StopRequest(None)
         """The session's own replaces it."""
         self.reasons: dict[str, str] = {}
@@ -65,8 +65,11 @@ class Recovery:
         elif trial.trial_id not in self._smaller:
             self.watch.log(f"trial {record.number}: its process died; it goes on from epoch {record.epoch}")
         self._smaller.discard(trial.trial_id)
-        if record.checkpoint:
-            trial.config["resume_from"] = record.checkpoint[1]
+        place, loss = self.checkpoints.to_go_on_from(record)
+        if loss:
+            self.watch.log(f"trial {record.number}: {loss}")
+        if place or loss:
+            trial.config["resume_from"] = place
 
     def of_death(self, trial_id: str) -> str:
         """Failure reason of a trial that died without a word."""

@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import optuna
-from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.storages.journal import JournalStorage
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from search_spaces.narrowing import POINT_ATTRIBUTE, default_point, enumerate_space, narrowed_space
 from search_spaces.sweep import Sweep
-from seisweep.private.optuna import NoLock, under_way
-from seisweep.record.ledger import Ledger, TrialRecord, cut_torn_line
+from seisweep.engine.journal import Journal
+from seisweep.private.optuna import under_way
+from seisweep.record.ledger import Ledger, TrialRecord
 from seisweep.statistics.distributions import Distributions
 from seisweep.statistics.objective import Objective
 
@@ -42,12 +43,11 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         # Its journal is JSON, which keeps a choice that is a list (teachers=[a,b]) as well as any other.
         warnings.filterwarnings("ignore", message="Choices for a categorical distribution", category=UserWarning)
-        cut_torn_line(journal)
         self.sweep = sweep
         self.space = narrowed_space(sweep)
         self.study = optuna.create_study(
             study_name=STUDY,
-            storage=JournalStorage(JournalFileBackend(str(journal), lock_obj=NoLock())),
+            storage=JournalStorage(Journal(journal)),
             directions=[objective.study_direction for objective in Objective.all(sweep.objectives)],
             pruner=optuna.pruners.NopPruner(),
             load_if_exists=True,
@@ -55,19 +55,31 @@ class Study:
         self._enqueue(defaults)
         self._open = [t.number for t in self._trials(TrialState.RUNNING)]
         """Trials under way when the last session ended; they are handed out first."""
+        self._past: dict[int, TrialRecord] = {}
+        """Of those, what the ledger knows of them."""
         self.distributions = self._all_distributions()
         """From what the settings of all trials were drawn."""
 
-    def ask(self) -> optuna.Trial:
+    def ask(self) -> optuna.Trial | optuna.trial.FrozenTrial:
         """The next trial: one that was interrupted, one that is enqueued, or a new proposal."""
         if self._open:
             number = self._open.pop(0)
-            self.study.sampler = _sampler(self.sweep, number)  # for what was not yet suggested
+            if self._trial(number).state.is_finished():
+                return self._trial(number)
             trial = under_way(self.study, number)
         else:
             waiting = self._trials(TrialState.WAITING)
-            self.study.sampler = _sampler(self.sweep, waiting[0].number if waiting else len(self._trials()))
+            number = waiting[0].number if waiting else len(self._trials())
+            self.study.sampler = _sampler(self.sweep, number)
             trial = self.study.ask()
+        return self._suggest(trial)
+
+    def _suggest(self, trial: optuna.Trial) -> optuna.Trial:
+        """Draw what is not drawn yet; what the ledger says of an earlier session holds."""
+        sampler = _sampler(self.sweep, trial.number)
+        past = self._past.get(trial.number)
+        fixed = past.proposed if past else {}
+        self.study.sampler = optuna.samplers.PartialFixedSampler(fixed, sampler) if fixed else sampler
         is_last = trial.number + 1 == len(self._trials())
         self.space(trial)
         if is_last:
@@ -83,6 +95,7 @@ class Study:
         """Tell how a trial ended: complete; pruned, where it was stopped early; or failed, as is one without a
         finite value of each objective."""
         frozen = self._trial(record.number)
+        self._past.pop(record.number, None)
         if frozen.state.is_finished():
             return
         values = [record.metrics.get(metric, math.nan) for metric in self.sweep.objectives]
@@ -95,16 +108,35 @@ class Study:
         else:
             self.study.tell(record.number, values)
 
-    def seed_of(self, trial: optuna.Trial) -> int:
+    def seed_of(self, trial: optuna.Trial | optuna.trial.FrozenTrial) -> int:
         return int(trial.user_attrs.get(SEED_ATTRIBUTE, self.sweep.seeds[0]))
 
     def reconcile(self, ledger: Ledger) -> None:
-        """Tell the study of trials that ended just before the last session died."""
-        for number in list(self._open):
-            record = ledger.trials.get(number)
-            if record and not record.running:
-                self._open.remove(number)
+        """Bring the study up to the ledger. A session that died, or a machine that lost its power, may have left either
+        of them behind the other: a trial that the study lacks begins there with the ledger's settings, one that has
+        ended in the ledger ends there, and one that has not is handed out again, although the study knows its end."""
+        for number, record in sorted(ledger.trials.items()):
+            self._past[number] = record
+            self._begin_again(record)
+            if not record.running:
+                self._leave_open(number)
+                if set(self._trial(number).params) < set(record.proposed):
+                    self._suggest(under_way(self.study, number))
                 self.tell(record)
+            elif number not in self._open:
+                self._open.append(number)
+        self._open.sort()
+
+    def _begin_again(self, record: TrialRecord) -> None:
+        """A trial that the study lacks, or has as not begun; so are those that were to begin before it."""
+        known = len(self._trials())
+        if record.number >= known:
+            self.study.enqueue_trial(record.proposed, user_attrs={SEED_ATTRIBUTE: record.seed})
+        while self._trial(record.number).state == TrialState.WAITING:
+            self._open.append(self._suggest(self.study.ask()).number)
+
+    def _leave_open(self, number: int) -> None:
+        self._open = [other for other in self._open if other != number]
 
     def leave_open(self, numbers: Collection[int]) -> None:
         """These are under way, and somebody else hands them out."""
@@ -112,7 +144,8 @@ class Study:
 
     @property
     def num_finished(self) -> int:
-        return sum(trial.state.is_finished() for trial in self._trials())
+        """Trials that are over, in the ledger too."""
+        return sum(trial.state.is_finished() and trial.number not in self._past for trial in self._trials())
 
     @property
     def num_known(self) -> int:
@@ -181,7 +214,7 @@ def _empty_searcher() -> Searcher:
 
 
 def _sampler(sweep: Sweep, number: int) -> optuna.samplers.BaseSampler:
-    seed = sweep.seeds[0] * 1_000_003 + number
+    seed = (sweep.seeds[0] * 1_000_003 + number) % 2**32  # the largest that Optuna's samplers take
     if sweep.sampler == "nsgaii":
         return optuna.samplers.NSGAIISampler(seed=seed)
     if sweep.sampler == "tpe":

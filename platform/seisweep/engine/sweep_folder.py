@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,9 +18,14 @@ from search_spaces.sweep import Sweep
 from seisweep.settings.home import SWEEP_FILE, Home
 from seisweep.settings.profile import Profile
 from seisweep.settings.which_store import OWN, kept_address, read_description
+from trainables.atomic import whole_file
 
 LEDGER_FILE = "ledger.jsonl"
 JOURNAL_FILE = "study.journal"
+LOCK_FILE = "driver.lock"
+
+LOOK_S = 1.0
+"""How long a driver waits for its lock: longer than anyone looks whether it is taken."""
 
 
 class NameTakenError(ValueError):
@@ -50,7 +57,9 @@ class Launch:
         arriving = self.folder.with_name(f".{self.folder.name}.{self.id}")
         for part in ("tune", "logs"):
             (arriving / part).mkdir(parents=True)
-        (arriving / SWEEP_FILE).write_text(json.dumps(self.as_dict(), indent=2))
+        with whole_file(arriving / SWEEP_FILE) as file:
+            file.write_text(json.dumps(self.as_dict(), indent=2))
+        (arriving / LEDGER_FILE).touch()
         try:
             arriving.rename(self.folder)
         except OSError:
@@ -92,12 +101,28 @@ class Launch:
             raise ValueError(f"{home.sweep_file(name)} cannot be read: {reason}") from None
 
 
+def has_driver(folder: Path) -> bool:
+    """Whether a process runs the sweep now. Many may look at once, and none of them keeps a driver out: they share the
+    lock for an instant, which a driver waits for."""
+    try:
+        file = os.open(folder / LOCK_FILE, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+
+
 @contextlib.contextmanager
 def driver_lock(folder: Path) -> Iterator[None]:
     """One driver a sweep. The system drops the lock of a process that dies, however it dies."""
-    lock = FileLock(folder / "driver.lock")
+    lock = FileLock(folder / LOCK_FILE)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=LOOK_S, poll_interval=0.01)
     except Timeout:
         raise ValueError(f"the sweep {folder.name} is running now, in another process") from None
     try:

@@ -1,10 +1,10 @@
 """The ledger of a sweep: one append-only file from which everything else can be told again.
 
-Every event is a line of JSON, written before anything else learns of it: before Optuna is told a result and
-before MLflow gets a metric. After a crash the study and the runs are brought up to the ledger, with the
-ledger's timestamps, so that nothing is lost and nothing is there twice. A report's identity is its trial and
-epoch (the final report repeats the last epoch): a second one, from an epoch that ran again after a crash, is
-ignored.
+Every event is a line of JSON, on the disk before anything else learns of it: before Optuna is told a result and before
+MLflow gets a metric, so that not even a power cut leaves the ledger behind them. After a crash the study and the runs
+are brought up to the ledger, with the ledger's timestamps, so that nothing is lost and nothing is there twice. A
+report's identity is its trial and epoch (the final report repeats the last epoch): a second one, from an epoch that
+ran again after a crash, is ignored.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -107,7 +108,9 @@ class TrialRecord:
 class Ledger:
     """Reads what there is, then appends. One process writes at a time (the driver's lock sees to it)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Raises ValueError where a line cannot be read, OSError where the file cannot be written. A ledger that is
+        only looked at stays as it is, torn line and all; one that is not there is empty."""
         self.path = path
         self.trials: dict[int, TrialRecord] = {}
         self._sessions: list[list[int]] = []  # start and last event of each, ms
@@ -118,13 +121,25 @@ class Ledger:
         self.exploits: list[Exploit] = []
         self.barrier = 0
         """Epoch at which a population was last compared, and those who take over were written down."""
-        cut_torn_line(path)
-        for event in self._events():
-            self._apply(event)
-        self._file = path.open("ab", buffering=0)
+        if not read_only:
+            cut_torn_line(path)
+        self._read()
+        self._file = None if read_only else path.open("ab", buffering=0)
+        self._grouped = False
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+    @contextmanager
+    def grouped(self) -> Iterator[None]:
+        """Events that come while it is open reach the disk together, at its end."""
+        self._grouped = True
+        try:
+            yield
+        finally:
+            self._grouped = False
+            self._sync()
 
     @property
     def num_sessions(self) -> int:
@@ -188,7 +203,7 @@ class Ledger:
 
     def reports(self, numbers: set[int] | None = None) -> Iterator[Report]:
         """All reports in the order in which they came, read from the file; of these trials only."""
-        for event in self._events():
+        for _, event in self._events():
             if event["event"] == "report" and (numbers is None or event["trial"] in numbers):
                 yield _report(event)
 
@@ -200,18 +215,40 @@ class Ledger:
 
     def _write(self, line: bytes) -> None:
         """The whole line or nothing of it. What the system has survives this process; a line is one write."""
+        assert self._file is not None, "a ledger that is only looked at is not written"
         before_bytes = os.fstat(self._file.fileno()).st_size
         try:
             if self._file.write(line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+            if not self._grouped:
+                self._sync()
         except OSError:
             self._file.truncate(before_bytes)
             raise
 
-    def _events(self) -> Iterator[dict[str, Any]]:
-        if self.path.exists():
-            with self.path.open(encoding="utf-8") as lines:
-                yield from map(json.loads, lines)
+    def _sync(self) -> None:
+        assert self._file is not None
+        os.fdatasync(self._file.fileno()) if hasattr(os, "fdatasync") else os.fsync(self._file.fileno())
+
+    def _read(self) -> None:
+        for number, event in self._events():
+            try:
+                self._apply(event)
+            except (KeyError, TypeError, ValueError, AttributeError):
+                raise _unreadable(self.path, number, "it says something that no ledger says") from None
+
+    def _events(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Line numbers and events. Raises ValueError that names the line; a torn last one is none."""
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    yield number, json.loads(line)
+                except ValueError as error:
+                    raise _unreadable(self.path, number, str(error)) from None
 
     def _apply(self, event: dict[str, Any]) -> None:
         kind, time_ms = event["event"], event["time_ms"]
@@ -248,6 +285,13 @@ class Ledger:
             record.checkpoints.append((exploit.epoch, exploit.place))
         elif kind == "end":
             record.state, record.reason, record.ended_ms = event["state"], event["reason"], time_ms
+
+
+def _unreadable(path: Path, number: int, reason: str) -> ValueError:
+    return ValueError(
+        f"{path}, line {number} cannot be read ({reason}): restore the file from a backup; what the sweep had recorded "
+        "before is in MLflow"
+    )
 
 
 def finite(metrics: dict[str, float]) -> dict[str, float]:
