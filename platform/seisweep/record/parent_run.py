@@ -36,7 +36,7 @@ class ParentRun(Writer):
         self.found = False
         """An earlier session has written into it; it may have asked for another one too."""
 
-    def begin(self, note: str, num_trials: str) -> tuple[list[Run], bool]:
+    def begin(self, unsaid: Unsaid, note: str, num_trials: str) -> tuple[list[Run], bool]:
         """Find the run and open it again, or make it. Returns the trials' runs of earlier sessions, and whether the
         sweep's description is there."""
 
@@ -46,7 +46,7 @@ class ParentRun(Writer):
                 self.run_id, self.found = run.info.run_id, True
             else:
                 facts = sweep_tags(self.sweep, note) | {tags.NUM_TRIALS: num_trials}
-                self.run_id = self.create(self.name, facts)
+                self.run_id = self.create(unsaid, self.name, facts)
             return runs
 
         runs = ask_at_the_start(found_or_made)

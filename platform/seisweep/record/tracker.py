@@ -75,7 +75,7 @@ class Tracker:
         `num_trials`: of the whole sweep, None where only time bounds it.
         """
         with store_answers(self.uri):
-            earlier, described = self._parent.begin(note, "" if num_trials is None else str(num_trials))
+            earlier, described = self._parent.begin(self._sweep, note, "" if num_trials is None else str(num_trials))
             if not described:
                 ask_at_the_start(partial(self._parent.describe, description))
         self._sweep.run_id = self._runs.parent_run_id = self.parent_run_id

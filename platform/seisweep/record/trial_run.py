@@ -42,7 +42,7 @@ class Writer:
         self.client, self.experiment_id, self.sweep = client, experiment_id, sweep
         self.common_tags = common_tags
 
-    def create(self, name: str, facts: Mapping[str, str], start_ms: int | None = None) -> str:
+    def create(self, unsaid: Unsaid, name: str, facts: Mapping[str, str], start_ms: int | None = None) -> str:
         """A new run's id. A call that gets no answer may have made one: it is not repeated, and raises as it likes."""
         create = partial(self.client.create_run, self.experiment_id, start_time=start_ms, run_name=name)
         every = {**self.common_tags, **facts}
@@ -51,6 +51,7 @@ class Writer:
         except Exception as error:
             if not is_refusal(error):
                 raise
+            unsaid.leave_out("tags of machine, user, versions and data", one_line(error))
             run = create(tags=said({key: every[key] for key in IDENTITY if key in every}))
         if not run.info.run_id:
             raise NoAnswerError("the answer was no run")
@@ -129,6 +130,7 @@ class TrialRuns(Writer):
             unsaid.run_id = known
             self.reopen(known)
             return
+        asked_before = unsaid.number in self.doubtful
         self.doubtful.add(unsaid.number)
         record = unsaid.record
         facts = {
@@ -139,11 +141,12 @@ class TrialRuns(Writer):
             tags.PARENT: self.parent_run_id,
         }
         try:
-            create = partial(self.create, f"{self.name}-{record.number:03d}", facts, record.started_ms)
+            create = partial(self.create, unsaid, f"{self.name}-{record.number:03d}", facts, record.started_ms)
             unsaid.run_id = self.run_ids[record.number] = ask(create, pauses_s=())
         except RefusedError as error:
             raise GoneError(f"its run: {error}") from error
-        self.doubtful.discard(record.number)
+        if not asked_before:
+            self.doubtful.discard(record.number)
 
     def know(self, runs: Iterable[Run]) -> None:
         """Runs that the store has: of several of one trial the one that was written into."""
