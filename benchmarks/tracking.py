@@ -7,7 +7,7 @@ from pathlib import Path
 
 import mlflow
 from ray.air.integrations.mlflow import MLflowLoggerCallback
-from seisweep.record import tracker
+from seisweep.record import tracker, writing_line
 from seisweep.record.ledger import Ledger
 from seisweep.settings.home import Home
 from seisweep.settings.which_store import own_store
@@ -20,7 +20,7 @@ FILE_BYTES = 200_000
 
 def tracked_by_seisweep(home: Home, trials: int) -> float:
     """Seconds a trial of the tracker, each epoch written by itself as in a training of more than a second an epoch."""
-    tracker.FLUSH_EVERY_S = 0.0
+    writing_line.FLUSH_EVERY_S = 0.0
     params, reports, files = things_to_track(home)
     sweep = Sweep(name="tracked", trainable="one_step:train", space="one_step:space", samples=1)
     home.prepare_store()

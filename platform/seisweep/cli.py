@@ -1,6 +1,7 @@
 """The command line. Results go to standard output, everything else to standard error.
 
-Exit codes: 0 done, 1 failed, 2 wrong use. Heavy imports stand inside the commands, so that `--help` is quick.
+Exit codes: 0 done; 1 failed, or something asked for is missing; 2 wrong use; 3 done, but MLflow still lacks something.
+Heavy imports stand inside the commands, so that `--help` is quick.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def run(arguments: Sequence[str]) -> int:
         result = app(list(arguments) or ["--help"], prog_name="seisweep", standalone_mode=False)
         sys.stdout.flush()
         if isinstance(result, Outcome):
-            return 0 if result.state == "finished" else 1
+            return result.exit_code
         return result if isinstance(result, int) else 0
     except BrokenPipeError:  # the reader of our output has seen enough (`seisweep results ... | head`)
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from seisweep.commands.options import ProfileName, profile_of
+from seisweep.engine.outcome import Outcome
 from seisweep.settings.home import Home
 from seisweep.settings.which_store import store_by_default
 
@@ -29,7 +30,7 @@ def demo(
         ),
     ] = Demo.PICKERS,
     tiny: Annotated[bool, typer.Option("--tiny", help="A version of about a minute, on very little data.")] = False,
-) -> None:
+) -> int:
     """The main job, end to end and offline, in minutes on two cores. Shows each command before running it."""
     from seisweep.demos.tour import commands_of
 
@@ -37,7 +38,9 @@ def demo(
         from seisweep.demos.foreshock import play
     else:
         from seisweep.demos.pickers import play
-    play(commands_of(context.find_root().command), Home.find(), tiny=tiny)
+    outcomes: list[Outcome] = []
+    play(commands_of(context.find_root().command, outcomes), Home.find(), tiny=tiny)
+    return max((outcome.exit_code for outcome in outcomes), default=0)
 
 
 def ui(

@@ -108,6 +108,8 @@ def _best(sweep: Outcome, size: Size) -> list[str]:
 
 
 def _files_of(outcome: Outcome) -> Path:
+    if outcome.lacks_in_mlflow:
+        raise RuntimeError(f"the demo goes on from files that MLflow lacks yet: seisweep resume {outcome.name}")
     folder = best_files(outcome)
     assert folder is not None, f"{outcome.name} is finished and has a best trial"
     return folder

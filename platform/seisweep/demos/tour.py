@@ -19,16 +19,19 @@ Command = Callable[..., Any]
 """
 
 
-def commands_of(program: Any) -> Command:
-    """Commands of the program that the tour is a part of: Typer's command at the root of a context."""
+def commands_of(program: Any, outcomes: list[Outcome]) -> Command:
+    """Commands of the program that the tour is a part of: Typer's command at the root of a context. What sweeps came
+    to is added to `outcomes`."""
 
     def command(*words: str) -> Any:
         print(f"\n$ seisweep {shlex.join(words)}", file=sys.stderr, flush=True)
         outcome = program.main(list(words), prog_name="seisweep", standalone_mode=False)
-        if isinstance(outcome, Outcome) and outcome.state == "interrupted":
-            raise KeyboardInterrupt
-        if isinstance(outcome, Outcome) and outcome.state != "finished":
-            raise RuntimeError(f"{outcome.name} {outcome.state}")
+        if isinstance(outcome, Outcome):
+            outcomes.append(outcome)
+            if outcome.state == "interrupted":
+                raise KeyboardInterrupt
+            if outcome.exit_code == 1:
+                raise RuntimeError(f"{outcome.name} {outcome.state}, and lacks trials that it should have")
         return outcome
 
     return command

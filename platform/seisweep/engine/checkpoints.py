@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,8 @@ class Checkpoints:
         on_disk = [] if "://" in plan.storage else [Path(plan.storage)]
         self.free_disk = FreeDisk([plan.folder, *on_disk])
         self.budget = CheckpointBudget(plan.profile.disk_budget_gb)
+        self.lent: set[int] = set()
+        """Trials that are over and whose last checkpoint stays here until MLflow has its files."""
 
     def arrived(self, record: TrialRecord, epoch: int, checkpoint: tune.Checkpoint, final: bool) -> str:
         """Write a new one down, then remove what it makes superfluous. Returns why the sweep has to end: its
@@ -68,7 +70,7 @@ class Checkpoints:
 
     def remove_leftovers(self) -> None:
         """What no trial refers to: of a session that died, and of this one."""
-        remove_leftovers(self.plan.storage, self.ledger)
+        remove_leftovers(self.plan.storage, self.ledger, self.lent)
         shutil.rmtree(self.plan.folder / FETCHED, ignore_errors=True)
         shutil.rmtree(scratch_place(self.plan.launch.scratch), ignore_errors=True)
 
@@ -162,12 +164,13 @@ def remove_checkpoint(place: str) -> None:
         logger.warning("checkpoint %s: %s", place, error)
 
 
-def remove_leftovers(storage: str, ledger: Ledger) -> None:
+def remove_leftovers(storage: str, ledger: Ledger, lent: Collection[int]) -> None:
     """Checkpoints that no trial refers to: half copied when a session died, or Ray Train's own copies."""
     if "://" in storage:
         return
     shutil.rmtree(Path(storage, "train"), ignore_errors=True)
     kept = {place for record in ledger.trials.values() for place in record.kept}
+    kept |= {place for number in lent for _, place in ledger.trials[number].checkpoints[-1:]}
     for folder in Path(storage).glob("session-*/trial-*/checkpoint_*"):
         if str(folder) not in kept:
             shutil.rmtree(folder, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -33,11 +34,16 @@ def finish(parts: Parts, stop: StopRequest) -> Outcome:
     tracker.searched(parts.study.distributions.as_data())
     tracker.exploited(ledger.exploits)
     tracker.end(state, best, _conditions(parts) if state == "finished" else None)
-    if tracker.lacks:
+    tracker.wait(plan.profile.tracking_deadline_s, watch.log)
+    for line in tracker.refused:
+        watch.log(line)
+    if lacks := tracker.lacks:
+        why = tracker.trouble or "it was not waited for"
         watch.log(
-            f"not in MLflow yet: {tracker.lacks} ({plan.store.uri}: {tracker.trouble}); "
+            f"not in MLflow yet: {lacks} ({plan.store.uri}: {why}); "
             f"run `seisweep resume {plan.name}` once the server answers"
         )
+    take_back(parts)
     parts.checkpoints.remove_leftovers()
     return Outcome(
         name=plan.name,
@@ -51,14 +57,30 @@ def finish(parts: Parts, stop: StopRequest) -> Outcome:
         obstacle=stop.obstacle if state == "interrupted" else "",
         baseline=plan.sweep.baseline,
         confirms=plan.sweep.confirms,
+        is_grid=plan.sweep.sampler == "grid",
+        lacks_in_mlflow=lacks,
     )
 
 
 def close_trial(parts: Parts, record: TrialRecord) -> None:
-    """Hand the last checkpoint's files to MLflow, then keep that checkpoint only of a trial that is done."""
-    place = record.checkpoint[1] if record.checkpoint else None
-    parts.tracker.trial_ends(record, parts.checkpoints.fetch(place) if place else None)
-    parts.checkpoints.remove_superfluous(record)
+    """Lend the last checkpoint's files to MLflow; once it has them, only a done trial keeps that checkpoint."""
+    checkpoints = parts.checkpoints
+    place = record.checkpoint[1] if record.checkpoint else ""
+    is_elsewhere = "://" in place  # and takes its time to come: that is for the thread that writes to wait
+    files = partial(checkpoints.fetch, place)
+    parts.tracker.trial_ends(record, files if is_elsewhere else files() if place else None)
+    if parts.tracker.wants(record.number):
+        checkpoints.lent.add(record.number)
+    else:
+        checkpoints.lent.discard(record.number)
+        checkpoints.remove_superfluous(record)
+
+
+def take_back(parts: Parts) -> None:
+    """Checkpoints whose files MLflow has by now are no longer kept for it."""
+    for number in [number for number in parts.checkpoints.lent if not parts.tracker.wants(number)]:
+        parts.checkpoints.lent.discard(number)
+        parts.checkpoints.remove_superfluous(parts.ledger.trials[number])
 
 
 def best_record(parts: Parts) -> TrialRecord | None:

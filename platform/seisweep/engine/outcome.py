@@ -44,6 +44,17 @@ class Outcome:
     """With several seeds: settings of the condition that the others are compared with."""
     confirms: Confirms | None = None
     """Where it trained the best of another sweep again: whose."""
+    is_grid: bool = False
+    """All of its trials were asked for; of a search, some may fail."""
+    lacks_in_mlflow: str = ""
+    """What MLflow could not be told yet; empty where it has everything that it takes."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 done; 1 failed, interrupted, or a trial of a grid is missing; 3 done, and MLflow lacks something."""
+        if self.state != "finished" or (self.is_grid and any(row.state == "failed" for row in self.rows)):
+            return 1
+        return 3 if self.lacks_in_mlflow else 0
 
 
 class Watch(Protocol):

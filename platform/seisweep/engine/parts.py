@@ -43,7 +43,7 @@ class Parts:
             watch=watch,
             ledger=ledger,
             study=Study(sweep, plan.folder / JOURNAL_FILE, plan.defaults),
-            tracker=Tracker(plan.store, sweep, launch.name, launch.id, launch.tags),
+            tracker=Tracker(plan.store, sweep, launch.name, launch.id, launch.tags, ledger.reports),
             checkpoints=Checkpoints(plan, ledger),
             scheduler=make_scheduler(sweep, plan.defaults, population),
             population=population,

@@ -42,6 +42,7 @@ class Study:
     def __init__(self, sweep: Sweep, journal: Path, defaults: Mapping[str, Any]) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         # Its journal is JSON, which keeps a choice that is a list (teachers=[a,b]) as well as any other.
+        warnings.filterwarnings("ignore", message="PartialFixedSampler is experimental")
         warnings.filterwarnings("ignore", message="Choices for a categorical distribution", category=UserWarning)
         self.sweep = sweep
         self.space = narrowed_space(sweep)

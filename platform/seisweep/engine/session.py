@@ -54,6 +54,7 @@ def run_session(plan: Plan, watch: Watch) -> Outcome:
         over = parts.ledger.outcome
         parts.ledger.begin_session()
         parts.tracker.begin(launch.note, parts.description, parts.num_trials)
+        stack.enter_context(parts.tracker.in_background())
         watch.started(launch.sweep, launch.name, parts.num_trials)
         callback = TuneCallback(parts)
         catch_up(parts, callback)
@@ -82,6 +83,8 @@ def catch_up(parts: Parts, callback: TuneCallback) -> None:
     parts.study.reconcile(ledger)
     over = [record for record in ledger.trials.values() if not record.running]
     unwritten = {record.number: record for record in over if not tracker.has(record.number)}
+    parts.checkpoints.lent = set(unwritten)
+    parts.checkpoints.remove_leftovers()
     past: dict[int, list[Report]] = {number: [] for number in unwritten}
     for report in ledger.reports(set(unwritten)):
         past[report.trial].append(report)
@@ -92,7 +95,6 @@ def catch_up(parts: Parts, callback: TuneCallback) -> None:
     if parts.population:
         parts.study.leave_open(parts.population.waiting)
         callback.pass_barrier()
-    parts.checkpoints.remove_leftovers()
 
 
 def _search(parts: Parts, callback: TuneCallback, stop: StopRequest) -> None:
@@ -163,7 +165,7 @@ def _ended_with_ray(parts: Parts, stop: StopRequest) -> Iterator[None]:
         parts.watch.log(f"{why}; go on with: seisweep resume {parts.plan.name}")
         outcome = finish(parts, stop)
         parts.watch.finished(outcome)
-        os._exit(0 if outcome.state == "finished" else 1)
+        os._exit(outcome.exit_code)
 
     patience_s = CLUSTER_PATIENCE_S if parts.plan.profile.ray_address else LOCAL_PATIENCE_S
     with watchdog(ray.get_runtime_context().gcs_address, patience_s, end):

@@ -7,7 +7,7 @@ from typing import Any
 from ray import tune
 from ray.tune.search import Searcher
 
-from seisweep.engine.finish import close_trial
+from seisweep.engine.finish import close_trial, take_back
 from seisweep.engine.outcome import State
 from seisweep.engine.parts import Parts
 from seisweep.engine.recovery import Recovery
@@ -166,7 +166,7 @@ class TuneCallback(tune.Callback):
         self._close(trial.trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        self.tracker.flush_stale()
+        take_back(self.parts)
         if full := self.parts.checkpoints.free_disk.full():
             self.recovery.stop.end(full)
         self.recovery.end_hung(trials)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,17 +53,33 @@ def create_store(database: Path, artifacts: Path) -> None:
     connection.close()
 
 
-@contextmanager
-def asked_once() -> Iterator[None]:
-    """MLflow's client repeats what the server did not answer. Not here, where that could make a second run."""
-    from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES as RETRIES
+class _AskedOnce:
+    """What MLflow's environment said before; threads that are inside share it."""
 
-    before = os.environ.get(RETRIES.name, str(RETRIES.default))
-    RETRIES.set("0")
-    try:
-        yield
-    finally:
-        RETRIES.set(before)
+    def __init__(self) -> None:
+        self._lock, self._inside, self._before = threading.Lock(), 0, ""
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """MLflow's client repeats what the server did not answer. Not while this is open: that could make a second
+        run, and takes as long as the client likes."""
+        from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES as RETRIES
+
+        with self._lock:
+            if not self._inside:
+                self._before = os.environ.get(RETRIES.name, str(RETRIES.default))
+                RETRIES.set("0")
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    RETRIES.set(self._before)
+
+
+asked_once = _AskedOnce()
 
 
 def ask_for_curves(uri: str, metric: str, run_ids: list[str] | tuple[str, ...]) -> Any:

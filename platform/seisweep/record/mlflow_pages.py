@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 from seisweep.private.mlflow import SHARED_VIEW
 from seisweep.record import mlflow_server, tags
+from seisweep.record.mlflow_names import allowed_name
 from seisweep.statistics.objective import DONE, Objective
 from trainables import metrics
 
@@ -16,8 +17,9 @@ MOST_COMPARED = 30
 
 def saved_view(name: str, objectives: Mapping[str, str], params: Sequence[str]) -> tuple[str, str]:
     """Tag of an experiment that presets MLflow's runs table: a sweep's trials, with the columns worth a look."""
-    objective = Objective.first(objectives)
-    columns = [*(f"metrics.`{name}`" for name in dict.fromkeys((*objectives, *metrics.HEADLINES)))]
+    objective = _first(objectives)
+    shown = dict.fromkeys((*map(allowed_name, objectives), *metrics.HEADLINES))
+    columns = [f"metrics.`{name}`" for name in shown]
     view = {
         "searchFilter": _trials_only(name),
         "orderByKey": f"metrics.`{objective.metric}`",
@@ -41,7 +43,7 @@ def links(
     """The pages of a sweep that has just ended. The store is asked for the best trials."""
     from mlflow.tracking import MlflowClient
 
-    objective = Objective.first(objectives)
+    objective = _first(objectives)
     best = MlflowClient(tracking_uri=tracking_uri).search_runs(
         [experiment_id],
         f"{_trials_only(name)} and tags.{tags.STATE} = '{DONE}'",
@@ -58,7 +60,7 @@ def pages(
 
     Paths such as `/#/experiments/1/runs?...`, to be put behind the server's address.
     """
-    objective = Objective.first(objectives)
+    objective = _first(objectives)
     query = {
         "searchFilter": _trials_only(name),
         "orderByKey": f"metrics.`{objective.metric}`",
@@ -76,6 +78,11 @@ def pages(
         chosen = {"runs": json.dumps(list(best_ids[:MOST_COMPARED])), "experiments": json.dumps([experiment_id])}
         paths["compare"] = f"/#/compare-runs?{urlencode(chosen, quote_via=quote)}"
     return paths
+
+
+def _first(objectives: Mapping[str, str]) -> Objective:
+    """The first of the objectives, by the name that it has in MLflow."""
+    return Objective.first({allowed_name(name): direction for name, direction in objectives.items()})
 
 
 def page_of(name: str, tracking_uri: str) -> str:

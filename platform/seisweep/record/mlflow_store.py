@@ -12,6 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from seisweep.record import tags
 from seisweep.record.gc_pause import no_collections
+from seisweep.record.mlflow_answers import NoAnswerError, RefusedError, ask, ask_at_the_start
 
 PAGE = 1000
 
@@ -19,7 +20,12 @@ PAGE = 1000
 def search_runs(client: MlflowClient, wanted: str, experiment_id: str | None = None) -> list[Run]:
     """All runs that the filter `wanted` takes, of one experiment or of all. Raises ValueError."""
     with store_answers(client.tracking_uri), no_collections():
-        return list(_pages(client, wanted, experiment_id))
+        return ask_at_the_start(lambda: _all_runs(client, wanted, experiment_id))
+
+
+def runs_of_experiment(client: MlflowClient, wanted: str, experiment_id: str) -> list[Run]:
+    """The same in the middle of writing. Raises NoAnswerError or RefusedError."""
+    return ask(lambda: _all_runs(client, wanted, experiment_id))
 
 
 def name_taken(uri: str, name: str) -> bool:
@@ -30,7 +36,8 @@ def name_taken(uri: str, name: str) -> bool:
 
 def experiment_named(client: MlflowClient, name: str, artifact_location: str | None) -> str:
     """Id of the experiment, made or taken out of the bin where need be. Raises ValueError."""
-    with store_answers(client.tracking_uri):
+
+    def found_or_made() -> str:
         found = client.get_experiment_by_name(name)
         if found is None:
             return client.create_experiment(name, artifact_location=artifact_location)
@@ -38,26 +45,31 @@ def experiment_named(client: MlflowClient, name: str, artifact_location: str | N
             client.restore_experiment(found.experiment_id)
         return found.experiment_id
 
+    with store_answers(client.tracking_uri):
+        return ask_at_the_start(found_or_made)
+
 
 @contextmanager
 def store_answers(uri: str) -> Iterator[None]:
     """What a store that is away raises, as a ValueError in one line."""
     try:
         yield
-    except (MlflowException, OSError) as error:
+    except (MlflowException, OSError, NoAnswerError, RefusedError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"the tracking store {uri} does not answer: {reason}") from None
 
 
-def _pages(client: MlflowClient, wanted: str, experiment_id: str | None) -> Iterator[Run]:
+def _all_runs(client: MlflowClient, wanted: str, experiment_id: str | None) -> list[Run]:
     experiments = [experiment_id] if experiment_id else [e.experiment_id for e in client.search_experiments()]
+    found: list[Run] = []
     token = None
     while experiments:
         page = client.search_runs(experiments, wanted, max_results=PAGE, page_token=token)
-        yield from page
+        found += page
         token = page.token
         if not token:
-            return
+            break
+    return found
 
 
 @contextmanager

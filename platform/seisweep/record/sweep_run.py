@@ -10,6 +10,7 @@ import pandas as pd
 from search_spaces.sweep import Sweep
 from seisweep.record import tags
 from seisweep.record.ledger import Exploit
+from seisweep.record.mlflow_names import allowed_name
 
 
 def sweep_tags(sweep: Sweep, note: str) -> dict[str, str]:
@@ -17,7 +18,7 @@ def sweep_tags(sweep: Sweep, note: str) -> dict[str, str]:
     found = {
         tags.ROLE: tags.SWEEP_ROLE,
         tags.STATE: "running",
-        tags.OBJECTIVES: json.dumps(sweep.objectives),
+        tags.OBJECTIVES: json.dumps({allowed_name(name): kind for name, kind in sweep.objectives.items()}),
     }
     if sweep.baseline:
         found[tags.BASELINE] = json.dumps(sweep.baseline)

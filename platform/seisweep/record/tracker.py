@@ -1,66 +1,38 @@
-"""Where a trial becomes an MLflow run: one parent run a sweep, one nested run a trial, one writer.
+"""What MLflow is told of a sweep: one parent run, one nested run a trial, one writer.
 
-The tracker writes what the ledger holds and nothing else. A run is found again by its tags (sweep id and trial
+The tracker says what the ledger holds and nothing else. A run is found again by its tags (sweep id and trial
 number), and a report is logged with the ledger's timestamp, which MLflow stores once however often it is sent:
 so a resumed sweep goes on in the same runs, and a server that did not answer for a while is brought up to date.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from mlflow.entities import Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from search_spaces.narrowing import searched_keys
 from search_spaces.sweep import Sweep
-from seisweep.private.mlflow import asked_once
 from seisweep.record import tags
-from seisweep.record.ledger import Exploit, Report, TrialRecord, finite
-from seisweep.record.mlflow_pages import saved_view
-from seisweep.record.mlflow_store import experiment_named, search_runs, store_answers
-from seisweep.record.sweep_run import exploits_in_words, exploits_table, sweep_tags
+from seisweep.record.ledger import Exploit, Report, TrialRecord
+from seisweep.record.mlflow_answers import NoAnswerError, ask_at_the_start, one_line
+from seisweep.record.mlflow_names import Names
+from seisweep.record.mlflow_store import experiment_named, store_answers
+from seisweep.record.parent_run import ParentRun
+from seisweep.record.sweep_run import exploits_in_words
+from seisweep.record.trial_run import CLOSED, TrialRuns, facts_of
+from seisweep.record.unsaid import MOST_WAITING, Files, Say, Step, Unsaid, UnsaidTrial
+from seisweep.record.writing_line import WritingLine
 from seisweep.settings.which_store import Store
-from trainables import metrics as names
-from trainables.run import ARTIFACTS, read_tags
-
-RETRY_AFTER_S = 15.0
-FLUSH_EVERY_S = 1.0
-METRICS_A_CALL = 1000
-TAG_LENGTH = 5000
-STATUS = {"done": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
-
-T = TypeVar("T")
-logger = logging.getLogger(__name__)
-
-
-@dataclass
-class _Pending:
-    """What MLflow has not yet been told about a trial."""
-
-    record: TrialRecord
-    config: dict[str, Any]
-    reports: list[Report] = field(default_factory=list)
-    described: bool = False
-    """Its run has the parameters and the configuration."""
-    flushed_s: float = 0.0
-    ended: bool = False
-    checkpoint: Path | None = None
-
-    @property
-    def unsaid(self) -> bool:
-        return bool(self.reports or self.ended or not self.described)
+from trainables.run import ARTIFACTS
 
 
 class Tracker:
-    """The one writer of a sweep's runs. Nothing it does may end the sweep: what fails is tried again."""
+    """The one writer of a sweep's runs. Nothing it does may end the sweep: what gets no answer is said again."""
 
     def __init__(
         self,
@@ -69,30 +41,33 @@ class Tracker:
         name: str,
         sweep_id: str,
         common_tags: Mapping[str, str],
+        reports: Callable[[set[int]], Iterable[Report]] | None = None,
     ) -> None:
-        """Raises ValueError where the store does not answer."""
+        """`reports`: those of these trials once more, out of the ledger, where too many wait for MLflow.
+
+        Raises ValueError where the store does not answer.
+        """
         self.client = MlflowClient(tracking_uri=store.uri)
-        self.uri, self.sweep, self.name, self.sweep_id = store.uri, sweep, name, sweep_id
-        self.common_tags = dict(common_tags) | {
+        self.uri, self.sweep, self.name = store.uri, sweep, name
+        self.experiment_id = experiment_named(self.client, sweep.name, store.artifacts_uri)
+        facts = dict(common_tags) | {
             tags.SWEEP: name,
             tags.SWEEP_ID: sweep_id,
             tags.KIND: sweep.name,
             tags.TRAINABLE: sweep.trainable,
         }
-        self.experiment_id = experiment_named(self.client, sweep.name, store.artifacts_uri)
-        self.parent_run_id = ""
-        self._run_ids: dict[int, str] = {}
-        self._unsure: set[int] = set()
-        """Trials whose run was asked for: the server may have made it, and died before it could say so."""
-        self._finished: set[int] = set()
+        self._parent = ParentRun(self.client, self.experiment_id, sweep, facts, name)
+        self._runs = TrialRuns(self.client, self.experiment_id, sweep, facts, name)
+        self._reports = reports
+        self._line = WritingLine(self.client)
+        self._sweep = Unsaid(name)
+        self._trials: dict[int, UnsaidTrial] = {}
         self._num_exploits = 0
         self._distributions: dict[str, Any] = {}
-        self._pending: dict[int, _Pending] = {}
-        self._silent_until_s = 0.0
-        self._writing = threading.Lock()
-        """Where Ray has died, another thread ends the sweep while this one may be writing."""
-        self.trouble: str = ""
-        """Why MLflow could not be written last; empty while all is well."""
+
+    @property
+    def parent_run_id(self) -> str:
+        return self._parent.run_id
 
     def begin(self, note: str, description: Mapping[str, Any], num_trials: int | None = None) -> None:
         """Create the parent run, or find it and the trials' runs of earlier sessions. Raises ValueError.
@@ -100,243 +75,201 @@ class Tracker:
         `num_trials`: of the whole sweep, None where only time bounds it.
         """
         with store_answers(self.uri):
-            self._begin(note, description, "" if num_trials is None else str(num_trials))
+            earlier, described = self._parent.begin(self._sweep, note, "" if num_trials is None else str(num_trials))
+            if not described:
+                ask_at_the_start(partial(self._parent.describe, description))
+        self._sweep.run_id = self._runs.parent_run_id = self.parent_run_id
+        self._runs.know(earlier)
+        for run in earlier:
+            number = int(run.data.tags[tags.TRIAL])
+            if run.info.run_id == self._runs.run_ids[number]:
+                known = self._trials[number] = UnsaidTrial(f"trial {number}", run.info.run_id, number=number)
+                known.names = Names(run.data.tags.get(tags.RENAMED, ""))
+                known.finished = run.info.status in CLOSED
+        self._runs.doubtful |= set(self._trials)
+        if not described:
+            self._line.say(self._sweep, {Step.VIEW: self._parent.view})
 
-    def _begin(self, note: str, description: Mapping[str, Any], num_trials: str) -> None:
-        described = False
-        ours = f"tags.{tags.SWEEP_ID} = '{self.sweep_id}'"
-        for run in search_runs(self.client, ours, self.experiment_id):
-            if run.data.tags.get(tags.ROLE) == tags.SWEEP_ROLE:
-                self.parent_run_id = run.info.run_id
-                as_before = run.data.tags.get(tags.NUM_TRIALS, "") == num_trials
-                described = run.info.status in ("FINISHED", "FAILED") and as_before
-            else:
-                number = int(run.data.tags[tags.TRIAL])
-                self._run_ids[number] = run.info.run_id
-                if run.info.status in ("FINISHED", "FAILED"):
-                    self._finished.add(number)
-        if self.parent_run_id:
-            self._reopen(self.parent_run_id)
-        else:
-            self.parent_run_id = self._create_parent(note)
-        if not described:  # or not known to be: the last session may have died before it had done it
-            self.client.log_dict(self.parent_run_id, dict(description), tags.SWEEP_FILE)
-            self.client.set_tag(self.parent_run_id, tags.NUM_TRIALS, num_trials)
-            view = saved_view(self.name, self.sweep.objectives, searched_keys(self.sweep))
-            self.client.set_experiment_tag(self.experiment_id, *view)
-
-    def _create_parent(self, note: str) -> str:
-        with asked_once():
-            run = self.client.create_run(
-                self.experiment_id, run_name=self.name, tags=_short(self.common_tags | sweep_tags(self.sweep, note))
-            )
-        return run.info.run_id
+    def in_background(self) -> AbstractContextManager[None]:
+        """While it is open, a thread writes, and nobody else waits for MLflow."""
+        return self._line.in_background()
 
     def trial_begins(self, record: TrialRecord, config: dict[str, Any], past: Iterable[Report] = ()) -> None:
         """A trial begins or begins again. `past`: its reports of earlier sessions, some perhaps not logged."""
-        if record.number in self._finished:
+        number = record.number
+        unsaid = self._trials.setdefault(number, UnsaidTrial(f"trial {number}", number=number))
+        if unsaid.finished and not record.running:
             return
-        self._pending[record.number] = _Pending(record, config, list(past))
-        if run_id := self._run_ids.get(record.number):
-            self._attempt(lambda: self._reopen(run_id))
-        self._flush(record.number)
+        with self._line.changed:
+            unsaid.is_now(record)
+            unsaid.config, unsaid.begun, unsaid.ended, unsaid.finished = config, True, False, False
+            unsaid.told = (0, False)
+            unsaid.wait_with(list(past), self._may_drop)
+        steps: dict[Step, Say] = {Step.OPEN: partial(self._runs.open, unsaid)}
+        self._line.say(unsaid, steps | self._description(unsaid) | self._news(unsaid))
 
     def changed(self, record: TrialRecord, config: dict[str, Any]) -> None:
-        """The trial goes on with other settings: its configuration is written again with the next flush."""
-        pending = self._pending[record.number]
-        if config != pending.config:
-            pending.record, pending.config, pending.described = record, config, False
+        """The trial goes on with other settings: its configuration is written again."""
+        unsaid = self._trials[record.number]
+        if config != unsaid.config:
+            unsaid.is_now(record)
+            unsaid.config = config
+            self._line.say(unsaid, self._description(unsaid))
+
+    def report(self, report: Report) -> None:
+        """Log a report, with the next ones where the last call was a moment ago."""
+        unsaid = self._trials[report.trial]
+        with self._line.changed:
+            unsaid.wait_with([*unsaid.reports, report], self._may_drop)
+        self._line.say(unsaid, self._news(unsaid))
+
+    def trial_ends(self, record: TrialRecord, checkpoint: Files) -> None:
+        """Log the rest, upload `artifacts/` and tags of the last checkpoint, and close the run.
+
+        The checkpoint's files are wanted as long as `wants` says so.
+        """
+        unsaid = self._trials.get(record.number)
+        if unsaid is None or unsaid.finished or not unsaid.begun:
+            return
+        unsaid.is_now(record)
+        unsaid.ended, unsaid.files = True, checkpoint
+        facts = None if callable(checkpoint) else facts_of(checkpoint, unsaid)
+        steps: dict[Step, Say] = {
+            Step.FACTS: partial(self._runs.facts, unsaid, facts),
+            Step.CLOSE: partial(self._runs.end, unsaid),
+        }
+        if callable(checkpoint) or (checkpoint is not None and (checkpoint / ARTIFACTS).is_dir()):
+            steps[Step.FILES] = partial(self._runs.files, unsaid)
+        self._line.say(unsaid, steps)
 
     def searched(self, distributions: Mapping[str, Any]) -> None:
         """From what the trials' settings were drawn: a file of the sweep, written where it says something new."""
         data = dict(distributions)
-        if data and data != self._distributions and self._attempt(lambda: self._write_distributions(data)):
+        if data and data != self._distributions:
             self._distributions = data
-
-    def _write_distributions(self, data: dict[str, Any]) -> bool:
-        self.client.log_dict(self.parent_run_id, data, tags.DISTRIBUTIONS_FILE)
-        return True
+            self._line.say(self._sweep, {Step.DISTRIBUTIONS: partial(self._parent.distributions, data)})
 
     def exploited(self, exploits: Sequence[Exploit]) -> None:
         """Who took over from whom: a table of the sweep, and a tag of each trial that did."""
         if len(exploits) == self._num_exploits:
             return
-        if self._attempt(lambda: self._write_exploits(exploits)) is not None:
-            self._num_exploits = len(exploits)
-
-    def _write_exploits(self, exploits: Sequence[Exploit]) -> None:
-        self.client.log_text(self.parent_run_id, exploits_table(exploits), tags.EXPLOITS_FILE)
+        self._num_exploits = len(exploits)
+        self._line.say(self._sweep, {Step.EXPLOITS: partial(self._parent.exploits, list(exploits))})
         for number, words in exploits_in_words(exploits).items():
-            if number in self._run_ids:
-                self.client.set_tag(self._run_ids[number], tags.EXPLOITS, words[:TAG_LENGTH])
-
-    def report(self, report: Report) -> None:
-        """Log a report, now or with the next ones if the last flush was a moment ago."""
-        pending = self._pending[report.trial]
-        pending.reports.append(report)
-        if time.monotonic() - pending.flushed_s > FLUSH_EVERY_S:
-            self._flush(report.trial)
-
-    def trial_ends(self, record: TrialRecord, checkpoint: Path | None) -> None:
-        """Log the rest, upload `artifacts/` and tags of the last checkpoint, and close the run."""
-        pending = self._pending.get(record.number)
-        if pending is None:
-            return
-        pending.record, pending.ended, pending.checkpoint = record, True, checkpoint
-        self._flush(record.number)
-
-    def flush_stale(self) -> None:
-        """Write what has waited: called in every round of the driver's loop."""
-        now_s = time.monotonic()
-        for number, pending in list(self._pending.items()):
-            if pending.unsaid and now_s - pending.flushed_s > FLUSH_EVERY_S:
-                self._flush(number)
+            unsaid = self._trials.get(number)
+            if unsaid is not None and unsaid.begun:
+                self._line.say(unsaid, {Step.EXPLOITS: partial(self._runs.exploits, unsaid, words)})
 
     def end(self, state: str, best: TrialRecord | None, files: Path | None = None) -> None:
         """Close the sweep's runs: trials under way are interrupted, the parent gets the best trial's metrics.
 
         `files`: a folder of the sweep's own, which the parent gets under its name.
         """
-        self._silent_until_s = 0.0
-        for number in list(self._pending):
-            self._flush(number)
-        self._attempt(lambda: self._close(state, best, files))
+        self._line.last_of_all(self._sweep)
+        for unsaid in list(self._trials.values()):
+            if unsaid.begun and not unsaid.ended:
+                self._line.say(unsaid, {Step.CLOSE: partial(self._runs.interrupt, unsaid)})
+        steps: dict[Step, Say] = {Step.CLOSE: partial(self._close, state)}
+        if best is not None:
+            time_ms = best.ended_ms or best.started_ms
+            steps[Step.BEST] = partial(self._parent.best, self._sweep, best.number, dict(best.metrics), time_ms)
+        if files is not None:
+            steps[Step.FILES] = partial(self._parent.files, self._sweep, files)
+        self._line.say(self._sweep, steps)
+
+    def wait(self, patience_s: float, say: Callable[[str], None]) -> None:
+        """After the end: until MLflow has everything, has taken nothing for so long, or Ctrl-C."""
+        self._line.wait(lambda: self.lacks, patience_s, say, f"`seisweep resume {self.name}` brings it there later")
 
     def has(self, number: int) -> bool:
         """Whether the trial's run is closed: then it is complete."""
-        return number in self._finished
+        return number in self._trials and self._trials[number].finished
+
+    def wants(self, number: int) -> bool:
+        """Whether the files of the trial's last checkpoint are still to be uploaded."""
+        return number in self._trials and Step.FILES in self._trials[number].due
 
     @property
     def behind(self) -> int:
         """Trials whose record in MLflow lacks something."""
-        return sum(pending.unsaid for pending in self._pending.values())
+        return sum(bool(unsaid.due) for unsaid in list(self._trials.values()))
 
     @property
     def lacks(self) -> str:
-        """After the end: what MLflow could not be told. Empty where it has everything."""
-        if self.behind:
-            return f"{self.behind} trial{'s' if self.behind > 1 else ''}"
-        return "the end of the sweep" if self.trouble else ""
+        """After the end: what MLflow could not be told. Empty where it has everything that it takes."""
+        if count := self.behind:
+            return f"{count} trial{'s' if count > 1 else ''}"
+        return "the end of the sweep" if self._sweep.due else ""
 
-    def _close(self, state: str, best: TrialRecord | None, files: Path | None) -> None:
-        for number, pending in self._pending.items():
-            if not pending.ended and number in self._run_ids:
-                self.client.set_tag(self._run_ids[number], tags.STATE, "interrupted")
-                self.client.set_terminated(self._run_ids[number], STATUS["interrupted"])
-        if best is not None:
-            time_ms = best.ended_ms or best.started_ms
-            self.client.log_batch(
-                self.parent_run_id,
-                metrics=[Metric(name, value, time_ms, 0) for name, value in self._shown(best).items()],
-                tags=[RunTag(tags.BEST_TRIAL, str(best.number))],
+    @property
+    def trouble(self) -> str:
+        """Why MLflow could not be written last; empty while all is well."""
+        return self._line.trouble
+
+    @property
+    def refused(self) -> list[str]:
+        """One line for what has another name in MLflow, one for what it does not take; none where it takes all."""
+        runs = [*self._trials.values(), self._sweep]
+        renamed = {name: theirs for unsaid in runs for theirs, name in unsaid.names.renamed.items()}
+        left_out = [(unsaid.name, what) for unsaid in runs for what in unsaid.left_out]
+        lines = []
+        if renamed:
+            name, theirs = next(iter(renamed.items()))
+            lines.append(
+                f"names that MLflow refuses, and has written otherwise (tag {tags.RENAMED}): {len(renamed)}, as "
+                f"{name[:80]!r}, there {theirs[:80]!r}"
             )
-        if files is not None:
-            self.client.log_artifacts(self.parent_run_id, str(files), files.name)
-        self.client.set_tag(self.parent_run_id, tags.STATE, state)
-        status = {"finished": "FINISHED", "failed": "FAILED"}.get(state, "KILLED")
-        self.client.set_terminated(self.parent_run_id, status)
-
-    def _reopen(self, run_id: str) -> None:
-        self.client.update_run(run_id, status="RUNNING")
-        self.client.set_tag(run_id, tags.STATE, "running")
-
-    def _flush(self, number: int) -> None:
-        pending = self._pending[number]
-        if self._attempt(lambda: self._write(number, pending)) is not None and pending.ended:
-            del self._pending[number]
-            self._finished.add(number)
-
-    def _write(self, number: int, pending: _Pending) -> bool:
-        pending.flushed_s = time.monotonic()
-        run_id = self._run_ids.get(number) or self._create_run(pending)
-        points = [
-            Metric(name, value, report.time_ms, report.step)
-            for report in pending.reports
-            for name, value in self._shown(report).items()
-        ]
-        for start in range(0, len(points), METRICS_A_CALL):
-            self.client.log_batch(run_id, metrics=points[start : start + METRICS_A_CALL])
-        pending.reports.clear()
-        if not pending.described:
-            self._describe(run_id, pending)
-            pending.described = True
-        if pending.ended:
-            self._close_trial(run_id, pending)
-        return True
-
-    def _shown(self, report: Report | TrialRecord) -> dict[str, float]:
-        """Metrics without the two that only the engine needs; objectives first, which the compare page opens with."""
-        metrics = finite(report.metrics)
-        first = {name: metrics[name] for name in self.sweep.objectives if name in metrics}
-        return {name: value for name, value in (first | metrics).items() if name not in (names.EPOCH, names.FINAL)}
-
-    def _create_run(self, pending: _Pending) -> str:
-        record = pending.record
-        trial_tags = {
-            tags.ROLE: tags.TRIAL_ROLE,
-            tags.TRIAL: str(record.number),
-            tags.SEED: str(record.seed),
-            tags.STATE: "running",
-            tags.PARENT: self.parent_run_id,
-        }
-        if record.number in self._unsure:
-            wanted = f"tags.{tags.SWEEP_ID} = '{self.sweep_id}' and tags.{tags.TRIAL} = '{record.number}'"
-            found = self.client.search_runs([self.experiment_id], wanted)
-            if found:
-                self._run_ids[record.number] = found[0].info.run_id
-                return found[0].info.run_id
-        self._unsure.add(record.number)
-        with asked_once():
-            run = self.client.create_run(
-                self.experiment_id,
-                start_time=record.started_ms,
-                run_name=f"{self.name}-{record.number:03d}",
-                tags=_short(self.common_tags | trial_tags),
+        if left_out:
+            whose, what = left_out[0]
+            lines.append(
+                f"left out, for MLflow refuses it (tag {tags.NOT_RECORDED}): {len(left_out)}, as {whose}, {what}"
             )
-        self._run_ids[record.number] = run.info.run_id
-        return run.info.run_id
+        return lines
 
-    def _describe(self, run_id: str, pending: _Pending) -> None:
+    def _close(self, state: str) -> None:
+        self._parent.end(state, has_doubts=bool(self._runs.doubtful))
+
+    @property
+    def _may_drop(self) -> bool:
+        return self._reports is not None
+
+    def _description(self, unsaid: UnsaidTrial) -> dict[Step, Say]:
         """Parameters and configuration. Once more where a session may have died in between: it changes nothing."""
-        params = dict(pending.record.proposed)  # MLflow keeps a parameter as it is
-        if len(self.sweep.seeds) > 1:
-            params["seed"] = pending.record.seed
-        if params:
-            self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
-        self.client.log_dict(run_id, pending.config, tags.CONFIG_FILE)
-        if changes := pending.record.changes:
-            self.client.set_tag(run_id, tags.CHANGED, ", ".join(f"{key}={value}" for key, value in changes.items()))
+        steps: dict[Step, Say] = {
+            Step.PARAMS: partial(self._runs.params, unsaid),
+            Step.CONFIG: partial(self._runs.config, unsaid),
+        }
+        return steps | ({Step.CHANGES: partial(self._runs.changes, unsaid)} if unsaid.record.changes else {})
 
-    def _close_trial(self, run_id: str, pending: _Pending) -> None:
-        record = pending.record
-        facts: dict[str, str] = {tags.STATE: record.state, tags.EPOCHS: str(record.epoch)}
-        if record.reason:
-            facts[tags.REASON] = record.reason
-        if pending.checkpoint is not None:
-            facts |= read_tags(pending.checkpoint)
-            if (machine := pending.checkpoint / tags.HARDWARE_FILE).exists():
-                facts[tags.HARDWARE] = machine.read_text()
-            if (pending.checkpoint / ARTIFACTS).is_dir():
-                self.client.log_artifacts(run_id, str(pending.checkpoint / ARTIFACTS))
-        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in _short(facts).items()])
-        # The status comes last: a run that is closed is complete, one that is open is written again.
-        self.client.set_terminated(run_id, STATUS[record.state], record.ended_ms)
+    def _news(self, unsaid: UnsaidTrial) -> dict[Step, Say]:
+        return {Step.POINTS: partial(self._points, unsaid)} if unsaid.reports or unsaid.has_more else {}
 
-    def _attempt(self, write: Callable[[], T]) -> T | None:
-        """Do it unless MLflow failed a moment ago. None where it failed: the ledger keeps what was to be said."""
-        if time.monotonic() < self._silent_until_s:
-            return None
+    def _points(self, unsaid: UnsaidTrial) -> None:
+        """Send the reports that wait; where some found no room, so many as do out of the ledger."""
+        unsaid.flushed_s = time.monotonic()
+        with self._line.changed:
+            reports, has_more = unsaid.reports, unsaid.has_more
+            unsaid.reports, unsaid.has_more = [], False
         try:
-            with self._writing:
-                done = write()
-        except (MlflowException, OSError) as error:
-            self._silent_until_s = time.monotonic() + RETRY_AFTER_S
-            self.trouble = str(error).partition("\n")[0]
-            logger.warning("MLflow at %s: %s", self.uri, error)
-            return None
-        self.trouble = ""
-        return done if done is not None else True  # type: ignore[return-value]
+            if has_more:
+                reports = self._out_of_the_ledger(unsaid)
+            self._runs.points(unsaid, reports[:MOST_WAITING] if has_more else reports)
+        except (NoAnswerError, OSError):
+            with self._line.changed:
+                unsaid.has_more = unsaid.has_more or has_more
+                unsaid.wait_with([*reports, *unsaid.reports], self._may_drop)
+            raise
+        with self._line.changed:
+            if has_more and len(reports) > MOST_WAITING:
+                unsaid.has_more, reports = True, reports[:MOST_WAITING]
+                unsaid.due |= self._news(unsaid)
+            if reports:
+                unsaid.told = (reports[-1].epoch, reports[-1].final)
 
-
-def _short(facts: Mapping[str, str]) -> dict[str, str]:
-    return {key: str(value)[:TAG_LENGTH] for key, value in facts.items()}
+    def _out_of_the_ledger(self, unsaid: UnsaidTrial) -> list[Report]:
+        assert self._reports is not None, "or no report was dropped"
+        try:
+            every = list(self._reports({unsaid.number}))
+        except ValueError as error:  # its last line is just being written
+            raise NoAnswerError(one_line(error)) from None
+        return [report for report in every if (report.epoch, report.final) > unsaid.told]

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from seisweep.record import tags
+from seisweep.record.mlflow_names import read_renamed
 from seisweep.results.runs import Point, Run
 from trainables import metrics
 
@@ -19,7 +20,8 @@ ALWAYS = ("state", "seed", "reason", "epoch", "seconds")
 
 def params_of(run: Run) -> dict[str, Any]:
     """What was searched, as the values that they were; a store keeps text."""
-    return {key: parsed(text) for key, text in run.data.params.items()}
+    renamed = read_renamed(run.data.tags.get(tags.RENAMED, ""))
+    return {renamed.get(key, key): parsed(text) for key, text in run.data.params.items()}
 
 
 def seed_of(run: Run) -> int:
@@ -41,7 +43,7 @@ def row_of(run: Run) -> dict[str, Any]:
 
 def varied_keys(runs: Sequence[Run]) -> list[str]:
     """Keys that were searched; those that only some trials have come later."""
-    return list(dict.fromkeys(key for run in runs for key in sorted(run.data.params)))
+    return list(dict.fromkeys(key for run in runs for key in sorted(params_of(run))))
 
 
 def trials_frame(rows: Sequence[Mapping[str, Any]], first: Sequence[str]) -> pd.DataFrame:

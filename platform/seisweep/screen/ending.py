@@ -83,6 +83,8 @@ def closing_lines(outcome: Outcome) -> list[str]:
         lines.append(f"logs: {from_here(logs / 'sweep.log')}, of each trial in {from_here(logs / 'logs')}")
     if len(outcome.rows) > TOP:
         lines.append(f"all {len(outcome.rows)} trials: seisweep results {outcome.name}")
+    if outcome.lacks_in_mlflow:
+        return lines  # who has just been waited for is not asked for more
     try:
         return lines + _record(outcome)
     except Exception as error:  # the sweep is done and its table printed: a server that is gone takes nothing away

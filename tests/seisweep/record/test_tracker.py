@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
-from seisweep.record import tags
-from seisweep.record import tracker as tracker_module
+from seisweep.record import mlflow_answers, tags, writing_line
 from seisweep.record.ledger import Ledger
 from seisweep.record.mlflow_store import name_taken
 from seisweep.record.tracker import Tracker
 from seisweep.settings.home import Home
 from seisweep.settings.which_store import own_store
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlflow_answers, "PAUSES_S", ())
+    monkeypatch.setattr(mlflow_answers, "FIRST_PAUSES_S", ())
+
+
+@contextmanager
+def nobody_answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As if the server were away."""
+    asked = ("create_run", "search_runs", "get_run", "update_run", "log_batch", "set_tag", "log_artifact")
+    with monkeypatch.context() as patch:
+        for call in (*asked, "set_terminated", "delete_run"):
+            patch.setattr(MlflowClient, call, _refuse)
+        yield
 
 
 @pytest.fixture
@@ -105,7 +122,7 @@ def test_a_resumed_sweep_goes_on_in_the_same_runs(
     engine_home, toy_sweep, ledger, client, tmp_path, died_after, monkeypatch
 ):
     """The first writer dies at some point; the second is told the past and goes on."""
-    monkeypatch.setattr(tracker_module, "FLUSH_EVERY_S", 0.0)
+    monkeypatch.setattr(writing_line, "FLUSH_EVERY_S", 0.0)
     first = tracker(engine_home, toy_sweep())
     folder = checkpoint(tmp_path / "c")
     if died_after == "create":
@@ -162,20 +179,13 @@ def test_interrupted_trials_are_no_running_runs(engine_home, toy_sweep, ledger, 
 def test_a_store_that_is_away_for_a_while_gets_everything_later(
     engine_home, toy_sweep, ledger, client, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(tracker_module, "FLUSH_EVERY_S", 0.0)
+    monkeypatch.setattr(writing_line, "FLUSH_EVERY_S", 0.0)
     writer = tracker(engine_home, toy_sweep())
-    working = writer.client
-
-    class Away:
-        def __getattr__(self, name):
-            raise ConnectionError("connection refused")
-
-    writer.client = Away()
-    run_trial(ledger, writer, 0)
-    finish_trial(ledger, writer, 0, checkpoint(tmp_path / "c"))
-    assert (writer.behind, writer.lacks) == (1, "1 trial")
-    assert "refused" in writer.trouble
-    writer.client = working
+    with nobody_answers(monkeypatch):
+        run_trial(ledger, writer, 0)
+        finish_trial(ledger, writer, 0, checkpoint(tmp_path / "c"))
+        assert (writer.behind, writer.lacks) == (1, "1 trial")
+        assert "refused" in writer.trouble
     writer.end("finished", ledger.trials[0])
     assert writer.behind == 0
     run = trial_run(client)
@@ -187,7 +197,7 @@ def test_a_store_that_is_away_for_a_while_gets_everything_later(
 def test_a_server_that_died_before_it_could_answer_has_one_run(
     engine_home, toy_sweep, ledger, client, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(tracker_module, "RETRY_AFTER_S", 0.0)
+    monkeypatch.setattr(writing_line, "FIRST_PAUSE_S", 0.0)
     writer = tracker(engine_home, toy_sweep())
     create = writer.client.create_run
 
@@ -206,7 +216,7 @@ def test_a_server_that_died_before_it_could_answer_has_one_run(
 
 
 @pytest.mark.parametrize("resumed", [False, True])
-@pytest.mark.parametrize("broken", ["log_batch", "log_dict"])
+@pytest.mark.parametrize("broken", ["log_batch", "log_artifact"])
 def test_a_run_without_its_description_gets_it_later(
     engine_home, toy_sweep, ledger, client, tmp_path, monkeypatch, broken, resumed
 ):
@@ -228,13 +238,23 @@ def test_a_run_without_its_description_gets_it_later(
     assert writer.behind == 0
 
 
-@pytest.mark.parametrize("broken", ["log_dict", "set_experiment_tag"])
-def test_a_parent_without_its_description_gets_it_later(engine_home, toy_sweep, client, monkeypatch, broken):
+def test_a_store_that_takes_no_files_is_known_before_anything_begins(engine_home, toy_sweep, client, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(MlflowClient, broken, _refuse)
+        patch.setattr(MlflowClient, "log_artifact", _refuse)
         with pytest.raises(ValueError, match="does not answer"):
             tracker(engine_home, toy_sweep())
-    again = tracker(engine_home, toy_sweep())
+    assert_described_once(tracker(engine_home, toy_sweep()), client)
+
+
+def test_a_view_that_got_no_answer_is_set_later(engine_home, toy_sweep, client, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "set_experiment_tag", _refuse)
+        writer = tracker(engine_home, toy_sweep())
+    writer.end("finished", None)
+    assert_described_once(writer, client)
+
+
+def assert_described_once(again: Tracker, client: MlflowClient) -> None:
     parent = client.get_run(again.parent_run_id)
     assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["sweep.json"]
     assert "mlflow.sharedViewState.toy-1" in client.get_experiment(parent.info.experiment_id).tags
@@ -251,7 +271,7 @@ def test_an_end_that_was_not_written_is_known(engine_home, toy_sweep, ledger, cl
     finish_trial(ledger, writer, 0, None)
     assert writer.lacks == ""
     with monkeypatch.context() as patch:
-        patch.setattr(writer, "_close", _refuse)
+        patch.setattr(writer.client, "set_terminated", _refuse)
         writer.end("finished", ledger.trials[0])
     assert (writer.behind, writer.lacks, writer.trouble) == (0, "the end of the sweep", "connection refused")
     again = tracker(engine_home, toy_sweep())

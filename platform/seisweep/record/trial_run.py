@@ -1,0 +1,268 @@
+"""How one trial is written into MLflow: its run found or made, then step by step what is unsaid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.tracking import MlflowClient
+
+from search_spaces.sweep import Sweep
+from seisweep.record import tags
+from seisweep.record.ledger import Report, finite
+from seisweep.record.mlflow_answers import NoAnswerError, RefusedError, ask, is_refusal, one_line, send
+from seisweep.record.mlflow_files import upload, upload_json
+from seisweep.record.mlflow_names import MOST_OF_A_PARAMETER, Names, allowed_name, step, text
+from seisweep.record.mlflow_store import runs_of_experiment
+from seisweep.record.unsaid import Unsaid, UnsaidTrial
+from trainables import metrics as names
+from trainables.run import ARTIFACTS, TAGS, read_tags
+
+METRICS_A_CALL = 1000
+OTHERS_A_CALL = 100
+STATUS = {"done": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+CLOSED = ("FINISHED", "FAILED")
+IDENTITY = (
+    tags.ROLE, tags.SWEEP, tags.SWEEP_ID, tags.KIND, tags.TRIAL, tags.SEED, tags.STATE, tags.PARENT, tags.OBJECTIVES,
+)  # fmt: skip
+"""Tags by which a run is found, and without which its sweep cannot be read: all of them short and plain."""
+
+
+class GoneError(RefusedError):
+    """The run itself was deleted in MLflow, or cannot be made."""
+
+
+class Writer:
+    """What trials' runs and the sweep's own have in common. All raise NoAnswerError or RefusedError."""
+
+    def __init__(self, client: MlflowClient, experiment_id: str, sweep: Sweep, common_tags: Mapping[str, str]) -> None:
+        self.client, self.experiment_id, self.sweep = client, experiment_id, sweep
+        self.common_tags = common_tags
+
+    def create(self, unsaid: Unsaid, name: str, facts: Mapping[str, str], start_ms: int | None = None) -> str:
+        """A new run's id. A call that gets no answer may have made one: it is not repeated, and raises as it likes."""
+        create = partial(self.client.create_run, self.experiment_id, start_time=start_ms, run_name=name)
+        every = {**self.common_tags, **facts}
+        try:
+            run = create(tags=said(every))
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            unsaid.leave_out("tags of machine, user, versions and data", one_line(error))
+            run = create(tags=said({key: every[key] for key in IDENTITY if key in every}))
+        if not run.info.run_id:
+            raise NoAnswerError("the answer was no run")
+        return run.info.run_id
+
+    def tell(self, unsaid: Unsaid, what: str, items: Sequence[Any], a_call: int = OTHERS_A_CALL) -> None:
+        """Metrics, params or tags of a run; those that are refused are left out."""
+
+        def write(part: Sequence[Any]) -> None:
+            batch: dict[str, Any] = {what: part}
+            self.client.log_batch(unsaid.run_id, **batch)
+
+        try:
+            if items:
+                ask(partial(write, items[:a_call]))
+        except RefusedError:
+            self._check_that_it_is_there(unsaid.run_id)
+        else:
+            items = items[a_call:]
+        for item, reason in send(write, items, a_call):
+            unsaid.leave_out(f"{what.removesuffix('s')} {item.key}", reason)
+
+    def _check_that_it_is_there(self, run_id: str) -> None:
+        """Raises GoneError, before everything that is said of a deleted run is refused one by one."""
+        try:
+            gone = ask(partial(self.client.get_run, run_id)).info.lifecycle_stage == "deleted"
+        except RefusedError:
+            gone = True
+        if gone:
+            raise GoneError("its run was deleted in MLflow")
+
+    def reopen(self, run_id: str) -> None:
+        ask(partial(self.client.update_run, run_id, status="RUNNING"))
+        ask(partial(self.client.set_tag, run_id, tags.STATE, "running"))
+
+    def close(self, run_id: str, state: str, status: str) -> None:
+        ask(partial(self.client.set_tag, run_id, tags.STATE, state))
+        ask(partial(self.client.set_terminated, run_id, status))
+
+    def remove_twins(self, runs: Iterable[Run], kept: str) -> None:
+        """Of runs that stand for the same, remove those that nobody wrote into: a server made one that did not
+        answer in time, and another was asked for."""
+        for run in runs:
+            if run.info.run_id != kept and not run.data.metrics and not run.data.params:
+                try:
+                    ask(partial(self.client.delete_run, run.info.run_id))
+                except RefusedError:
+                    continue  # by somebody else, in the meantime
+
+    def shown(self, given: Mapping[str, float], called: Names) -> dict[str, float]:
+        """Metrics without the two that only the engine needs; objectives first, which the compare page opens with."""
+        metrics = finite(dict(given))
+        first = {name: metrics[name] for name in self.sweep.objectives if name in metrics}
+        kept = {name: value for name, value in (first | metrics).items() if name not in (names.EPOCH, names.FINAL)}
+        return {called(name): value for name, value in kept.items()}
+
+
+class TrialRuns(Writer):
+    """The runs of a sweep's trials."""
+
+    def __init__(
+        self, client: MlflowClient, experiment_id: str, sweep: Sweep, common_tags: Mapping[str, str], name: str
+    ) -> None:
+        super().__init__(client, experiment_id, sweep, common_tags)
+        self.name, self.parent_run_id = name, ""
+        self.run_ids: dict[int, str] = {}
+        self.doubtful: set[int] = set()
+        """Trials that may have another run, which nobody knows of: its making was not answered, or an earlier session
+        died."""
+
+    def open(self, unsaid: UnsaidTrial) -> None:
+        """Find the trial's run and open it again, or make it."""
+        if unsaid.number not in self.run_ids and unsaid.number in self.doubtful:
+            self.know(self._runs_of(unsaid.number))
+        if known := self.run_ids.get(unsaid.number):
+            unsaid.run_id = known
+            unsaid.there = self._steps_of(known, unsaid.names)
+            self.reopen(known)
+            return
+        asked_before = unsaid.number in self.doubtful
+        self.doubtful.add(unsaid.number)
+        record = unsaid.record
+        facts = {
+            tags.ROLE: tags.TRIAL_ROLE,
+            tags.TRIAL: str(record.number),
+            tags.SEED: str(record.seed),
+            tags.STATE: "running",
+            tags.PARENT: self.parent_run_id,
+        }
+        try:
+            create = partial(self.create, unsaid, f"{self.name}-{record.number:03d}", facts, record.started_ms)
+            unsaid.run_id = self.run_ids[record.number] = ask(create, pauses_s=())
+        except RefusedError as error:
+            raise GoneError(f"its run: {error}") from error
+        if not asked_before:
+            self.doubtful.discard(record.number)
+
+    def know(self, runs: Iterable[Run]) -> None:
+        """Runs that the store has: of several of one trial the one that was written into."""
+        best: dict[int, Run] = {}
+        for run in runs:
+            number = int(run.data.tags[tags.TRIAL])
+            if number not in best or _written(run) > _written(best[number]):
+                best[number] = run
+        self.run_ids |= {number: run.info.run_id for number, run in best.items()}
+
+    def _steps_of(self, run_id: str, called: Names) -> dict[int, int]:
+        """What an earlier session has logged of the first objective: step to time. Where a machine lost its power, its
+        ledger may lack what MLflow has, and the trial reports those epochs again."""
+        first = called(next(iter(self.sweep.objectives)))
+        try:
+            history = ask(partial(self.client.get_metric_history, run_id, first))
+        except RefusedError:
+            return {}
+        return {point.step: point.timestamp for point in history}
+
+    def points(self, unsaid: UnsaidTrial, reports: Sequence[Report]) -> None:
+        """The metrics of reports at their steps. What was sent before stays there once: MLflow takes the same point
+        again as one, and an epoch that was trained once more is not told."""
+        there = unsaid.there
+        reports = [report for report in reports if there.get(step(report.step), report.time_ms) == report.time_ms]
+        points = [
+            Metric(name, value, report.time_ms, step(report.step))
+            for report in reports
+            for name, value in self.shown(report.metrics, unsaid.names).items()
+        ]
+        self.tell(unsaid, "metrics", points, METRICS_A_CALL)
+
+    def params(self, unsaid: UnsaidTrial) -> None:
+        """Parameters as they were proposed: MLflow keeps one as it is."""
+        params = dict(unsaid.record.proposed)
+        if len(self.sweep.seeds) > 1:
+            params["seed"] = unsaid.record.seed
+        said_params = [Param(unsaid.names(key), text(value, MOST_OF_A_PARAMETER)) for key, value in params.items()]
+        self.tell(unsaid, "params", said_params)
+
+    def config(self, unsaid: UnsaidTrial) -> None:
+        upload_json(self.client, unsaid.run_id, unsaid.config, tags.CONFIG_FILE)
+
+    def changes(self, unsaid: UnsaidTrial) -> None:
+        words = ", ".join(f"{key}={value}" for key, value in unsaid.record.changes.items())
+        ask(partial(self.client.set_tag, unsaid.run_id, tags.CHANGED, text(words)))
+
+    def exploits(self, unsaid: UnsaidTrial, words: str) -> None:
+        ask(partial(self.client.set_tag, unsaid.run_id, tags.EXPLOITS, text(words)))
+
+    def files(self, unsaid: UnsaidTrial) -> None:
+        """`artifacts/` of the last checkpoint."""
+        folder = unsaid.folder()
+        if folder is not None and (folder / ARTIFACTS).is_dir():
+            for name, reason in upload(self.client, unsaid.run_id, folder / ARTIFACTS):
+                unsaid.leave_out(f"file {name}", reason)
+
+    def facts(self, unsaid: UnsaidTrial, of_checkpoint: Mapping[str, str] | None) -> None:
+        """How the trial ended, and what its checkpoint has to say."""
+        record = unsaid.record
+        facts = {tags.STATE: record.state, tags.EPOCHS: str(record.epoch)}
+        if record.reason:
+            facts[tags.REASON] = record.reason
+        facts |= facts_of(unsaid.folder(), unsaid) if of_checkpoint is None else of_checkpoint
+        said_facts = [RunTag(key, value) for key, value in said(facts).items()]
+        self.tell(unsaid, "tags", said_facts)
+
+    def end(self, unsaid: UnsaidTrial) -> None:
+        """Close the run of a trial that is over; the only one that it has."""
+        if unsaid.number in self.doubtful:
+            self.remove_twins(self._runs_of(unsaid.number), unsaid.run_id)
+        record = unsaid.record
+        close = self.client.set_terminated
+        ask(partial(close, unsaid.run_id, STATUS[record.state], record.ended_ms))
+        unsaid.finished = True
+
+    def interrupt(self, unsaid: UnsaidTrial) -> None:
+        """Close the run of a trial that a later session goes on with."""
+        self.close(unsaid.run_id, "interrupted", STATUS["interrupted"])
+
+    def _runs_of(self, number: int) -> list[Run]:
+        sweep_id = self.common_tags[tags.SWEEP_ID]
+        wanted = f"tags.{tags.SWEEP_ID} = '{sweep_id}' and tags.{tags.TRIAL} = '{number}'"
+        return runs_of_experiment(self.client, wanted, self.experiment_id)
+
+
+def say_renamed(unsaid: Unsaid, client: MlflowClient) -> None:
+    """Which names the run has otherwise."""
+    ask(partial(client.set_tag, unsaid.run_id, tags.RENAMED, unsaid.names.as_tag()))
+
+
+def say_left_out(unsaid: Unsaid, client: MlflowClient) -> None:
+    """What the run lacks, and why."""
+    counted = (f"{what} ({count} times)" if count > 1 else what for what, count in unsaid.left_out.items())
+    ask(partial(client.set_tag, unsaid.run_id, tags.NOT_RECORDED, text("; ".join(counted))))
+
+
+def said(facts: Mapping[str, str]) -> dict[str, str]:
+    """Tags as MLflow takes them."""
+    return {allowed_name(key): text(value) for key, value in facts.items()}
+
+
+def facts_of(checkpoint: Path | None, unsaid: Unsaid) -> dict[str, str]:
+    """What a checkpoint says in words, and the machine that it comes from; what cannot be read is left out."""
+    facts: dict[str, str] = {}
+    if checkpoint is None:
+        return facts
+    try:
+        if (machine := checkpoint / tags.HARDWARE_FILE).exists():
+            facts[tags.HARDWARE] = machine.read_text()
+        facts |= dict(read_tags(checkpoint))
+    except (OSError, ValueError, TypeError) as error:
+        unsaid.leave_out(f"file {TAGS}", one_line(error))
+    return facts
+
+
+def _written(run: Run) -> tuple[bool, int]:
+    return run.info.status in CLOSED, len(run.data.metrics) + len(run.data.params)
