@@ -25,6 +25,7 @@ from seisweep.engine.session import catch_up
 from seisweep.engine.stopping import StopRequest
 from seisweep.engine.sweep_folder import JOURNAL_FILE, LEDGER_FILE, Launch
 from seisweep.engine.tune_callback import TuneCallback
+from seisweep.record import writing_line
 from seisweep.record.ledger import Ledger
 from seisweep.requested.trainable import Trainable
 from seisweep.settings.profile import Profile
@@ -98,8 +99,9 @@ def cut(file: Path, lines: int) -> None:
     file.write_bytes(b"".join(whole[: len(whole) - lines]))
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_nothing_is_lost_but_what_was_cut_and_nothing_is_there_twice(plan, seed):
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_is_lost_but_what_was_cut_and_nothing_is_there_twice(plan, seed, monkeypatch):
+    monkeypatch.setattr(writing_line, "FLUSH_EVERY_S", -1.0)  # MLflow has each report at once, ahead of what is cut
     draw = random.Random(seed)
     for _ in range(KILLS):
         session = Session(plan, draw)
