@@ -27,7 +27,7 @@ from seisweep.commands.options import (
 )
 from seisweep.engine.outcome import Outcome
 from seisweep.engine.sweep_folder import NameTakenError
-from seisweep.requested.sweep import narrow, next_name, parse_duration, parse_seeds
+from seisweep.requested.sweep import SEEDS, narrow, next_name, parse_duration, parse_seeds
 from seisweep.screen.live import watching
 from seisweep.settings.home import Home
 from seisweep.settings.overrides import Overrides, parse_overrides
@@ -93,7 +93,7 @@ def train(
     profile: ProfileName = "local",
     name: Name = None,
     note: Note = "",
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=SEEDS - 1, help="Seed.")] = None,
     workers: Workers = None,
     cpus: Cpus = None,
     gpus: Gpus = None,

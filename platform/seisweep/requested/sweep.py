@@ -11,6 +11,9 @@ from seisweep.settings.home import Home
 from seisweep.settings.overrides import Overrides, build_config
 from seisweep.settings.paths import absolute, with_absolute_paths
 
+SEEDS = 2**32
+"""How many seeds numpy's older generators know."""
+
 _UNITS_S = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
@@ -42,8 +45,10 @@ def _seed_of_the_sweep(overrides: Overrides, changes: Mapping[str, Any]) -> tupl
         return overrides, changes
     if changes.get("seeds") is not None:
         raise ValueError("the seed is given twice, as seed=... and as --seed")
-    if not isinstance(given, list) or not all(isinstance(seed, int) and seed >= 0 for seed in given):
-        raise ValueError(f"seed = {given} is not allowed: a whole number, at least 0, or several as seed=0,1,2")
+    if not isinstance(given, list) or not all(isinstance(seed, int) and 0 <= seed < SEEDS for seed in given):
+        raise ValueError(
+            f"seed = {given} is not allowed: a whole number from 0 to {SEEDS - 1}, or several as seed=0,1,2"
+        )
     return Overrides(base, vary), {**changes, "seeds": given}
 
 
@@ -65,6 +70,7 @@ def parse_duration(text: str) -> float:
 
 def parse_seeds(text: str) -> list[int]:
     """`0` or `0,1,2`. Raises ValueError."""
-    if not re.fullmatch(r"\d+(,\d+)*", text):
-        raise ValueError(f"--seed {text}: give a whole number, or several as 0,1,2")
-    return [int(part) for part in text.split(",")]
+    seeds = [int(part) for part in text.split(",")] if re.fullmatch(r"\d+(,\d+)*", text) else []
+    if not seeds or max(seeds) >= SEEDS:
+        raise ValueError(f"--seed {text}: give a whole number from 0 to {SEEDS - 1}, or several as 0,1,2")
+    return seeds

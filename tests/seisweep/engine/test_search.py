@@ -9,7 +9,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 from seisweep.engine.search import Study
-from seisweep.record.ledger import TrialRecord
+from seisweep.record.ledger import Ledger, TrialRecord
+from toy_trainable import space as toy_sweep_space
 
 
 @pytest.fixture
@@ -189,3 +190,64 @@ def test_every_sampler_proposes_without_a_word(toy_sweep, journal, recwarn, samp
         study.tell(ended(number, "stopped" if number % 4 == 1 else "done", dev_f1=x, int8_bytes=1.0 / (x + 1)))
     assert study.num_finished == 15
     assert [str(warning.message) for warning in recwarn] == []
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "nsgaii"])
+def test_every_seed_that_can_be_given_draws(toy_sweep, tmp_path, sampler):
+    drawn = set()
+    for seed in (0, 4294, 4295, 20261125, 2**32 - 1):
+        study = Study(toy_sweep(sampler=sampler, seeds=[seed]), tmp_path / str(seed), {})
+        drawn.add(tuple(study.ask().params["x"] for _ in range(3)))
+    assert len(drawn) == 5
+
+
+def test_smaller_seeds_keep_their_draws(toy_sweep, journal):
+    expected = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=4294 * 1_000_003, constant_liar=True))
+    trial = expected.ask()
+    toy_sweep_space(trial)
+    assert Study(toy_sweep(seeds=[4294], defaults_first=False), journal, {}).ask().params == trial.params
+
+
+def filled(path: Path, trials: list[tuple[str, dict[str, float]]]) -> Ledger:
+    """A ledger with trials in these states, of these settings."""
+    ledger = Ledger(path)
+    for number, (state, params) in enumerate(trials):
+        ledger.begin_trial(number, params, 0)
+        if state != "running":
+            ledger.report(number, {"epoch": 1, "dev/f1": 0.5})
+            ledger.end_trial(number, state)
+    return ledger
+
+
+def test_a_study_that_lost_trials_gets_them_from_the_ledger(toy_sweep, journal):
+    ledger = filled(journal.with_name("ledger"), [("done", {"x": 0.1}), ("running", {"x": 0.2})])
+    study = Study(toy_sweep(), journal, {})
+    study.reconcile(ledger)
+    again = study.ask()
+    assert (again.number, again.params) == (1, {"x": 0.2})
+    assert study.ask().number == 2
+    assert states(journal) == [TrialState.COMPLETE, TrialState.RUNNING, TrialState.RUNNING]
+
+
+def test_a_trial_that_the_study_alone_knows_to_be_over_is_handed_out_again(toy_sweep, journal):
+    study = Study(toy_sweep(), journal, {})
+    proposed = [study.ask().params for _ in range(2)]
+    study.tell(ended(0, dev_f1=0.5))
+    ledger = filled(journal.with_name("ledger"), [("running", one) for one in proposed])
+    again = Study(toy_sweep(), journal, {})
+    again.reconcile(ledger)
+    assert again.num_finished == 0
+    assert [again.ask().number for _ in range(3)] == [0, 1, 2]
+    ledger.end_trial(0, "done")
+    again.tell(ledger.trials[0])
+    assert again.num_finished == 1
+
+
+def test_settings_that_the_journal_lost_are_those_of_the_ledger(toy_sweep, journal):
+    study = Study(toy_sweep(vary={"x": {"low": 0.0, "high": 1.0}, "size": [1, 2, 3]}), journal, {})
+    study.space = lambda trial: None  # killed before the first of them was on the disk
+    study.ask()
+    ledger = filled(journal.with_name("ledger"), [("running", {"x": 0.123, "size": 2})])
+    again = Study(toy_sweep(vary={"x": {"low": 0.0, "high": 1.0}, "size": [1, 2, 3]}), journal, {})
+    again.reconcile(ledger)
+    assert again.ask().params == {"x": 0.123, "size": 2}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
+from seisweep.cli import run
 from seisweep.commands.results import sweeps
 from seisweep.commands.run import start
 from seisweep.engine import launch as launch_module
-from seisweep.engine.sweep_folder import LEDGER_FILE, Launch, NameTakenError, driver_lock
+from seisweep.engine.search import Study
+from seisweep.engine.sweep_folder import JOURNAL_FILE, LEDGER_FILE, Launch, NameTakenError, driver_lock, has_driver
 from seisweep.record.ledger import Ledger
 from seisweep.record.tracker import Tracker
 from seisweep.screen.tables import Format
@@ -73,3 +76,55 @@ def test_sweeps_knows_whether_a_driver_lives(engine_home: Home, toy_sweep, capsy
         sweeps(Format.CSV)
     heading, line = capsys.readouterr().out.splitlines()
     assert dict(zip(heading.split(","), line.split(","), strict=True))["state"] == expected
+
+
+def test_looking_keeps_no_driver_out(engine_home, toy_sweep):
+    """Four processes' worth of looks at the same time as a driver takes and drops its lock 40 times."""
+    begun = launch_of(engine_home.sweep_dir("toy-1"), toy_sweep(), "id")
+    begun.write()
+    over = threading.Event()
+    seen: set[str] = set()
+
+    def look() -> None:
+        while not over.is_set():
+            seen.add(launch_module.sweep_state(engine_home, "toy-1"))
+
+    lookers = [threading.Thread(target=look) for _ in range(4)]
+    for looker in lookers:
+        looker.start()
+    try:
+        for _ in range(40):
+            with driver_lock(begun.folder):
+                assert has_driver(begun.folder)
+    finally:
+        over.set()
+        for looker in lookers:
+            looker.join()
+    assert seen <= {"running", "interrupted"}
+    assert not has_driver(begun.folder)
+
+
+def test_a_lost_ledger_is_named_and_nothing_is_called_finished(engine_home, toy_sweep, monkeypatch, capsys):
+    begun = launch_of(engine_home.sweep_dir("toy-1"), toy_sweep(), "id")
+    begun.write()
+    study = Study(begun.sweep, begun.folder / JOURNAL_FILE, {})
+    study.ask()
+    (begun.folder / LEDGER_FILE).unlink()
+    monkeypatch.setenv("SEISWEEP_HOME", str(engine_home.root))
+    assert run(["resume", "toy-1"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"seisweep: {begun.folder / LEDGER_FILE} is not there or empty, and the sweep has begun")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"profile": {}}', "[1", '{"profile": {}, "id": 1, "name": "toy-1"}'])
+def test_a_description_that_cannot_be_read_is_named(engine_home, toy_sweep, monkeypatch, capsys, content):
+    begun = launch_of(engine_home.sweep_dir("toy-1"), toy_sweep(), "id")
+    begun.write()
+    file = engine_home.sweep_file("toy-1")
+    file.write_text(content)
+    monkeypatch.setenv("SEISWEEP_HOME", str(engine_home.root))
+    assert run(["resume", "toy-1"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"seisweep: {file} cannot be read: ")
+    assert said.count("\n") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import tempfile
 from pathlib import Path
 
@@ -123,3 +124,47 @@ def test_a_trial_is_complete_with_the_checkpoint_of_its_final_report(file):
 
 def test_only_numbers_are_logged():
     assert finite({"a": 1.0, "b": math.nan, "c": math.inf}) == {"a": 1.0}
+
+
+def test_each_event_is_on_the_disk_before_the_next_and_groups_together(file, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: synced.append(file.read_bytes().count(b"\n")))
+    ledger = Ledger(file)
+    ledger.begin_session()
+    ledger.begin_trial(0, {}, 0)
+    assert synced == [1, 2]
+    with ledger.grouped():
+        ledger.report(0, {"epoch": 1, "dev/f1": 0.5})
+        ledger.pass_barrier(1)
+        assert synced == [1, 2]
+    assert synced == [1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    "line", ["no JSON", "[]", '{"event": "report", "trial": 7, "metrics": {}, "time_ms": 1}', "{}"]
+)
+def test_a_line_that_cannot_be_read_is_named(file, line):
+    ledger = Ledger(file)
+    ledger.begin_session()
+    ledger.close()
+    with file.open("a") as whole:
+        whole.write(f"{line}\n")
+    with pytest.raises(
+        ValueError, match=rf"{file}, line 2 cannot be read \(.*restore the file from a backup"
+    ) as caught:
+        Ledger(file)
+    assert "\n" not in str(caught.value)
+
+
+def test_looking_changes_nothing(file):
+    ledger = Ledger(file)
+    ledger.begin_session()
+    ledger.close()
+    with file.open("a") as whole:
+        whole.write('{"event": "tri')
+    before = file.read_bytes()
+    assert Ledger(file, read_only=True).num_sessions == 1
+    assert file.read_bytes() == before
+    missing = file.with_name("missing.jsonl")
+    assert Ledger(missing, read_only=True).num_sessions == 0
+    assert not missing.exists()
