@@ -25,6 +25,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 15.0
 QUIET_S = 2.0
 """Who waits at the end for no longer is not told of it."""
 LOOK_EVERY_S = 0.2
+LONGEST_WORD_S = 2.0
+"""So long the thread may take to end what it has begun to say, where the rest is left for later."""
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class WritingLine:
             yield
         finally:
             self._stop()
+            self._thread.join(LONGEST_WORD_S)
 
     def say(self, unsaid: Unsaid, steps: Mapping[Step, Say]) -> None:
         """Say this, now or in the thread."""
@@ -121,9 +124,11 @@ class WritingLine:
         return next((unsaid for unsaid in self._line if unsaid.is_due(now_s, FLUSH_EVERY_S)), None)
 
     def _write(self, unsaid: Unsaid) -> None:
-        """All that is unsaid of one run, until there is no answer."""
-        while not self._over and (next_one := self._next_step(unsaid)) is not None:
+        """What is unsaid of one run, each step once: whoever has news all the time keeps no other waiting."""
+        done: set[Step] = set()
+        while not self._over and (next_one := self._next_step(unsaid)) is not None and next_one[0] not in done:
             step, say = next_one
+            done.add(step)
             said_before = unsaid.num_remarks
             try:
                 say()

@@ -112,6 +112,24 @@ def test_what_becomes_due_while_it_is_said_is_said_again(line):
     assert said == ["first", "second"]
 
 
+def test_who_has_news_all_the_time_keeps_no_other_waiting(line):
+    said: list[str] = []
+    busy, other = Unsaid("trial 0"), Unsaid("trial 1")
+
+    def again() -> None:
+        said.append("busy")
+        if len(said) < 10:
+            line.say(busy, {Step.CONFIG: lambda: again()})
+
+    with line.in_background():
+        with line.changed:
+            line.say(busy, {Step.CONFIG: again})
+            line.say(other, {Step.CONFIG: lambda: said.append("other")})
+        line.wait(lambda: "something" if busy.due or other.due else "", 60, lambda words: None, "later")
+    assert said.index("other") == 1
+    assert len(said) == 10
+
+
 def test_the_end_waits_until_its_deadline_and_says_so_once(line):
     never, words = threading.Event(), []
     unsaid = Unsaid("trial 0")
