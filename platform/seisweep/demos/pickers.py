@@ -136,7 +136,7 @@ def _close(teacher: Outcome, sweep: Outcome, again: Outcome, data: str) -> None:
     for line, why in (
         ("seisweep ui", "every trial, its curves, figures and files, in MLflow"),
         (f"seisweep results {sweep.name} --top 5", "the table again; --format csv for a spreadsheet"),
-        (f"seisweep evaluate {sweep.name} data.dataset={data}", "PyTorch, FP32 and INT8 side by side"),
+        (f"seisweep evaluate {sweep.name}", "PyTorch, FP32 and INT8 side by side"),
         (f"seisweep report {sweep.name}", "what was asked and found, as one HTML page"),
         (f"seisweep promote {sweep.name}", "its test scores, once; the model registered, a folder for an edge device"),
         ("seisweep sweeps", "what else can be searched, and what was run"),
