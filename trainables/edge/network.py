@@ -75,7 +75,7 @@ def load_onnx(path: Path, threads: int = 1) -> Network:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise ValueError(f"{path} is no ONNX model: {str(error).splitlines()[0]}") from None
-    described = _description(path, session.get_modelmeta().custom_metadata_map)
+    described = description(path, session.get_modelmeta().custom_metadata_map)
     try:
         components, classes = described["component_order"], described["classes"]
         rate_hz, window_samples = float(described["sampling_rate_hz"]), int(described["window_samples"])
@@ -95,7 +95,9 @@ def load_onnx(path: Path, threads: int = 1) -> Network:
     return Network(path.name, components, classes, rate_hz, window_samples, probabilities, described["thresholds"])
 
 
-def _description(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
+def description(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
+    """What a caller of an ONNX file must know, `thresholds` by phase among it: the `model.json` beside it where that
+    is about this file, else the file's own metadata. Raises ValueError in one line."""
     beside = path.with_name("model.json")
     try:
         described = json.loads(beside.read_text()) if beside.is_file() else {}

@@ -57,13 +57,16 @@ class PickCounts:
 
     tensor: Tensor
     """float64, (phase P S, threshold, field), fields as in `FIELDS`; the duration is in each row."""
+    thresholds: Sequence[float] = THRESHOLDS
+    """At which it was counted, ascending."""
 
     @classmethod
-    def zeros(cls) -> PickCounts:
-        return cls(torch.zeros(len(PHASES), len(THRESHOLDS), len(FIELDS), dtype=torch.float64))
+    def zeros(cls, thresholds: Sequence[float] = THRESHOLDS) -> PickCounts:
+        return cls(torch.zeros(len(PHASES), len(thresholds), len(FIELDS), dtype=torch.float64), thresholds)
 
     def __add__(self, other: PickCounts) -> PickCounts:
-        return PickCounts(self.tensor + other.tensor)
+        assert tuple(self.thresholds) == tuple(other.thresholds), "counted at other thresholds"
+        return PickCounts(self.tensor + other.tensor, self.thresholds)
 
     def field(self, phase: str, name: str) -> np.ndarray:
         """One field of a phase at every threshold."""
@@ -76,14 +79,26 @@ class PickCounts:
 
     def at(self, thresholds: Mapping[str, float]) -> np.ndarray:
         """Fields of each phase at its threshold, (phase, field). Raises ValueError where that was not counted."""
-        return np.stack([self.tensor[row, _column(thresholds[phase])].numpy() for row, phase in enumerate(PHASES)])
+        columns = [self._column(thresholds[phase]) for phase in PHASES]
+        return np.stack([self.tensor[row, column].numpy() for row, column in enumerate(columns)])
+
+    def _column(self, threshold: float) -> int:
+        for column, counted in enumerate(self.thresholds):
+            if abs(counted - threshold) < 1e-6:
+                return column
+        counted_at = ", ".join(f"{counted:g}" for counted in self.thresholds)
+        if self.thresholds == THRESHOLDS:
+            counted_at = "0.05 to 0.95 in steps of 0.05"
+        raise ValueError(f"threshold {threshold:g}: counted are {counted_at}")
 
 
-def match_picks(probability_T: np.ndarray, arrivals: np.ndarray, config: PickConfig) -> WindowPicks:
-    """Peaks of one phase's probability, each with the nearest arrival that no higher peak has taken."""
-    if probability_T.max(initial=0.0) < THRESHOLDS[0]:
+def match_picks(
+    probability_T: np.ndarray, arrivals: np.ndarray, config: PickConfig, lowest: float = THRESHOLDS[0]
+) -> WindowPicks:
+    """Peaks of one phase's probability, from `lowest` up, each with the nearest arrival that no higher one took."""
+    if probability_T.max(initial=0.0) < lowest:
         return WindowPicks(*(np.empty(0),) * 3)
-    peaks_N, found = find_peaks(probability_T, height=THRESHOLDS[0], distance=config.distance_samples)
+    peaks_N, found = find_peaks(probability_T, height=lowest, distance=config.distance_samples)
     order_N = np.argsort(-found["peak_heights"], kind="stable")
     samples_N, heights_N = peaks_N[order_N], found["peak_heights"][order_N]
 
@@ -101,21 +116,24 @@ def match_picks(probability_T: np.ndarray, arrivals: np.ndarray, config: PickCon
 
 
 def count_picks(
-    probabilities_BCT: Tensor | np.ndarray, arrivals: Sequence[WindowArrivals], config: PickConfig
+    probabilities_BCT: Tensor | np.ndarray,
+    arrivals: Sequence[WindowArrivals],
+    config: PickConfig,
+    thresholds: Sequence[float] = THRESHOLDS,
 ) -> PickCounts:
-    """Counts of a batch at every threshold. `arrivals` has one entry for each window."""
+    """Counts of a batch at every threshold, which ascend. `arrivals` has one entry for each window."""
     probabilities_BCT = _as_numpy(probabilities_BCT)
     assert len(probabilities_BCT) == len(arrivals), "one entry of arrivals for each window"
-    counts = np.zeros((len(PHASES), len(THRESHOLDS), len(FIELDS)))
+    counts = np.zeros((len(PHASES), len(thresholds), len(FIELDS)))
     for row, phase in enumerate(PHASES):
         picks = [
-            match_picks(window_CT[row], window_arrivals[phase], config)
+            match_picks(window_CT[row], window_arrivals[phase], config, thresholds[0])
             for window_CT, window_arrivals in zip(probabilities_BCT, arrivals, strict=True)
         ]
         num_arrivals = sum(len(window_arrivals[phase]) for window_arrivals in arrivals)
-        counts[row] = _sums_by_threshold(picks, num_arrivals)
+        counts[row] = _sums_by_threshold(picks, num_arrivals, thresholds)
     counts[..., FIELDS.index("duration_s")] = len(probabilities_BCT) * probabilities_BCT.shape[-1] / SAMPLING_RATE_HZ
-    return PickCounts(torch.from_numpy(counts))
+    return PickCounts(torch.from_numpy(counts), thresholds)
 
 
 def residuals_s(
@@ -143,7 +161,7 @@ def best_thresholds(counts: PickCounts) -> dict[str, float]:
     for phase in PHASES:
         f1_H = counts.f1(phase)
         equally_good = np.flatnonzero(f1_H >= f1_H.max() - 1e-12)
-        best[phase] = THRESHOLDS[equally_good[len(equally_good) // 2]]
+        best[phase] = counts.thresholds[equally_good[len(equally_good) // 2]]
     return best
 
 
@@ -163,7 +181,7 @@ def scores_of(sums_PF: np.ndarray, thresholds: Mapping[str, float], split: str) 
     false_picks = 0.0
     for row, phase in enumerate(PHASES):
         sums = dict(zip(FIELDS, sums_PF[row].tolist(), strict=True))
-        of_phase = _phase_scores(sums) | {"threshold": THRESHOLDS[_column(thresholds[phase])]}
+        of_phase = _phase_scores(sums) | {"threshold": float(thresholds[phase])}
         result |= {metrics.picking(split, phase, name): value for name, value in of_phase.items()}
         false_picks += sums["fp"]
     result[metrics.picking(split, None, "f1")] = sum(
@@ -174,15 +192,15 @@ def scores_of(sums_PF: np.ndarray, thresholds: Mapping[str, float], split: str) 
     return result
 
 
-def _sums_by_threshold(picks: Sequence[WindowPicks], num_arrivals: int) -> np.ndarray:
+def _sums_by_threshold(picks: Sequence[WindowPicks], num_arrivals: int, thresholds: Sequence[float]) -> np.ndarray:
     """Fields (threshold, field) of one phase; the duration is left 0."""
     heights_N = np.concatenate([window.probabilities for window in picks] or [np.empty(0)])
     residuals_N = np.concatenate([window.residuals_s for window in picks] or [np.empty(0)])
     true_N = np.isfinite(residuals_N)
     residuals_N = np.where(true_N, residuals_N, 0.0)
-    reaches_HN = heights_N >= np.array(THRESHOLDS)[:, None]
+    reaches_HN = heights_N >= np.array(thresholds)[:, None]
 
-    sums = np.zeros((len(THRESHOLDS), len(FIELDS)))
+    sums = np.zeros((len(thresholds), len(FIELDS)))
     sums[:, 0] = reaches_HN @ true_N.astype(float)
     sums[:, 1] = reaches_HN @ (~true_N).astype(float)
     sums[:, 2] = num_arrivals - sums[:, 0]
@@ -205,13 +223,6 @@ def _phase_scores(sums: Mapping[str, float]) -> dict[str, float]:
         result["residual_mae_s"] = sums["abs_residual_s"] / tp
         result["residual_std_s"] = max(sums["squared_residual_s2"] / tp - mean_s**2, 0.0) ** 0.5
     return result
-
-
-def _column(threshold: float) -> int:
-    for column, counted in enumerate(THRESHOLDS):
-        if abs(counted - threshold) < 1e-6:
-            return column
-    raise ValueError(f"threshold {threshold:g}: counted are 0.05 to 0.95 in steps of 0.05")
 
 
 def _as_numpy(probabilities_BCT: Tensor | np.ndarray) -> np.ndarray:

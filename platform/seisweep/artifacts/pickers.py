@@ -5,20 +5,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from seisbench.models import WaveformModel
 
-from seisweep.artifacts.reference import read_reference
+from seisweep.artifacts.reference import Reference, read_reference
+from seisweep.artifacts.trained_with import TrainedWith, trained_with
 from seisweep.record.mlflow_store import mlflow_asks
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
 from trainables.data.batches import Batch
-from trainables.edge.network import Network, load_onnx
+from trainables.data.config import PHASES
+from trainables.edge.network import DEFAULT_THRESHOLD, Network, description, load_onnx
 from trainables.export.artifacts import REFUSED_FILE
 from trainables.models.seisbench_private import annotate_arguments
 from trainables.models.teacher import Teacher, load_phasenet
@@ -34,6 +37,22 @@ class Picker(NamedTuple):
     """(B, C, T) in order P, S, noise."""
     precision: str
     """One of PRECISIONS."""
+    stored: Mapping[str, float] = MappingProxyType({})
+    """Thresholds by phase that are stored with it; empty where none is."""
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Of P and S, as `pick` takes them: those stored with it, else SeisBench's default."""
+        return {phase: self.stored.get(phase, DEFAULT_THRESHOLD) for phase in PHASES}
+
+
+class Found(NamedTuple):
+    """What a name stands for."""
+
+    pickers: list[Picker]
+    """One for a file, several for a folder or a trial (FP32, INT8, PyTorch)."""
+    trained_with: TrainedWith | None
+    """What is recorded of their training; None where nothing is."""
 
 
 PRECISIONS = ("int8", "fp32", "torch")
@@ -43,12 +62,11 @@ Source = Path | str
 """An ONNX file or a SeisBench pair as a path, or a weight name of SeisBench."""
 
 
-def find_pickers(model: str, home: Home, profile: Profile) -> list[Picker]:
-    """Every picker behind a name: one for a file, several for a folder or a trial (FP32, INT8, PyTorch).
-
-    `reference.py` says what a name may be. Raises ValueError where there is none.
-    """
-    return [_picker(source) for source in _sources(model, home, profile)]
+def find_pickers(model: str, home: Home, profile: Profile) -> Found:
+    """Every picker behind a name. `reference.py` says what a name may be. Raises ValueError where there is none."""
+    named = read_reference(model, home, profile)
+    sources = _sources(named)
+    return Found([_picker(source) for source in sources], trained_with(named, sources))
 
 
 def means_of(models: Sequence[Sequence[Picker]]) -> dict[str, list[Picker]]:
@@ -68,7 +86,7 @@ def means_of(models: Sequence[Sequence[Picker]]) -> dict[str, list[Picker]]:
 
 def find_network(model: str, home: Home, profile: Profile, precision: str | None = None, threads: int = 1) -> Network:
     """The same for continuous waveforms, one of them: INT8 where there is an accepted file, else FP32, else PyTorch."""
-    found = _sources(model, home, profile)
+    found = _sources(read_reference(model, home, profile))
     source = _chosen(model, found, precision)
     if isinstance(source, Path) and source.suffix == ".onnx":
         return load_onnx(source, threads)
@@ -100,11 +118,10 @@ def seisbench_network(model: WaveformModel, name: str) -> Network:
     )
 
 
-def _sources(model: str, home: Home, profile: Profile) -> Sequence[Source]:
+def _sources(named: Reference) -> Sequence[Source]:
     """Every file behind a name. Raises ValueError where it stands for nothing."""
-    named = read_reference(model, home, profile)
     if named.kind == "seisbench":
-        return [model]
+        return [named.text]
     if named.kind == "path":
         assert named.path is not None
         return _in_folder(named.path) if named.path.is_dir() else [named.path]
@@ -168,7 +185,8 @@ def _onnx(path: Path) -> Picker:
         picker = OnnxPicker(path, threads=torch.get_num_threads())
     except Exception as error:
         raise ValueError(f"{path} is no ONNX picker: {str(error).splitlines()[0]}") from None
-    return Picker(path.name, lambda batch: picker(batch.normalised_BXT.cpu().numpy()), _precision_of(path.name))
+    stored = description(path, picker.metadata)["thresholds"]
+    return Picker(path.name, lambda batch: picker(batch.normalised_BXT.cpu().numpy()), _precision_of(path.name), stored)
 
 
 def _seisbench_model(source: Source) -> WaveformModel:
@@ -191,12 +209,14 @@ def _seisbench(source: Source) -> Picker:
     model = _seisbench_model(source)
     pair = find_pair(str(source))
     name = pair[0].name if pair else str(source)
+    kept = {phase: model.default_args.get(f"{phase}_threshold") for phase in PHASES}
+    stored = {phase: float(threshold) for phase, threshold in kept.items() if threshold is not None}
     if not isinstance(model, XiaoNet):
         teacher = Teacher(model)
-        return Picker(name, lambda batch: teacher(batch.raw_BXT).softmax(dim=1).cpu().numpy(), "torch")
+        return Picker(name, lambda batch: teacher(batch.raw_BXT).softmax(dim=1).cpu().numpy(), "torch", stored)
 
     @torch.no_grad()
     def probabilities(batch: Batch) -> np.ndarray:
         return model(batch.normalised_BXT).cpu().numpy()
 
-    return Picker(name, probabilities, "torch")
+    return Picker(name, probabilities, "torch", stored)

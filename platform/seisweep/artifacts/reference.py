@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -55,6 +56,10 @@ class Reference:
 
     def trial(self) -> tuple[SweepResults, int]:
         """The sweep and the trial's number. Raises ValueError where it has no such trial, or none has finished."""
+        return self._trial
+
+    @cached_property
+    def _trial(self) -> tuple[SweepResults, int]:
         assert self.store is not None
         loaded = results.load(self.sweep, self.store.uri)
         number = loaded.best() if self.number is None else self.number

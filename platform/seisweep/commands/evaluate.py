@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,12 +15,19 @@ from seisweep.screen.tables import Format, TableFormat, write
 from seisweep.settings.home import Home
 from seisweep.settings.overrides import build_config, parse_overrides
 from seisweep.settings.paths import with_absolute_paths
-from trainables.config import Config
 
 if TYPE_CHECKING:
     from seisweep.artifacts.pickers import Picker
+    from seisweep.artifacts.trained_with import ScoringConfig, TrainedWith
     from trainables.data.batches import DevWindows
     from trainables.evaluation.picks import PickConfig, PickCounts
+
+
+class Thresholds(StrEnum):
+    """From where each phase's threshold comes."""
+
+    STORED = "stored"
+    BEST = "best"
 
 
 def evaluate(
@@ -28,14 +36,19 @@ def evaluate(
         typer.Argument(
             metavar="MODEL... [KEY=VALUE]...",
             help="An ONNX file, a SeisBench pair or weight name, a folder of them, or a trial of a sweep "
-            "(distillation-1/3; without a number its best) or an MLflow run (runs:/ID). Of several, the mean of "
-            "their probabilities too. Then settings, as data.dataset=ETHZ.",
+            "(distillation-1/3; without a number its best), an MLflow run (runs:/ID) or a registered model "
+            "(models:/NAME@ALIAS). Of several, the mean of their probabilities too. Then settings, as "
+            "data.dataset=ETHZ; without them a trial is scored on what it was trained with.",
         ),
     ],
+    thresholds: Annotated[
+        Thresholds,
+        typer.Option(help="Those stored with each model, or the best on these windows, which flatter its F1."),
+    ] = Thresholds.STORED,
     profile: ProfileName = "local",
     format: TableFormat = Format.TABLE,
 ) -> None:
-    """Precision, recall, F1 and residuals on the dev split, at the best threshold of each phase."""
+    """Precision, recall, F1 and residuals on the dev split, at the thresholds that are stored with each model."""
     names, settings = models_and_settings(words)
     base, vary = parse_overrides(settings)
     if vary:
@@ -43,33 +56,29 @@ def evaluate(
     home = Home.find()
     where = profile_of(profile)
     from seisweep.artifacts.pickers import find_pickers, means_of
-    from trainables.data.batches import DevWindows
-    from trainables.data.config import DataConfig
-    from trainables.data.windows import open_store
-    from trainables.evaluation.picks import PickConfig
+    from seisweep.artifacts.trained_with import DATASET, ScoringConfig, scoring
 
-    class EvaluationConfig(Config):
-        data: DataConfig
-        picks: PickConfig = PickConfig()
-
-    config = build_config(EvaluationConfig, with_absolute_paths(base))
-    if config.data.cache_dir is None:
-        config = build_config(EvaluationConfig, {**with_absolute_paths(base), "data.cache_dir": str(home.cache_dir)})
-    models = [find_pickers(name, home, where) for name in names]
+    build_config(ScoringConfig, {DATASET: "", **base})  # what was typed is looked at first
+    found = {name: find_pickers(name, home, where) for name in names}
+    trained = {name: one.trained_with for name, one in found.items()}
+    config, origin = scoring(with_absolute_paths(base), trained, home.cache_dir)
+    home.check()
+    dev = _dev_windows(config, trained, base)
+    print(
+        f"{len(dev)} windows of {len(dev.store)} dev traces of {config.data.dataset}, "
+        f"true within {config.picks.tolerance_s:g} s\n{origin}",
+        file=sys.stderr,
+    )
+    models = [one.pickers for one in found.values()]
     if len(names) > 1:  # their files have the same names
         models = [
             [picker._replace(name=f"{name} {picker.name}" if len(pickers) > 1 else name) for picker in pickers]
             for name, pickers in zip(names, models, strict=True)
         ]
-    home.prepare()
-    dev = DevWindows(open_store(config.data, "dev"), config.data)
-    print(
-        f"{len(dev)} windows of {len(dev.store)} dev traces of {config.data.dataset}, "
-        f"true within {config.picks.tolerance_s:g} s",
-        file=sys.stderr,
-    )
-    rows = score([picker for pickers in models for picker in pickers], dev, config.picks, means_of(models))
-    write(rows, format)
+    pickers, means = [picker for of_model in models for picker in of_model], means_of(models)
+    print(_in_words(thresholds, pickers, bool(means)), file=sys.stderr)
+    chosen = None if thresholds is Thresholds.BEST else stored_thresholds(pickers, means)
+    write(score(pickers, dev, config.picks, means, chosen), format)
 
 
 def models_and_settings(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -84,29 +93,79 @@ def models_and_settings(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return models, settings
 
 
+def stored_thresholds(pickers: Sequence[Picker], means: Mapping[str, Sequence[Picker]]) -> dict[str, dict[str, float]]:
+    """Of each picker its own; of a mean the mean of its members'."""
+    found = {picker.name: picker.thresholds for picker in pickers}
+    for name, members in means.items():
+        phases = members[0].thresholds
+        found[name] = {phase: sum(one.thresholds[phase] for one in members) / len(members) for phase in phases}
+    return found
+
+
 def score(
-    pickers: Sequence[Picker], dev: DevWindows, config: PickConfig, means: Mapping[str, Sequence[Picker]]
+    pickers: Sequence[Picker],
+    dev: DevWindows,
+    config: PickConfig,
+    means: Mapping[str, Sequence[Picker]],
+    thresholds: Mapping[str, Mapping[str, float]] | None = None,
 ) -> list[dict[str, Any]]:
-    """Three rows a picker, then of each mean of several pickers' probabilities."""
+    """Three rows a picker, then of each mean of several pickers' probabilities. `thresholds`: of each of them by its
+    name and by phase; None: the best on these windows."""
     import numpy as np
 
-    from trainables.evaluation.picks import PickCounts, count_picks
+    from trainables.evaluation.picks import THRESHOLDS, PickCounts, count_picks
+    from trainables.training.picker import EVALUATION_BATCH
 
-    counts = {name: PickCounts.zeros() for name in (*(picker.name for picker in pickers), *means)}
-    for batch, arrivals in dev.batches(batch_size=32):
+    every = [*(picker.name for picker in pickers), *means]
+    heights = {name: tuple(sorted(set(thresholds[name].values()))) if thresholds else THRESHOLDS for name in every}
+    counts = {name: PickCounts.zeros(heights[name]) for name in every}
+    for batch, arrivals in dev.batches(EVALUATION_BATCH):
         answers = {picker.name: picker.probabilities(batch) for picker in pickers}
         for name, members in means.items():
             answers[name] = np.mean([answers[member.name] for member in members], axis=0)
         for name, probabilities_BCT in answers.items():
-            counts[name] += count_picks(probabilities_BCT, arrivals, config)
-    return [row for name, counted in counts.items() for row in _rows(name, counted)]
+            counts[name] += count_picks(probabilities_BCT, arrivals, config, heights[name])
+    return [row for name in every for row in _rows(name, counts[name], thresholds[name] if thresholds else None)]
 
 
-def _rows(name: str, counts: PickCounts) -> list[dict[str, Any]]:
+def _dev_windows(
+    config: ScoringConfig, trained: Mapping[str, TrainedWith | None], given: Mapping[str, Any]
+) -> DevWindows:
+    """Raises ValueError in one line where the data cannot be read; data that have changed since are named."""
+    from seisweep.artifacts.trained_with import DATASET, changed_since
+    from trainables.data.batches import DevWindows
+    from trainables.data.windows import open_store
+
+    try:
+        store = open_store(config.data, "dev")
+    except ValueError as error:
+        if DATASET in given:
+            raise
+        names = ", ".join(name for name, one in trained.items() if one is not None)
+        raise ValueError(f"{error} (what {names} was trained on; {DATASET}=... names other data)") from None
+    if changed := changed_since(trained, config.data.dataset):
+        print(f"{config.data.dataset} has changed since {', '.join(changed)} was trained on it", file=sys.stderr)
+    return DevWindows(store, config.data)
+
+
+def _in_words(thresholds: Thresholds, pickers: Sequence[Picker], has_means: bool) -> str:
+    if thresholds is Thresholds.BEST:
+        return "thresholds: the best on these windows (--thresholds best), which flatter the F1"
+    without = [picker.name for picker in pickers if not picker.stored]
+    parts = ["as stored with each model"] if len(without) < len(pickers) else []
+    if without:
+        default = ", ".join(f"{phase} {value:g}" for phase, value in pickers[0]._replace(stored={}).thresholds.items())
+        parts.append(f"{default} of {', '.join(without)}, with which none are stored, as `pick` takes them")
+    if has_means:
+        parts.append("of a mean the mean of its members'")
+    return f"thresholds: {'; '.join(parts)}"
+
+
+def _rows(name: str, counts: PickCounts, thresholds: Mapping[str, float] | None) -> list[dict[str, Any]]:
     """One row for P, one for S, and their mean."""
     from trainables.evaluation.picks import scores
 
-    found = scores(counts)
+    found = scores(counts, thresholds)
     names = ("f1", "precision", "recall", "threshold", "residual_mean_s", "residual_mae_s", "residual_std_s")
     rows: list[dict[str, Any]] = [
         {"model": name, "phase": phase, **{metric: found.get(f"dev/{phase.lower()}_{metric}") for metric in names}}

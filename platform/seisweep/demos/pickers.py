@@ -96,7 +96,7 @@ def play(command: Command, home: Home, tiny: bool) -> None:
     say("4. The best one once more, on two Ray Train workers.")
     workers = ["--workers", "2", "--cpus", "1" if cores > 1 else "0.5"]
     again = command("train", "distillation", *common, *_best(sweep, size), *workers, *name_option(stem, "best"))
-    _close(teacher, sweep, again, from_here(data))
+    _close(teacher, sweep, again)
 
 
 def _best(sweep: Outcome, size: Size) -> list[str]:
@@ -121,7 +121,7 @@ def _weights(folder: Path) -> Path:
     return pair.with_name(pair.name.partition(".json")[0])
 
 
-def _close(teacher: Outcome, sweep: Outcome, again: Outcome, data: str) -> None:
+def _close(teacher: Outcome, sweep: Outcome, again: Outcome) -> None:
     """What came out, on standard output; what can be done next."""
     assert sweep.best is not None
     say("Done. Dev F1 is the mean of P and S.")
@@ -138,7 +138,7 @@ def _close(teacher: Outcome, sweep: Outcome, again: Outcome, data: str) -> None:
     for line, why in (
         ("seisweep ui", "every trial, its curves, figures and files, in MLflow"),
         (f"seisweep results {sweep.name} --top 5", "the table again; --format csv for a spreadsheet"),
-        (f"seisweep evaluate {sweep.name} data.dataset={data}", "PyTorch, FP32 and INT8 side by side"),
+        (f"seisweep evaluate {sweep.name}", "PyTorch, FP32 and INT8 side by side"),
         (f"seisweep report {sweep.name}", "what was asked and found, as one HTML page"),
         (f"seisweep promote {sweep.name}", "its test scores, once; the model registered, a folder for an edge device"),
         ("seisweep sweeps", "what else can be searched, and what was run"),

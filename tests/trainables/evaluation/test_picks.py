@@ -175,3 +175,15 @@ def test_residuals_are_those_of_true_picks_above_the_threshold():
     found = residuals_s(window(p, NOTHING), arrivals([500, 1500]), {"P": 0.5, "S": 0.5}, CONFIG)
     np.testing.assert_allclose(found["P"], [0.1])
     assert len(found["S"]) == 0
+
+
+def test_counting_at_a_models_own_thresholds_is_counting_at_those_alone():
+    """Stored thresholds need not be among those that dev tries: SeisBench's weights have 0.39, and lower than 0.05."""
+    p = bump(500, 0.72) + bump(1500, 0.37) + bump(2500, 0.03)
+    counts = count_picks(window(p, NOTHING), arrivals([500, 1500, 2500]), CONFIG, (0.02, 0.37, 0.39))
+    for threshold, expected in ((0.02, 3), (0.37, 2), (0.39, 1)):
+        found = scores(counts, {"P": threshold, "S": 0.39})
+        assert found["dev/p_threshold"] == threshold
+        assert found["dev/p_recall"] == pytest.approx(expected / 3)
+    with pytest.raises(ValueError, match=r"threshold 0.5: counted are 0.02, 0.37, 0.39"):
+        scores(counts, {"P": 0.5, "S": 0.39})
