@@ -132,12 +132,17 @@ def start(
     return state
 
 
-def finish(state: TrainingState, task: PickerTask, docstring: str) -> None:
-    """Restore the best weights, export them, and send the final report: their dev scores and INT8 metrics."""
+def finish(
+    state: TrainingState, task: PickerTask, docstring: str, events: Mapping[str, EventCounts] | None = None
+) -> None:
+    """Restore the best weights, export them, and send the final report: their dev scores and INT8 metrics.
+
+    `events`: counts by dev event of other models, which the file of counts shall hold too.
+    """
     final, run, config = final_record(state), task.run, task.config
     folder = run.workdir / "training"
     thresholds = {phase: final[metrics.picking("dev", phase, "threshold")] for phase in PHASES}
-    events: dict[str, EventCounts] = {}
+    counted = dict(events or {})
     if run.rank == 0 and config.export.enabled:
         exported = export_picker(
             state.model,
@@ -153,12 +158,12 @@ def finish(state: TrainingState, task: PickerTask, docstring: str) -> None:
         )
         final |= exported.metrics
         state.tags |= exported.tags
-        events |= exported.events
+        counted |= exported.events
     if run.rank == 0:
-        events["dev"] = task.count_by_event(state.model, thresholds)
-        final |= picking_intervals(events["dev"], "dev")
+        counted["dev"] = task.count_by_event(state.model, thresholds)
+        final |= picking_intervals(counted["dev"], "dev")
         (folder / ARTIFACTS).mkdir(parents=True, exist_ok=True)
-        write_counts(folder / ARTIFACTS / COUNTS_FILE, events)
+        write_counts(folder / ARTIFACTS / COUNTS_FILE, counted)
     run.report(final, checkpoint(state, run))
 
 
