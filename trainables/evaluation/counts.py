@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trainables import metrics
 from trainables.atomic import whole_file
 
 COUNTS_FILE = "event_counts.json"
@@ -92,6 +93,20 @@ def f1_of(sums_PF: np.ndarray) -> np.ndarray:
     """Mean over phases of their F1, of sums (..., phase, field); 0 for a phase with neither pick nor arrival."""
     true, false, missed = np.moveaxis(np.asarray(sums_PF, dtype=float), -1, 0)
     return (2 * true / np.maximum(2 * true + false + missed, 1)).mean(axis=-1)
+
+
+def counts_behind(metric: str, counts: Mapping[str, EventCounts]) -> EventCounts | None:
+    """The counts whose F1 is this metric, of a trial's counts by model; None where none are kept for such a score."""
+    model, _, score = metric.partition("/")
+    if model not in counts:
+        return None
+    of_model = counts[model]
+    if score == "accuracy":
+        return of_model.pooled()
+    if score in ("f1", "macro_f1"):
+        return of_model
+    by_name = {metrics.picking(model, phase, "f1").partition("/")[2]: phase for phase in of_model.phases}
+    return of_model.only(by_name[score]) if score in by_name else None
 
 
 def write_counts(file: Path, counts: Mapping[str, EventCounts]) -> None:

@@ -68,11 +68,36 @@ def results(
         whom = loaded.baseline(found, _settings(baseline)) if found else None
         if by is not By.CONDITION:
             trials = _ordered(loaded, sort).head(top or len(loaded.runs)).reset_index()
-            write(rows_of(trials[_columns(trials, loaded, sort)] if format is Format.TABLE else trials), format)
+            if format is Format.TABLE:
+                _write_trials(trials, loaded, sort)
+            else:
+                write(rows_of(trials), format)
         if confirms is not None:
             _write_verdict(found, confirms, loaded.objective, format, below=by is None)
         elif whom is not None:
             _write_conditions(found, whom, loaded, format, below=by is None)
+
+
+def _write_trials(trials: pd.DataFrame, loaded: SweepResults, sort: str | None) -> None:
+    """Teachers first, then the trials, scores with their intervals; under it how far they can be trusted."""
+    from seisweep.results.certainty import lines
+    from seisweep.statistics import certainty
+
+    shown = _columns(trials, loaded, sort)
+    measured = {int(number): loaded.runs[int(number)].data.metrics for number in trials["trial"]}
+    scored = certainty.scores_with_intervals(shown, measured.values())
+    rows = rows_of(trials[shown])
+    of_trials = [(measured[row["trial"]], row) for row in rows]
+    teachers = [
+        ({**dict.fromkeys(shown), **one.params, **one.metrics, "trial": certainty.TEACHER}, one.metrics)
+        for one in certainty.teachers(of_trials, shown)
+    ]
+    wide = [({key: row[key] for key in shown}, values) for row, values in teachers]
+    wide += [(row, values) for values, row in of_trials]
+    write([certainty.with_intervals(row, values, scored) for row, values in wide], Format.TABLE)
+    sys.stdout.flush()
+    for line in lines(loaded, shown):
+        print(line, file=sys.stderr)
 
 
 def _write_conditions(

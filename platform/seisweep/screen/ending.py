@@ -12,6 +12,7 @@ from seisweep.record import tags
 from seisweep.screen.tables import as_table
 from seisweep.settings.home import Home
 from seisweep.settings.paths import from_here
+from seisweep.statistics import certainty
 from seisweep.statistics.conditions import Measured, group
 from seisweep.statistics.objective import Objective, Standing
 from seisweep.text import short_names
@@ -120,7 +121,9 @@ def _record(outcome: Outcome) -> list[str]:
     """Files of the best trial and pages in MLflow; those of one's own server work while `seisweep ui` runs."""
     if not outcome.parent_run_id:
         return []
+    from seisweep import results
     from seisweep.record.mlflow_pages import links, page_of, server
+    from seisweep.results.certainty import lines
 
     folder = best_files(outcome)
     files = [f"files of trial {outcome.best.number}: {from_here(folder)}"] if outcome.best and folder else []
@@ -132,7 +135,14 @@ def _record(outcome: Outcome) -> list[str]:
         pages |= {"first": first} if (first := page_of(outcome.confirms.sweep, outcome.tracking_uri)) else {}
     wanted = ("charts", "trials", "compare", "first") if len(outcome.rows) > 1 else ("trials", "first")
     heading = "in MLflow:" if remote else "in MLflow, while `seisweep ui` runs:"
-    return [*files, *report, heading, *(f"  {page:8} {base}{pages[page]}" for page in wanted if page in pages)]
+    certain = lines(results.load(outcome.name, outcome.tracking_uri), [*outcome.objectives, *metrics.HEADLINES])
+    return [
+        *certain,
+        *files,
+        *report,
+        heading,
+        *(f"  {page:8} {base}{pages[page]}" for page in wanted if page in pages),
+    ]
 
 
 def ranked(rows: Sequence[TrialRow], objectives: Mapping[str, str]) -> list[TrialRow]:
@@ -142,14 +152,22 @@ def ranked(rows: Sequence[TrialRow], objectives: Mapping[str, str]) -> list[Tria
 
 
 def trial_rows(rows: Sequence[TrialRow], objectives: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows of a table: trial, state, epochs, metrics, then what varies."""
+    """Rows of a table: trial, state, epochs, metrics with their intervals, then what varies. A teacher comes first."""
     others = [name for name in metrics.HEADLINES if name not in objectives and any(name in row.metrics for row in rows)]
     short = short_names(list(dict.fromkeys(key for row in rows for key in row.params)))
+    shown = [*objectives, *others]
+    scored = certainty.scores_with_intervals(shown, [row.metrics for row in rows])
+
+    def as_row(trial: int | str, state: str, epoch: int | None, given: certainty.Measured) -> dict[str, Any]:
+        values = {name: given.metrics.get(name) for name in shown}
+        settings = {heading: given.params.get(key) for key, heading in short.items()}
+        row = {"trial": trial, "state": state, "epoch": epoch} | values | settings
+        return certainty.with_intervals(row, given.metrics, scored)
+
+    teachers = certainty.teachers(((row.metrics, row.params) for row in rows), shown)
     return [
-        {"trial": row.number, "state": row.state, "epoch": row.epoch}
-        | {name: row.metrics.get(name) for name in (*objectives, *others)}
-        | {heading: row.params.get(key) for key, heading in short.items()}
-        for row in rows
+        *(as_row(certainty.TEACHER, "", None, teacher) for teacher in teachers),
+        *(as_row(row.number, row.state, row.epoch, certainty.Measured(row.metrics, row.params)) for row in rows),
     ]
 
 
