@@ -42,7 +42,9 @@ def finish(parts: Parts, stop: StopRequest) -> Outcome:
     return Outcome(
         name=plan.name,
         state=state,
-        rows=[parts.row(record) for _, record in sorted(ledger.trials.items())],
+        rows=[
+            parts.row(record, "interrupted" if record.running else None) for _, record in sorted(ledger.trials.items())
+        ],
         best=parts.row(best) if best else None,
         experiment_id=tracker.experiment_id,
         parent_run_id=tracker.parent_run_id,
@@ -51,6 +53,7 @@ def finish(parts: Parts, stop: StopRequest) -> Outcome:
         obstacle=stop.obstacle if state == "interrupted" else "",
         baseline=plan.sweep.baseline,
         confirms=plan.sweep.confirms,
+        best_apart=plan.launch.best_apart,
     )
 
 

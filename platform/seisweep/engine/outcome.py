@@ -7,7 +7,8 @@ from typing import Any, Literal, Protocol
 
 from search_spaces.sweep import Confirms, Sweep
 
-State = Literal["pending", "running", "done", "stopped", "failed"]
+State = Literal["pending", "running", "done", "stopped", "failed", "interrupted"]
+"""`interrupted` is a trial under way when a session has ended, as the record has it too."""
 OVER = ("done", "stopped", "failed")
 
 
@@ -44,6 +45,8 @@ class Outcome:
     """With several seeds: settings of the condition that the others are compared with."""
     confirms: Confirms | None = None
     """Where it trained the best of another sweep again: whose."""
+    best_apart: bool = False
+    """Whether MLflow tells best and last apart."""
 
 
 class Watch(Protocol):

@@ -7,19 +7,23 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode
 
 from seisweep.record import mlflow_server, tags
+from seisweep.record.metric_names import MetricNames
 from seisweep.statistics.objective import DONE, Objective
 from trainables import metrics
 
 MOST_COMPARED = 30
 
 
-def saved_view(name: str, objectives: Mapping[str, str], params: Sequence[str]) -> tuple[str, str]:
+def saved_view(
+    name: str, objectives: Mapping[str, str], params: Sequence[str], best_apart: bool = False
+) -> tuple[str, str]:
     """Tag of an experiment that presets MLflow's runs table: a sweep's trials, with the columns worth a look.
 
     The page's own format for a view that is shared by link; without it the table shows no metric at all.
     """
-    objective = Objective.first(objectives)
-    columns = [*(f"metrics.`{name}`" for name in dict.fromkeys((*objectives, *metrics.HEADLINES)))]
+    objective = _as_column(objectives, best_apart)
+    called = MetricNames(tuple(objectives), best_apart)
+    columns = [f"metrics.`{called.column(name)}`" for name in dict.fromkeys((*objectives, *metrics.HEADLINES))]
     view = {
         "searchFilter": _trials_only(name),
         "orderByKey": f"metrics.`{objective.metric}`",
@@ -38,29 +42,40 @@ def _trials_only(name: str) -> str:
 
 
 def links(
-    name: str, objectives: Mapping[str, str], experiment_id: str, parent_run_id: str, tracking_uri: str
+    name: str,
+    objectives: Mapping[str, str],
+    experiment_id: str,
+    parent_run_id: str,
+    tracking_uri: str,
+    best_apart: bool = False,
 ) -> dict[str, str]:
     """The pages of a sweep that has just ended. The store is asked for the best trials."""
     from mlflow.tracking import MlflowClient
 
-    objective = Objective.first(objectives)
+    objective = _as_column(objectives, best_apart)
     best = MlflowClient(tracking_uri=tracking_uri).search_runs(
         [experiment_id],
         f"{_trials_only(name)} and tags.{tags.STATE} = '{DONE}'",
         order_by=[f"metrics.`{objective.metric}` {'ASC' if objective.small_first else 'DESC'}"],
         max_results=MOST_COMPARED,
     )
-    return pages(name, objectives, experiment_id, parent_run_id, [run.info.run_id for run in best])
+    best_ids = [run.info.run_id for run in best]
+    return pages(name, objectives, experiment_id, parent_run_id, best_ids, best_apart)
 
 
 def pages(
-    name: str, objectives: Mapping[str, str], experiment_id: str, parent_run_id: str, best_ids: Sequence[str]
+    name: str,
+    objectives: Mapping[str, str],
+    experiment_id: str,
+    parent_run_id: str,
+    best_ids: Sequence[str],
+    best_apart: bool = False,
 ) -> dict[str, str]:
     """What to open: the trials as a table, their charts by metric, the sweep's own page, the best compared.
 
     Paths such as `/#/experiments/1/runs?...`, to be put behind the server's address.
     """
-    objective = Objective.first(objectives)
+    objective = _as_column(objectives, best_apart)
     query = {
         "searchFilter": _trials_only(name),
         "orderByKey": f"metrics.`{objective.metric}`",
@@ -78,6 +93,12 @@ def pages(
         chosen = {"runs": json.dumps(list(best_ids[:MOST_COMPARED])), "experiments": json.dumps([experiment_id])}
         paths["compare"] = f"/#/compare-runs?{urlencode(chosen, quote_via=quote)}"
     return paths
+
+
+def _as_column(objectives: Mapping[str, str], best_apart: bool) -> Objective:
+    """The first objective under the name of its column in MLflow."""
+    objective = Objective.first(objectives)
+    return Objective(MetricNames(tuple(objectives), best_apart).column(objective.metric), objective.direction)
 
 
 def page_of(name: str, tracking_uri: str) -> str:

@@ -24,6 +24,7 @@ from search_spaces.sweep import Sweep
 from seisweep.private.mlflow import asked_once
 from seisweep.record import tags
 from seisweep.record.ledger import Exploit, Report, TrialRecord, finite
+from seisweep.record.metric_names import MetricNames, Values
 from seisweep.record.mlflow_pages import saved_view
 from seisweep.record.mlflow_store import experiment_named, search_runs, store_answers
 from seisweep.record.sweep_run import exploits_in_words, exploits_table, sweep_tags
@@ -69,8 +70,10 @@ class Tracker:
         name: str,
         sweep_id: str,
         common_tags: Mapping[str, str],
+        best_apart: bool = False,
     ) -> None:
         """Raises ValueError where the store does not answer."""
+        self.names = MetricNames(tuple(sweep.objectives), best_apart)
         self.client = MlflowClient(tracking_uri=store.uri)
         self.uri, self.sweep, self.name, self.sweep_id = store.uri, sweep, name, sweep_id
         self.common_tags = dict(common_tags) | {
@@ -122,14 +125,14 @@ class Tracker:
         if not described:  # or not known to be: the last session may have died before it had done it
             self.client.log_dict(self.parent_run_id, dict(description), tags.SWEEP_FILE)
             self.client.set_tag(self.parent_run_id, tags.NUM_TRIALS, num_trials)
-            view = saved_view(self.name, self.sweep.objectives, searched_keys(self.sweep))
+            view = saved_view(self.name, self.sweep.objectives, searched_keys(self.sweep), self.names.best_apart)
             self.client.set_experiment_tag(self.experiment_id, *view)
 
     def _create_parent(self, note: str) -> str:
+        facts = self.common_tags | sweep_tags(self.sweep, note)
+        facts |= {tags.BEST_APART: "yes"} if self.names.best_apart else {}
         with asked_once():
-            run = self.client.create_run(
-                self.experiment_id, run_name=self.name, tags=_short(self.common_tags | sweep_tags(self.sweep, note))
-            )
+            run = self.client.create_run(self.experiment_id, run_name=self.name, tags=_short(facts))
         return run.info.run_id
 
     def trial_begins(self, record: TrialRecord, config: dict[str, Any], past: Iterable[Report] = ()) -> None:
@@ -221,13 +224,15 @@ class Tracker:
     def _close(self, state: str, best: TrialRecord | None, files: Path | None) -> None:
         for number, pending in self._pending.items():
             if not pending.ended and number in self._run_ids:
+                self._log_scores(self._run_ids[number], pending.record)
+                self.client.set_tag(self._run_ids[number], tags.EPOCHS, str(pending.record.epoch))
                 self.client.set_tag(self._run_ids[number], tags.STATE, "interrupted")
                 self.client.set_terminated(self._run_ids[number], STATUS["interrupted"])
         if best is not None:
             time_ms = best.ended_ms or best.started_ms
             self.client.log_batch(
                 self.parent_run_id,
-                metrics=[Metric(name, value, time_ms, 0) for name, value in self._shown(best).items()],
+                metrics=self._metrics(Values(0, time_ms, self.names.of_sweep(best))),
                 tags=[RunTag(tags.BEST_TRIAL, str(best.number))],
             )
         if files is not None:
@@ -249,11 +254,7 @@ class Tracker:
     def _write(self, number: int, pending: _Pending) -> bool:
         pending.flushed_s = time.monotonic()
         run_id = self._run_ids.get(number) or self._create_run(pending)
-        points = [
-            Metric(name, value, report.time_ms, report.step)
-            for report in pending.reports
-            for name, value in self._shown(report).items()
-        ]
+        points = [point for report in pending.reports for point in self._metrics(self.names.of_report(report))]
         for start in range(0, len(points), METRICS_A_CALL):
             self.client.log_batch(run_id, metrics=points[start : start + METRICS_A_CALL])
         pending.reports.clear()
@@ -264,11 +265,17 @@ class Tracker:
             self._close_trial(run_id, pending)
         return True
 
-    def _shown(self, report: Report | TrialRecord) -> dict[str, float]:
-        """Metrics without the two that only the engine needs; objectives first, which the compare page opens with."""
-        metrics = finite(report.metrics)
-        first = {name: metrics[name] for name in self.sweep.objectives if name in metrics}
-        return {name: value for name, value in (first | metrics).items() if name not in (names.EPOCH, names.FINAL)}
+    def _metrics(self, told: Values) -> list[Metric]:
+        """Without those that only the engine needs; objectives first, which the compare page opens with."""
+        metrics, called = finite(told.metrics), self.names.column
+        objectives = [shown for name in self.sweep.objectives for shown in (called(name), name)]
+        shown = {name: metrics[name] for name in objectives if name in metrics} | metrics
+        kept = {name: value for name, value in shown.items() if name not in (names.EPOCH, names.FINAL)}
+        return [Metric(name, value, told.time_ms, told.step) for name, value in kept.items()]
+
+    def _log_scores(self, run_id: str, record: TrialRecord) -> None:
+        if told := self.names.of_end(record):
+            self.client.log_batch(run_id, metrics=self._metrics(told))
 
     def _create_run(self, pending: _Pending) -> str:
         record = pending.record
@@ -309,6 +316,7 @@ class Tracker:
 
     def _close_trial(self, run_id: str, pending: _Pending) -> None:
         record = pending.record
+        self._log_scores(run_id, record)
         facts: dict[str, str] = {tags.STATE: record.state, tags.EPOCHS: str(record.epoch)}
         if record.reason:
             facts[tags.REASON] = record.reason

@@ -56,7 +56,12 @@ def best_trials(sweep: SweepResults, ordered: list[int], best: int | None) -> Ta
         rows.append([_linked(sweep, number), state, *_cells(sweep.run(number).data.metrics, values, columns)])
     few = len(ordered) > TOP
     which = f"The first {TOP} of {len(ordered):,} trials" if few else "All trials"
-    words = f"{which} by {sweep.objective.metric}, those that finished before the others." if rows[1:] else ""
+    words = (
+        f"{which} by {sweep.objective.metric}, those that finished before the others. Scores are of each trial's best "
+        "weights; of one that is not over, of its last epoch."
+        if rows[1:]
+        else ""
+    )
     headings = [Heading("trial"), Heading("state"), *map(heading, columns)]
     return Table(words, headings, rows, None if best is None else len(teachers))
 

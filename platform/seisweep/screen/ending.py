@@ -130,7 +130,8 @@ def _record(outcome: Outcome) -> list[str]:
     report = [f"all of it as one page: seisweep report {outcome.name}"] if len(outcome.rows) > 1 else []
     remote = outcome.tracking_uri.startswith("http")
     base = server(outcome.tracking_uri)
-    pages = links(outcome.name, outcome.objectives, outcome.experiment_id, outcome.parent_run_id, outcome.tracking_uri)
+    where = outcome.experiment_id, outcome.parent_run_id, outcome.tracking_uri
+    pages = links(outcome.name, outcome.objectives, *where, outcome.best_apart)
     if outcome.confirms is not None:
         pages |= {"first": first} if (first := page_of(outcome.confirms.sweep, outcome.tracking_uri)) else {}
     wanted = ("charts", "trials", "compare", "first") if len(outcome.rows) > 1 else ("trials", "first")
