@@ -79,15 +79,22 @@ def closing_lines(outcome: Outcome) -> list[str]:
         lines.append(f"interrupted, {outcome.obstacle}, then: seisweep resume {outcome.name}")
     elif outcome.state == "interrupted":
         lines.append(f"interrupted; go on with: seisweep resume {outcome.name}")
-    logs = Home.find().sweep_dir(outcome.name)
-    if (failed or outcome.state != "finished") and logs.is_dir():
-        lines.append(f"logs: {from_here(logs / 'sweep.log')}, of each trial in {from_here(logs / 'logs')}")
+    if failed or outcome.state != "finished":
+        lines += _logs(Home.find().sweep_dir(outcome.name))
     if len(outcome.rows) > TOP:
         lines.append(f"all {len(outcome.rows)} trials: seisweep results {outcome.name}")
     try:
         return lines + _record(outcome)
     except Exception as error:  # the sweep is done and its table printed: a server that is gone takes nothing away
         return [*lines, f"MLflow does not answer now: {' '.join(str(error).split())[:120]}"]
+
+
+def _logs(folder: Path) -> list[str]:
+    """Where logs are; where nothing was to be said there is no file."""
+    own, of_trials = folder / "sweep.log", folder / "logs"
+    known = [from_here(own)] if own.is_file() else []
+    known += [f"of each trial in {from_here(of_trials)}"] if of_trials.is_dir() and any(of_trials.iterdir()) else []
+    return [f"logs: {', '.join(known)}"] if known else []
 
 
 def failures(rows: Sequence[TrialRow]) -> list[str]:

@@ -40,7 +40,11 @@ def assert_every_step_once(loaded: results.SweepResults) -> None:
             epochs = int(run.data.tags["epochs"])
             if metric.startswith(("train/", "dev/")):
                 assert steps == list(range(1, epochs + 1)), f"trial {number}, {metric}: {steps}"
-            assert best == ([epochs] if metric.startswith("dev/") else []), f"trial {number}, best/{metric}: {best}"
+            assert best == sorted(set(best)), f"trial {number}, best/{metric}: {best}"
+            last = [epochs] if metric.startswith("dev/") else []
+            assert best[-1:] == last, f"trial {number}, best/{metric}: {best}"
+                f"trial {number}, best/{metric}: {best}"
+            )
 
 
 @pytest.mark.integration

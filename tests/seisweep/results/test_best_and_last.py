@@ -74,6 +74,7 @@ def test_the_final_report_is_no_epoch_of_mlflows_curves(write):
 def test_a_trial_that_did_not_finish_has_the_scores_of_its_best_epoch(write):
     client = write(best_apart=True)
     assert [history(client, number, "best/dev/f1") for number in (1, 2, 3)] == [[(2, 0.6)], [(3, 0.7)], [(2, 0.5)]]
+    assert results.load("toy-1").trials["epoch"].tolist()[:4] == [3, 2, 3, 2]
 
 
 def test_where_nobody_says_the_best_epoch_the_last_report_counts(write):
