@@ -40,9 +40,10 @@ def f1_interval(counts: EventCounts, resamples: int = 2000, seed: int = 0) -> tu
 
 
 def paired_f1_difference(
-    a: EventCounts, b: EventCounts, resamples: int = 2000, seed: int = 0
+    a: EventCounts, b: EventCounts, resamples: int = 2000, seed: int = 0, level: float = LEVEL
 ) -> tuple[float, float, float]:
-    """F1 of `a` minus F1 of `b` on the same events, and the ends of its 95 % interval: what is drawn is an event with
+    """F1 of `a` minus F1 of `b` on the same events, and the ends of its interval, 95 % where no other `level` is asked
+    for: what is drawn is an event with
     what both made of it, so that hard events count for neither. Models that agree on every event differ by (0, 0, 0).
 
     One event says nothing: -1 and 1. Raises ValueError where the events or the phases are others.
@@ -54,11 +55,13 @@ def paired_f1_difference(
     difference = a.f1() - b.f1()
     if len(a.events) < 2:
         return difference, -1.0, 1.0
-    low, high, _ = _bootstrap_t([a, b], resamples, seed)
+    low, high, _ = _bootstrap_t([a, b], resamples, seed, level)
     return difference, max(low, -1.0), min(high, 1.0)
 
 
-def _bootstrap_t(models: list[EventCounts], resamples: int, seed: int) -> tuple[float, float, float]:
+def _bootstrap_t(
+    models: list[EventCounts], resamples: int, seed: int, level: float = LEVEL
+) -> tuple[float, float, float]:
     """Ends of the interval of a model's F1, or of the first one's minus the second one's; its jackknife error."""
     features = [_features(model) for model in models]
     num_events = len(features[0])
@@ -70,8 +73,8 @@ def _bootstrap_t(models: list[EventCounts], resamples: int, seed: int) -> tuple[
     draws_RN = np.random.default_rng(seed).multinomial(num_events, np.full(num_events, 1 / num_events), resamples)
     drawn_R, error_R = _score(features, draws_RN.astype(float))
     t_R = (drawn_R - value) / np.maximum(error_R, LEAST_SHARE * error)
-    least_t = stdtrit(num_events - 1, (1 + LEVEL) / 2)
-    low_t, high_t = np.quantile(t_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    least_t = stdtrit(num_events - 1, (1 + level) / 2)
+    low_t, high_t = np.quantile(t_R, [(1 - level) / 2, (1 + level) / 2])
     return float(value[0] - max(high_t, least_t) * error), float(value[0] - min(low_t, -least_t) * error), error
 
 

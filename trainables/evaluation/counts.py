@@ -74,6 +74,16 @@ class EventCounts:
         return EventCounts(self.events, *({"all": np.sum(list(part.values()), axis=0)} for part in parts))
 
     @classmethod
+    def total(cls, several: Sequence[EventCounts]) -> EventCounts:
+        """Of the same model trained several times: all picks together. Raises ValueError where events differ."""
+        first = several[0]
+        if any(one.events != first.events or one.phases != first.phases for one in several):
+            raise ValueError("counts of other events or phases cannot be added up")
+        tensor = np.sum([one.tensor for one in several], axis=0)
+        parts = ({phase: tensor[:, row, field] for row, phase in enumerate(first.phases)} for field in range(3))
+        return cls(first.events, *parts)
+
+    @classmethod
     def of_events(
         cls, event_N: Sequence[str] | np.ndarray, counts_NPF: np.ndarray, phases: Sequence[str]
     ) -> EventCounts:

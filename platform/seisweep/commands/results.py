@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from search_spaces.sweep import Confirms
     from seisweep.results.sweep_results import SweepResults
     from seisweep.statistics.conditions import Baseline, Condition
-    from seisweep.statistics.objective import Objective
 
 
 class By(StrEnum):
@@ -73,7 +72,7 @@ def results(
             else:
                 write(rows_of(trials), format)
         if confirms is not None:
-            _write_verdict(found, confirms, loaded.objective, format, below=by is None)
+            _write_verdict(found, confirms, loaded, format, below=by is None)
         elif whom is not None:
             _write_conditions(found, whom, loaded, format, below=by is None)
 
@@ -125,9 +124,10 @@ def _write_conditions(
 
 
 def _write_verdict(
-    found: list[Condition], confirms: Confirms, objective: Objective, format: Format, below: bool
+    found: list[Condition], confirms: Confirms, loaded: SweepResults, format: Format, below: bool
 ) -> None:
     """Of a sweep that trained the best of another again: each beside what it had there, and what follows."""
+    from seisweep.results.certainty import counts_of_conditions
     from seisweep.statistics.confirmation import as_frame, table_rows, verdict
 
     if format is not Format.TABLE:
@@ -135,8 +135,10 @@ def _write_verdict(
         return
     if below:
         print()
+    objective = loaded.objective
     write(table_rows(found, confirms, objective.metric), format)
-    print("\n" + "\n".join(verdict(found, confirms, objective)))
+    events = counts_of_conditions(loaded, found, objective.metric)
+    print("\n" + "\n".join(verdict(found, confirms, objective, events)))
 
 
 def _settings(words: list[str] | None) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from seisweep import results
 from seisweep.record import tags
 from seisweep.report import best_trial, trials
 from seisweep.report.cells import Facts, Table, in_text, table
-from seisweep.results.certainty import best_two
+from seisweep.results.certainty import best_two, counts_of_conditions
 from seisweep.results.sweep_results import SweepResults
 from seisweep.statistics import certainty, confirmation
 from seisweep.statistics.conditions import RANGE, Baseline, Condition, Estimate, differences, table_rows
@@ -106,7 +106,8 @@ def _sentences(
         yield f"No trial has finished{' yet' if _is_running(sweep) else ''} ({states})."
         return
     if sweep.confirms is not None:
-        for words in confirmation.verdict(conditions, sweep.confirms, objective) if conditions else []:
+        events = counts_of_conditions(sweep, conditions, metric)
+        for words in confirmation.verdict(conditions, sweep.confirms, objective, events) if conditions else []:
             yield f"{words[0].upper()}{words[1:]}."
     elif baseline and (top := _top(conditions, objective)) is not None:
         yield from _about(top, conditions, baseline, metric)

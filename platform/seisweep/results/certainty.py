@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlparse
 
 from seisweep.results.sweep_results import SweepResults
 from seisweep.statistics import certainty
-from trainables.evaluation.counts import COUNTS_FILE, EventCounts, read_counts
+from seisweep.statistics.conditions import Condition
+from seisweep.statistics.objective import DONE
+from trainables.evaluation.counts import COUNTS_FILE, EventCounts, counts_behind, read_counts
 
 
 def counts_of(sweep: SweepResults, trial: int) -> dict[str, EventCounts]:
@@ -39,6 +42,21 @@ def best_two(sweep: SweepResults) -> list[str]:
     one, other = ((number, counts_of(sweep, number)) for number in best)
     told = certainty.tell_apart(sweep.objective.metric, one, other)
     return [told.words] if told else []
+
+
+def counts_of_conditions(sweep: SweepResults, found: Sequence[Condition], metric: str) -> list[EventCounts | None]:
+    """Of each condition the counts behind a metric, over all its seeds; None where a trial has left none."""
+    numbers = list(sweep.runs)
+    return [_together(sweep, [numbers[place] for place in one.trials], metric) for one in found]
+
+
+def _together(sweep: SweepResults, trials: Sequence[int], metric: str) -> EventCounts | None:
+    counts = [counts_behind(metric, counts_of(sweep, trial)) for trial in trials if sweep.state(trial) == DONE]
+    known = [one for one in counts if one is not None]
+    try:
+        return EventCounts.total(known) if known and len(known) == len(counts) else None
+    except ValueError:
+        return None
 
 
 def _file(sweep: SweepResults, trial: int) -> Path:

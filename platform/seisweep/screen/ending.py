@@ -21,6 +21,7 @@ from trainables import metrics
 if TYPE_CHECKING:
     from search_spaces.sweep import Confirms
     from seisweep.statistics.conditions import Condition
+    from trainables.evaluation.counts import EventCounts
 
 TOP = 10
 TOP_REASONS = 5
@@ -62,8 +63,19 @@ def _show_verdict(found: list[Condition], outcome: Outcome, confirms: Confirms) 
 
     objective = Objective.first(outcome.objectives)
     print(f"\n{as_table(table_rows(found, confirms, objective.metric))}\n")
-    print("\n".join(verdict(found, confirms, objective)))
+    print("\n".join(verdict(found, confirms, objective, _counts(outcome, found, objective.metric))))
     return ["", *_figures(outcome)]
+
+
+def _counts(outcome: Outcome, found: list[Condition], metric: str) -> list[EventCounts | None]:
+    """Of each condition its counts by dev event; none where the store does not answer now."""
+    from seisweep import results
+    from seisweep.results.certainty import counts_of_conditions
+
+    try:
+        return counts_of_conditions(results.load(outcome.name, outcome.tracking_uri), found, metric)
+    except ValueError:
+        return []
 
 
 def _figures(outcome: Outcome) -> list[str]:

@@ -43,8 +43,6 @@ def assert_every_step_once(loaded: results.SweepResults) -> None:
             assert best == sorted(set(best)), f"trial {number}, best/{metric}: {best}"
             last = [epochs] if metric.startswith("dev/") else []
             assert best[-1:] == last, f"trial {number}, best/{metric}: {best}"
-                f"trial {number}, best/{metric}: {best}"
-            )
 
 
 @pytest.mark.integration
