@@ -79,6 +79,7 @@ def results(
 
 def _write_trials(trials: pd.DataFrame, loaded: SweepResults, sort: str | None) -> None:
     """Teachers first, then the trials, scores with their intervals; under it how far they can be trusted."""
+    from seisweep.results.best_and_last import whose_scores
     from seisweep.results.certainty import lines
     from seisweep.statistics import certainty
 
@@ -95,15 +96,9 @@ def _write_trials(trials: pd.DataFrame, loaded: SweepResults, sort: str | None) 
     wide += [(row, values) for values, row in of_trials]
     write([certainty.with_intervals(row, values, scored) for row, values in wide], Format.TABLE)
     sys.stdout.flush()
-    print(f"scores: of each trial's best weights{_and_of_those_under_way(loaded)}", file=sys.stderr)
+    print(whose_scores(loaded), file=sys.stderr)
     for line in lines(loaded, shown):
         print(line, file=sys.stderr)
-
-
-def _and_of_those_under_way(loaded: SweepResults) -> str:
-    under_way = [str(number) for number in loaded.runs if loaded.state(number) == "running"]
-    which = f"{', '.join(under_way[:3])}{' ...' if under_way[3:] else ''}"
-    return f"; of trial{'s' if under_way[1:] else ''} {which} under way, of the last epoch" if under_way else ""
 
 
 def _write_conditions(

@@ -8,6 +8,7 @@ from typing import Any
 from seisweep.record import tags
 from seisweep.record.mlflow_pages import run_page, server
 from seisweep.report.cells import Cell, Heading, Table, cell, heading, table
+from seisweep.results.best_and_last import whose_scores
 from seisweep.results.sweep_results import SweepResults
 from seisweep.results.tables import params_of
 from seisweep.statistics import certainty
@@ -56,12 +57,9 @@ def best_trials(sweep: SweepResults, ordered: list[int], best: int | None) -> Ta
         rows.append([_linked(sweep, number), state, *_cells(sweep.run(number).data.metrics, values, columns)])
     few = len(ordered) > TOP
     which = f"The first {TOP} of {len(ordered):,} trials" if few else "All trials"
-    words = (
-        f"{which} by {sweep.objective.metric}, those that finished before the others. Scores are of each trial's best "
-        "weights; of one that is not over, of its last epoch."
-        if rows[1:]
-        else ""
-    )
+    whose = whose_scores(sweep)
+    words = f"{which} by {sweep.objective.metric}, those that finished before the others. " if rows[1:] else ""
+    words += f"{whose[0].upper()}{whose[1:]}."
     headings = [Heading("trial"), Heading("state"), *map(heading, columns)]
     return Table(words, headings, rows, None if best is None else len(teachers))
 
@@ -72,8 +70,8 @@ def _with_intervals(sweep: SweepResults, scores: list[str]) -> list[str]:
     return [key for name in scores for key in (name, *([certainty.heading(name)] if name in beside else []))]
 
 
-def _cells(measured: Mapping[str, Any], values: Mapping[str, Any], columns: list[str]) -> Iterator[Cell]:
-    """A row: what was `measured`, with intervals, else what is among the other `values`."""
+def _cells(measured: Mapping[str, Any], values: Any, columns: list[str]) -> Iterator[Cell]:
+    """A row of `values` (a trial's row, or settings by key); what was `measured` has the intervals, and what lacks."""
     for key in columns:
         if (score := key.removesuffix(f" {certainty.LEVEL}")) != key:
             found = certainty.interval_of(measured, score)

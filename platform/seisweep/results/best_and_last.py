@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from seisweep.record import tags
 from seisweep.record.metric_names import BEST
 from seisweep.results.runs import Point, Run, RunData
 from seisweep.statistics.objective import DONE
+
+if TYPE_CHECKING:
+    from seisweep.results.sweep_results import SweepResults
 
 
 def of_best_weights(run: Run) -> Run:
@@ -23,11 +27,23 @@ def of_best_weights(run: Run) -> Run:
     return Run(run.info, RunData(dict(run.data.tags), dict(run.data.params), last | best))
 
 
+def whose_scores(sweep: SweepResults) -> str:
+    """Whose the scores in a table of trials are, in words."""
+    if tags.BEST_APART not in sweep.parent.data.tags:
+        return "scores are of the best weights of trials that finished, of the last epoch of all others"
+    under_way = [str(number) for number in sweep.runs if sweep.state(number) == "running"]
+    which = f"trial{'s' if under_way[1:] else ''} {', '.join(under_way[:3])}{' ...' if under_way[3:] else ''}"
+    return "scores are of each trial's best weights" + (
+        f", of the last epoch of {which} under way" if under_way else ""
+    )
+
+
 def by_epoch(points: Iterable[Point], runs: Mapping[str, Run]) -> Iterator[Point]:
     """Points of curves, without what the final report said again of the best weights; what it alone said stands at the
     last epoch. `runs`: by id."""
     epochs = {run_id: _epochs(run) for run_id, run in runs.items()}
-    curve, after = [], []
+    curve: list[Point] = []
+    after: list[Point] = []
     for point in points:
         if not point.metric.startswith(BEST):
             (curve if point.step <= epochs.get(point.run_id, math.inf) else after).append(point)

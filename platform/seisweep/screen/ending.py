@@ -140,9 +140,7 @@ def _record(outcome: Outcome) -> list[str]:
     """Files of the best trial and pages in MLflow; those of one's own server work while `seisweep ui` runs."""
     if not outcome.parent_run_id:
         return []
-    from seisweep import results
     from seisweep.record.mlflow_pages import links, page_of, server
-    from seisweep.results.certainty import lines
 
     folder = best_files(outcome)
     files = [f"files of trial {outcome.best.number}: {from_here(folder)}"] if outcome.best and folder else []
@@ -155,14 +153,18 @@ def _record(outcome: Outcome) -> list[str]:
         pages |= {"first": first} if (first := page_of(outcome.confirms.sweep, outcome.tracking_uri)) else {}
     wanted = ("charts", "trials", "compare", "first") if len(outcome.rows) > 1 else ("trials", "first")
     heading = "in MLflow:" if remote else "in MLflow, while `seisweep ui` runs:"
-    certain = lines(results.load(outcome.name, outcome.tracking_uri), [*outcome.objectives, *metrics.HEADLINES])
-    return [
-        *certain,
-        *files,
-        *report,
-        heading,
-        *(f"  {page:8} {base}{pages[page]}" for page in wanted if page in pages),
-    ]
+    addresses = [f"  {page:8} {base}{pages[page]}" for page in wanted if page in pages]
+    return [*_how_certain(outcome), *files, *report, heading, *addresses]
+
+
+def _how_certain(outcome: Outcome) -> list[str]:
+    """Whose scores the table shows, and how far they can be trusted."""
+    from seisweep import results
+    from seisweep.results.best_and_last import whose_scores
+    from seisweep.results.certainty import lines
+
+    loaded = results.load(outcome.name, outcome.tracking_uri)
+    return [whose_scores(loaded), *lines(loaded, [*outcome.objectives, *metrics.HEADLINES])]
 
 
 def ranked(rows: Sequence[TrialRow], objectives: Mapping[str, str]) -> list[TrialRow]:

@@ -33,10 +33,8 @@ class Interval(NamedTuple):
 
 def interval_of(values: Mapping[str, Any], metric: str) -> Interval | None:
     """A score's interval among the metrics of a trial; None where it has none."""
-    ends = [values.get(name) for name in metrics.interval(metric)]
-    if any(end is None or not math.isfinite(end) for end in ends):
-        return None
-    return Interval(*ends)
+    low, high = (values.get(name, math.nan) for name in metrics.interval(metric))
+    return Interval(low, high) if math.isfinite(low) and math.isfinite(high) else None
 
 
 def heading(metric: str) -> str:

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from html_page import Page
 from mlflow.tracking import MlflowClient
 from seisweep import results
+from seisweep.cli import run
 from seisweep.record.ledger import Ledger
 from seisweep.record.tracker import Tracker
+from seisweep.report import render
 from seisweep.settings.home import Home
 from seisweep.settings.which_store import own_store
 
@@ -109,6 +112,20 @@ def test_curves_end_with_the_last_epoch_in_both_forms(write, best_apart):
     everything = loaded.curves()
     assert "best/dev/f1" not in everything
     assert everything.loc[0, "int8/f1"].dropna().to_dict() == {3: 0.7}
+
+
+def test_tables_say_whose_scores_they_show(write, capsys):
+    write(best_apart=True)
+    run(["results", "toy-1"])
+    assert "scores are of each trial's best weights" in capsys.readouterr().err
+    assert "Scores are of each trial's best weights" in Page(render(results.load("toy-1"))).text
+
+
+def test_of_older_sweeps_too(write, capsys):
+    write(best_apart=False)
+    run(["results", "toy-1"])
+    whose = "scores are of the best weights of trials that finished, of the last epoch of all others"
+    assert whose in capsys.readouterr().err
 
 
 def test_mlflows_own_table_is_sorted_by_the_best_weights(write):
