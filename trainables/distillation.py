@@ -18,6 +18,7 @@ from trainables.config import Config
 from trainables.data.batches import Batch
 from trainables.data.config import WINDOW_SAMPLES
 from trainables.data.windows import cache_folder
+from trainables.evaluation.teacher import teacher_on_dev, teacher_scores
 from trainables.export.cost import architecture_cost
 from trainables.models.teacher import Teacher, TeacherConfig, TeacherEnsemble, load_teacher, load_teachers
 from trainables.models.weights import weights_digest
@@ -75,11 +76,15 @@ def preflight(config: DistillationConfig) -> dict[str, str]:
     """Check data and every teacher before any work starts; returns facts for the record. Raises ValueError."""
     facts = check_data(config.data)
     teacher = load_taught_by(config)
-    members = [module for module in teacher.modules() if isinstance(module, Teacher)]
     return facts | {
         "teacher": ", ".join(config.teachers or [config.teacher.weights]),
-        "teacher_digest": ", ".join(weights_digest(member.phasenet) for member in members),
+        "teacher_digest": ", ".join(digests(teacher)),
     }
+
+
+def digests(teacher: Teacher | TeacherEnsemble) -> list[str]:
+    """Which weights the teacher has, or each of several."""
+    return [weights_digest(member.phasenet) for member in teacher.modules() if isinstance(member, Teacher)]
 
 
 def train(config: DistillationConfig, run: Run) -> None:
@@ -94,10 +99,11 @@ def train(config: DistillationConfig, run: Run) -> None:
         return hints(history, config.loss.alpha)
 
     task = PickerTask.open(config, run, student_logits, losses)
+    taught = teacher_on_dev(teacher, digests(teacher), task.dev, config.picks, cache_folder(config.data))
     state = start(lambda: build_student(config.student), config, run)
     check_roles(state, teacher, run.device)
-    fit(state, task, config.training, config.seed, run, constants=cost, advise=advise)
-    finish(state, task, docstring=_describe(config))
+    fit(state, task, config.training, config.seed, run, constants=cost | teacher_scores(taught), advise=advise)
+    finish(state, task, docstring=_describe(config), events={"teacher": taught})
 
 
 def distillation_losses(

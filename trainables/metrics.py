@@ -11,7 +11,8 @@ EPOCH = "epoch"
 FINAL = "final"
 """1 in the last report of a finished run, which carries the best weights' metrics; 0 in the others."""
 BEST_EPOCH = "best_epoch"
-"""In the final report: the epoch whose weights were restored."""
+"""The epoch whose weights are the best so far; in the final report: which were restored. A trial that is stopped is
+known by the scores of that epoch. Where a trainable does not say it, the last report counts."""
 EPOCH_TIME_S = "time/epoch_s"
 
 TRAIN_LOSS = "train/loss"
@@ -29,6 +30,8 @@ DEV_F1 = "dev/f1"
 DEV_ACCURACY = "dev/accuracy"
 DEV_MACRO_F1 = "dev/macro_f1"
 """Mean over classes of their F1."""
+TEACHER_F1 = "teacher/f1"
+"""Of whoever teaches, on the same dev windows; each phase at its own best threshold there."""
 INT8_F1 = "int8/f1"
 FP32_F1 = "fp32/f1"
 
@@ -69,6 +72,11 @@ def direction(name: str) -> Literal["max", "min", "zero"] | None:
     if name in (PARAMETERS, MACS) or name.endswith(_LESS_IS_BETTER):
         return "min"
     return "max" if name.endswith(_MORE_IS_BETTER) else None
+
+
+def interval(name: str) -> tuple[str, str]:
+    """Names of the ends of a metric's 95 % interval: `dev/f1_low` and `dev/f1_high` of `dev/f1`."""
+    return f"{name}_low", f"{name}_high"
 
 
 def picking(split: str, phase: str | None, name: str) -> str:

@@ -70,14 +70,16 @@ def _metrics(uri: str, number: int, run: Run, events: list[dict[str, Any]]) -> I
     client = MlflowClient(tracking_uri=uri)
     mine = [event for event in events if event["event"] == "report" and event["trial"] == number]
     for metric in ("dev/f1", "train/loss"):
-        said = [
-            (int(event["metrics"]["epoch"] + event["metrics"]["final"]), event["metrics"][metric], event["time_ms"])
-            for event in mine
-        ]
-        history = client.get_metric_history(run.info.run_id, metric)
-        points = sorted((point.step, point.value, point.timestamp) for point in history)
-        if points != sorted(said):
-            yield f"MLflow: trial {number} {metric} has {points}, the ledger {said}"
+        said: dict[bool, list[tuple[int, float, int]]] = {False: [], True: []}
+        for event in mine:
+            values = event["metrics"]
+            said[bool(values["final"])].append((int(values["epoch"]), values[metric], event["time_ms"]))
+        for final, name in ((False, metric), (True, f"best/{metric}")):
+            wanted = sorted(said[final]) if not final or metric.startswith("dev/") else []
+            history = client.get_metric_history(run.info.run_id, name)
+            points = sorted((point.step, point.value, point.timestamp) for point in history)
+            if (points[-1:] if final else points) != wanted:  # one that was interrupted said its best so far too
+                yield f"MLflow: trial {number} {name} has {points}, the ledger {wanted}"
     began = next(event for event in events if event["event"] == "trial" and event["trial"] == number)
     if run.data.params != {key: str(value) for key, value in began["params"].items()}:
         yield f"MLflow: trial {number} has parameters {run.data.params}, the ledger {began['params']}"

@@ -5,7 +5,8 @@ import torch
 from seisbench.models import PhaseNet
 
 from trainables import metrics
-from trainables.data.batches import Batch
+from trainables.data.batches import Batch, DevWindows
+from trainables.data.windows import open_store
 from trainables.distillation import (
     DistillationConfig,
     DistillationLossConfig,
@@ -14,6 +15,9 @@ from trainables.distillation import (
     preflight,
     train,
 )
+from trainables.evaluation.bootstrap import f1_interval
+from trainables.evaluation.counts import COUNTS_FILE, read_counts
+from trainables.evaluation.picks import PickCounts, count_picks, scores
 from trainables.models.teacher import TeacherConfig, load_teacher, load_teachers
 from trainables.models.xiaonet import XiaoNet
 from trainables.run import LocalRun, read_tags
@@ -133,6 +137,8 @@ def test_reports_every_epoch_and_ends_with_the_best_weights(tiny, tmp_path):
     assert all(set(LOSSES) <= set(report) for report in epochs)
     assert [report[metrics.FINAL] for report in run.reports] == [0, 0, 0, 1]
     best = max(epochs, key=lambda report: report[metrics.DEV_F1])
+    scores_so_far = [[report[metrics.DEV_F1] for report in epochs[: epoch + 1]] for epoch in range(3)]
+    assert [report[metrics.BEST_EPOCH] for report in epochs] == [so.index(max(so)) + 1 for so in scores_so_far]
     assert final[metrics.DEV_F1] == best[metrics.DEV_F1]
     assert final[metrics.EPOCH] == 3
     assert metrics.INT8_BYTES in epochs[0]
@@ -198,3 +204,42 @@ def test_finished_run_leaves_files_for_people(tiny, tmp_path):
     assert final[metrics.INT8_BYTES] < final[metrics.FP32_BYTES]
     assert final[metrics.INT8_F1_LOSS] == pytest.approx(final[metrics.FP32_F1] - final[metrics.INT8_F1])
     assert read_tags(run.checkpoint)
+
+
+@pytest.mark.parametrize("is_exported", [True, False])
+def test_finished_run_leaves_counts_by_event_from_which_its_scores_and_their_intervals_follow(
+    tiny, tmp_path, is_exported
+):
+    run = LocalRun(tmp_path)
+    export = {"enabled": is_exported, "calibration_windows": 8}
+    train(DistillationConfig.model_validate(tiny | {"export": export}), run)
+    counts, final = read_counts(run.checkpoint / "artifacts" / COUNTS_FILE), run.reports[-1]
+    assert set(counts) == ({"dev", "teacher", "fp32", "int8"} if is_exported else {"dev", "teacher"})
+    for name, of_model in counts.items():
+        assert of_model.f1() == pytest.approx(final[f"{name}/f1"])
+        assert of_model.f1("S") == pytest.approx(final[f"{name}/s_f1"])
+        assert (final[f"{name}/f1_low"], final[f"{name}/f1_high"]) == f1_interval(of_model)
+    assert "dev/f1_low" not in run.reports[0]
+
+
+def test_the_teachers_own_scores_stand_beside_its_students(tiny, teacher, tmp_path):
+    config = DistillationConfig.model_validate(tiny)
+    run = LocalRun(tmp_path)
+    train(config, run)
+    dev, counts = DevWindows(open_store(config.data, "dev"), config.data), PickCounts.zeros()
+    with torch.no_grad():
+        for batch, arrivals in dev.batches(16):
+            counts += count_picks(teacher(batch.raw_BXT).softmax(dim=1), arrivals, config.picks)
+    expected = scores(counts, split="teacher")
+    for report in run.reports:
+        for name in ("teacher/f1", "teacher/p_f1", "teacher/s_f1"):
+            assert report[name] == pytest.approx(expected[name])
+        assert report["teacher/f1_low"] <= report["teacher/f1"] <= report["teacher/f1_high"]
+
+
+def test_the_teacher_is_scored_once_for_all_trials(tiny, tmp_path, monkeypatch):
+    config = DistillationConfig.model_validate(tiny)
+    train(config, LocalRun(tmp_path / "first"))
+    monkeypatch.setattr("trainables.evaluation.teacher._count", None)
+    train(config, second := LocalRun(tmp_path / "second"))
+    assert "teacher/f1" in second.reports[0]

@@ -112,6 +112,7 @@ def fit(
             record |= task.evaluate(state.model)
         record[metrics.EPOCH_TIME_S] = time.monotonic() - started_s
         state.end_epoch(record, record[config.monitor])
+        record[metrics.BEST_EPOCH] = state.stopping.best_epoch
         note_hints(state, advise(state.history))
         run.report(record, checkpoint(state, run))
 

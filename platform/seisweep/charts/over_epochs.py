@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -55,19 +53,16 @@ def _search_curves(sweep: SweepResults, by_trial: dict[int, Curve]) -> Figure:
         line.set(marker=marker, markersize=5, markevery=0.34, label=f"trial {number}: {value:.4g}")
     keep_to_the_bulk(axes, [value for curve in by_trial.values() for _, value in curve], sweep.objective)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set(xlabel="epoch", ylabel=metric)
-    axes.set_title(f"every trial of {sweep.name}, and the best with what they ended at", fontsize=9)
+    axes.set(xlabel="epoch", ylabel=f"{metric} of each epoch")
+    axes.set_title(f"every trial of {sweep.name}, and the best with the score of their best weights", fontsize=9)
     finish(axes, has_legend=True)
     return figure
 
 
 def _curves_by_trial(sweep: SweepResults, metric: str) -> dict[int, Curve]:
-    """Epoch and value of each trial, without the final report, which repeats the best epoch one step later."""
-    curves = sweep.curves(metric)[metric].dropna()
-    epochs = sweep.trials["epoch"]
+    """Epoch and value of each trial."""
     found: dict[int, Curve] = {}
-    for trial, curve in curves.groupby(level="trial"):
-        last = epochs[trial] or math.inf  # of a trial under way the epochs are not written down yet
+    for trial, curve in sweep.curves(metric)[metric].dropna().groupby(level="trial"):
         steps = curve.index.get_level_values("step")
-        found[int(str(trial))] = [pair for pair in zip(steps.tolist(), curve.tolist(), strict=True) if pair[0] <= last]
+        found[int(str(trial))] = list(zip(steps.tolist(), curve.tolist(), strict=True))
     return found

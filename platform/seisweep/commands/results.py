@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from search_spaces.sweep import Confirms
     from seisweep.results.sweep_results import SweepResults
     from seisweep.statistics.conditions import Baseline, Condition
-    from seisweep.statistics.objective import Objective
 
 
 class By(StrEnum):
@@ -68,11 +67,38 @@ def results(
         whom = loaded.baseline(found, _settings(baseline)) if found else None
         if by is not By.CONDITION:
             trials = _ordered(loaded, sort).head(top or len(loaded.runs)).reset_index()
-            write(rows_of(trials[_columns(trials, loaded, sort)] if format is Format.TABLE else trials), format)
+            if format is Format.TABLE:
+                _write_trials(trials, loaded, sort)
+            else:
+                write(rows_of(trials), format)
         if confirms is not None:
-            _write_verdict(found, confirms, loaded.objective, format, below=by is None)
+            _write_verdict(found, confirms, loaded, format, below=by is None)
         elif whom is not None:
             _write_conditions(found, whom, loaded, format, below=by is None)
+
+
+def _write_trials(trials: pd.DataFrame, loaded: SweepResults, sort: str | None) -> None:
+    """Teachers first, then the trials, scores with their intervals; under it how far they can be trusted."""
+    from seisweep.results.best_and_last import whose_scores
+    from seisweep.results.certainty import lines
+    from seisweep.statistics import certainty
+
+    shown = _columns(trials, loaded, sort)
+    measured = {int(number): loaded.runs[int(number)].data.metrics for number in trials["trial"]}
+    scored = certainty.scores_with_intervals(shown, measured.values())
+    rows = rows_of(trials[shown])
+    of_trials = [(measured[row["trial"]], row) for row in rows]
+    teachers = [
+        ({**dict.fromkeys(shown), **one.params, **one.metrics, "trial": certainty.TEACHER}, one.metrics)
+        for one in certainty.teachers(of_trials, shown)
+    ]
+    wide = [({key: row[key] for key in shown}, values) for row, values in teachers]
+    wide += [(row, values) for values, row in of_trials]
+    write([certainty.with_intervals(row, values, scored) for row, values in wide], Format.TABLE)
+    sys.stdout.flush()
+    print(whose_scores(loaded), file=sys.stderr)
+    for line in lines(loaded, shown):
+        print(line, file=sys.stderr)
 
 
 def _write_conditions(
@@ -93,9 +119,10 @@ def _write_conditions(
 
 
 def _write_verdict(
-    found: list[Condition], confirms: Confirms, objective: Objective, format: Format, below: bool
+    found: list[Condition], confirms: Confirms, loaded: SweepResults, format: Format, below: bool
 ) -> None:
     """Of a sweep that trained the best of another again: each beside what it had there, and what follows."""
+    from seisweep.results.certainty import counts_of_conditions
     from seisweep.statistics.confirmation import as_frame, table_rows, verdict
 
     if format is not Format.TABLE:
@@ -103,8 +130,10 @@ def _write_verdict(
         return
     if below:
         print()
+    objective = loaded.objective
     write(table_rows(found, confirms, objective.metric), format)
-    print("\n" + "\n".join(verdict(found, confirms, objective)))
+    events = counts_of_conditions(loaded, found, objective.metric)
+    print("\n" + "\n".join(verdict(found, confirms, objective, events)))
 
 
 def _settings(words: list[str] | None) -> dict[str, Any] | None:

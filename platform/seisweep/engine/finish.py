@@ -48,7 +48,9 @@ def finish(parts: Parts, stop: StopRequest) -> Outcome:
     return Outcome(
         name=plan.name,
         state=state,
-        rows=[parts.row(record) for _, record in sorted(ledger.trials.items())],
+        rows=[
+            parts.row(record, "interrupted" if record.running else None) for _, record in sorted(ledger.trials.items())
+        ],
         best=parts.row(best) if best else None,
         experiment_id=tracker.experiment_id,
         parent_run_id=tracker.parent_run_id,
@@ -59,6 +61,7 @@ def finish(parts: Parts, stop: StopRequest) -> Outcome:
         confirms=plan.sweep.confirms,
         is_grid=plan.sweep.sampler == "grid",
         lacks_in_mlflow=lacks,
+        best_apart=plan.launch.best_apart,
     )
 
 

@@ -76,6 +76,7 @@ def launch(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         tags=launch_tags() | {tags.PROFILE: profile.name} | facts | origin,
         store=chosen.kept_as,
+        best_apart=True,
     )
     plan = Plan(begun, home, chosen, trainable, profile, concurrency, is_new=True)
     return run_session(plan, watch or Silent())

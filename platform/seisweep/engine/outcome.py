@@ -7,7 +7,8 @@ from typing import Any, Literal, Protocol
 
 from search_spaces.sweep import Confirms, Sweep
 
-State = Literal["pending", "running", "done", "stopped", "failed"]
+State = Literal["pending", "running", "done", "stopped", "failed", "interrupted"]
+"""`interrupted` is a trial under way when a session has ended, as the record has it too."""
 OVER = ("done", "stopped", "failed")
 
 
@@ -48,6 +49,8 @@ class Outcome:
     """All of its trials were asked for; of a search, some may fail."""
     lacks_in_mlflow: str = ""
     """What MLflow could not be told yet; empty where it has everything that it takes."""
+    best_apart: bool = False
+    """Whether MLflow tells best and last apart."""
 
     @property
     def exit_code(self) -> int:

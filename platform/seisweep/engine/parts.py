@@ -43,7 +43,9 @@ class Parts:
             watch=watch,
             ledger=ledger,
             study=Study(sweep, plan.folder / JOURNAL_FILE, plan.defaults),
-            tracker=Tracker(plan.store, sweep, launch.name, launch.id, launch.tags, ledger.reports),
+            tracker=Tracker(
+                plan.store, sweep, launch.name, launch.id, launch.tags, ledger.reports, best_apart=launch.best_apart
+            ),
             checkpoints=Checkpoints(plan, ledger),
             scheduler=make_scheduler(sweep, plan.defaults, population),
             population=population,
@@ -90,15 +92,18 @@ class Parts:
         self.ledger.extend(self.num_trials + self.plan.extend)
 
     def row(self, record: TrialRecord, state: State | None = None) -> TrialRow:
-        """A trial as a user sees it. One under way that no process trains now is pending."""
+        """A trial as a user sees it. One under way that no process trains now is pending. One that trains shows its
+        last report, any other the scores of its best weights, as results do."""
         epochs_key = self.plan.sweep.epochs_key
+        state = state or ("pending" if record.running else record.state)
+        shows_last = state == "running" or not self.plan.launch.best_apart
         return TrialRow(
             number=record.number,
             trial_id=f"{record.number:05d}",
-            state=state or ("pending" if record.running else record.state),
+            state=state,
             epoch=record.epoch,
             epochs=record.params.get(epochs_key, self.plan.defaults.get(epochs_key)),
-            metrics=dict(record.metrics),
+            metrics=dict(record.metrics if shows_last else record.scores),
             params=dict(record.params),
             reason=record.reason,
             seed=record.seed,

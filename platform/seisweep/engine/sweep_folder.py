@@ -46,6 +46,8 @@ class Launch:
     tags: dict[str, str]
     store: str = OWN
     """Where it is recorded: `home`, or the address of another store."""
+    best_apart: bool = False
+    """Whether MLflow tells best and last apart (`record/metric_names.py`); older ones go on as they began."""
 
     @property
     def scratch(self) -> str:
@@ -78,6 +80,7 @@ class Launch:
             "created": self.created,
             "tags": self.tags,
             "store": self.store,
+            "best_apart": self.best_apart,
         }
 
     @classmethod
@@ -95,6 +98,7 @@ class Launch:
                 created=kept["created"],
                 tags=kept["tags"],
                 store=kept_address(kept),
+                best_apart=kept.get("best_apart", False),
             )
         except (KeyError, ValueError) as error:
             reason = f"it says no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]

@@ -73,6 +73,9 @@ class TrialRecord:
     """The final report has come: the trial did all it wanted."""
     metrics: dict[str, float] = field(default_factory=dict)
     """Those of the last report, over earlier ones that it does not repeat."""
+    best: dict[str, float] = field(default_factory=dict)
+    """Those of the epoch with the best weights so far, as the trainable says (`best_epoch`); else of the last one."""
+    reported_ms: int = 0
     checkpoints: list[tuple[int, str]] = field(default_factory=list)
     """Epoch and place of the checkpoints, the newest last; `kept` says which may still exist."""
     changes: dict[str, Any] = field(default_factory=dict)
@@ -88,6 +91,11 @@ class TrialRecord:
     @property
     def running(self) -> bool:
         return self.state == "running"
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Of the weights that the trial ended with, or would have."""
+        return self.metrics if self.final else self.metrics | self.best
 
     @property
     def complete(self) -> bool:
@@ -273,6 +281,9 @@ class Ledger:
             report = _report(event)
             record.epoch, record.final = report.epoch, report.final
             record.metrics |= report.metrics
+            record.reported_ms = report.time_ms
+            if int(report.metrics.get(names.BEST_EPOCH) or report.epoch) == report.epoch:
+                record.best = report.metrics
         elif kind == "checkpoint":
             record.checkpoints.append((event["epoch"], event["place"]))
             record.final_checkpoint = event.get("final", False)
@@ -282,6 +293,7 @@ class Ledger:
             exploit = Exploit(*(event[name] for name in Exploit._fields))
             self.exploits.append(exploit)
             record.params = exploit.params
+            record.best = self.trials[exploit.donor].best
             record.checkpoints.append((exploit.epoch, exploit.place))
         elif kind == "end":
             record.state, record.reason, record.ended_ms = event["state"], event["reason"], time_ms

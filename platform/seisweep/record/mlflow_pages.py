@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 from seisweep.private.mlflow import SHARED_VIEW
 from seisweep.record import mlflow_server, tags
+from seisweep.record.metric_names import MetricNames
 from seisweep.record.mlflow_names import allowed_name
 from seisweep.statistics.objective import DONE, Objective
 from trainables import metrics
@@ -15,11 +16,14 @@ from trainables import metrics
 MOST_COMPARED = 30
 
 
-def saved_view(name: str, objectives: Mapping[str, str], params: Sequence[str]) -> tuple[str, str]:
+def saved_view(
+    name: str, objectives: Mapping[str, str], params: Sequence[str], best_apart: bool = False
+) -> tuple[str, str]:
     """Tag of an experiment that presets MLflow's runs table: a sweep's trials, with the columns worth a look."""
-    objective = _first(objectives)
-    shown = dict.fromkeys((*map(allowed_name, objectives), *metrics.HEADLINES))
-    columns = [f"metrics.`{name}`" for name in shown]
+    objective = _as_column(objectives, best_apart)
+    called = MetricNames(tuple(objectives), best_apart)
+    shown = dict.fromkeys(allowed_name(called.column(metric)) for metric in (*objectives, *metrics.HEADLINES))
+    columns = [f"metrics.`{metric}`" for metric in shown]
     view = {
         "searchFilter": _trials_only(name),
         "orderByKey": f"metrics.`{objective.metric}`",
@@ -38,29 +42,40 @@ def _trials_only(name: str) -> str:
 
 
 def links(
-    name: str, objectives: Mapping[str, str], experiment_id: str, parent_run_id: str, tracking_uri: str
+    name: str,
+    objectives: Mapping[str, str],
+    experiment_id: str,
+    parent_run_id: str,
+    tracking_uri: str,
+    best_apart: bool = False,
 ) -> dict[str, str]:
     """The pages of a sweep that has just ended. The store is asked for the best trials."""
     from mlflow.tracking import MlflowClient
 
-    objective = _first(objectives)
+    objective = _as_column(objectives, best_apart)
     best = MlflowClient(tracking_uri=tracking_uri).search_runs(
         [experiment_id],
         f"{_trials_only(name)} and tags.{tags.STATE} = '{DONE}'",
         order_by=[f"metrics.`{objective.metric}` {'ASC' if objective.small_first else 'DESC'}"],
         max_results=MOST_COMPARED,
     )
-    return pages(name, objectives, experiment_id, parent_run_id, [run.info.run_id for run in best])
+    best_ids = [run.info.run_id for run in best]
+    return pages(name, objectives, experiment_id, parent_run_id, best_ids, best_apart)
 
 
 def pages(
-    name: str, objectives: Mapping[str, str], experiment_id: str, parent_run_id: str, best_ids: Sequence[str]
+    name: str,
+    objectives: Mapping[str, str],
+    experiment_id: str,
+    parent_run_id: str,
+    best_ids: Sequence[str],
+    best_apart: bool = False,
 ) -> dict[str, str]:
     """What to open: the trials as a table, their charts by metric, the sweep's own page, the best compared.
 
     Paths such as `/#/experiments/1/runs?...`, to be put behind the server's address.
     """
-    objective = _first(objectives)
+    objective = _as_column(objectives, best_apart)
     query = {
         "searchFilter": _trials_only(name),
         "orderByKey": f"metrics.`{objective.metric}`",
@@ -80,9 +95,11 @@ def pages(
     return paths
 
 
-def _first(objectives: Mapping[str, str]) -> Objective:
-    """The first of the objectives, by the name that it has in MLflow."""
-    return Objective.first({allowed_name(name): direction for name, direction in objectives.items()})
+def _as_column(objectives: Mapping[str, str], best_apart: bool) -> Objective:
+    """The first objective under the name of its column in MLflow."""
+    objective = Objective.first(objectives)
+    column = MetricNames(tuple(objectives), best_apart).column(objective.metric)
+    return Objective(allowed_name(column), objective.direction)
 
 
 def page_of(name: str, tracking_uri: str) -> str:

@@ -15,6 +15,7 @@ from search_spaces.narrowing import searched_keys
 from search_spaces.sweep import Sweep
 from seisweep.record import tags
 from seisweep.record.ledger import Exploit
+from seisweep.record.metric_names import MetricNames
 from seisweep.record.mlflow_answers import ask, ask_at_the_start
 from seisweep.record.mlflow_files import upload, upload_json, upload_text
 from seisweep.record.mlflow_names import allowed_name
@@ -29,9 +30,15 @@ class ParentRun(Writer):
     """The run of a sweep."""
 
     def __init__(
-        self, client: MlflowClient, experiment_id: str, sweep: Sweep, common_tags: Mapping[str, str], name: str
+        self,
+        client: MlflowClient,
+        experiment_id: str,
+        sweep: Sweep,
+        common_tags: Mapping[str, str],
+        called: MetricNames,
+        name: str,
     ) -> None:
-        super().__init__(client, experiment_id, sweep, common_tags)
+        super().__init__(client, experiment_id, sweep, common_tags, called)
         self.name, self.run_id = name, ""
         self.found = False
         """An earlier session has written into it; it may have asked for another one too."""
@@ -46,6 +53,7 @@ class ParentRun(Writer):
                 self.run_id, self.found = run.info.run_id, True
             else:
                 facts = sweep_tags(self.sweep, note) | {tags.NUM_TRIALS: num_trials}
+                facts |= {tags.BEST_APART: "yes"} if self.called.best_apart else {}
                 self.run_id = self.create(unsaid, self.name, facts)
             return runs
 
@@ -67,7 +75,7 @@ class ParentRun(Writer):
     def view(self) -> None:
         """How MLflow's own page shows the trials."""
         keys = [allowed_name(key) for key in searched_keys(self.sweep)]
-        view = saved_view(self.name, self.sweep.objectives, keys)
+        view = saved_view(self.name, self.sweep.objectives, keys, self.called.best_apart)
         ask(partial(self.client.set_experiment_tag, self.experiment_id, *view))
 
     def distributions(self, data: Mapping[str, Any]) -> None:

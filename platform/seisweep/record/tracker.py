@@ -19,6 +19,7 @@ from mlflow.tracking import MlflowClient
 from search_spaces.sweep import Sweep
 from seisweep.record import tags
 from seisweep.record.ledger import Exploit, Report, TrialRecord
+from seisweep.record.metric_names import MetricNames
 from seisweep.record.mlflow_answers import NoAnswerError, ask_at_the_start, one_line
 from seisweep.record.mlflow_names import Names
 from seisweep.record.mlflow_store import experiment_named, store_answers
@@ -42,8 +43,11 @@ class Tracker:
         sweep_id: str,
         common_tags: Mapping[str, str],
         reports: Callable[[set[int]], Iterable[Report]] | None = None,
+        *,
+        best_apart: bool = False,
     ) -> None:
-        """`reports`: those of these trials once more, out of the ledger, where too many wait for MLflow.
+        """`reports`: those of these trials once more, out of the ledger, where too many wait for MLflow. `best_apart`:
+        whether best and last are told apart.
 
         Raises ValueError where the store does not answer.
         """
@@ -56,8 +60,9 @@ class Tracker:
             tags.KIND: sweep.name,
             tags.TRAINABLE: sweep.trainable,
         }
-        self._parent = ParentRun(self.client, self.experiment_id, sweep, facts, name)
-        self._runs = TrialRuns(self.client, self.experiment_id, sweep, facts, name)
+        self.names = MetricNames(tuple(sweep.objectives), best_apart)
+        self._parent = ParentRun(self.client, self.experiment_id, sweep, facts, self.names, name)
+        self._runs = TrialRuns(self.client, self.experiment_id, sweep, facts, self.names, name)
         self._reports = reports
         self._line = WritingLine(self.client)
         self._sweep = Unsaid(name)
@@ -172,7 +177,7 @@ class Tracker:
         steps: dict[Step, Say] = {Step.CLOSE: partial(self._close, state)}
         if best is not None:
             time_ms = best.ended_ms or best.started_ms
-            steps[Step.BEST] = partial(self._parent.best, self._sweep, best.number, dict(best.metrics), time_ms)
+            steps[Step.BEST] = partial(self._parent.best, self._sweep, best.number, self.names.of_sweep(best), time_ms)
         if files is not None:
             steps[Step.FILES] = partial(self._parent.files, self._sweep, files)
         self._line.say(self._sweep, steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from mlflow.tracking import MlflowClient
 from search_spaces.sweep import Sweep
 from seisweep.record import tags
 from seisweep.record.ledger import Report, finite
+from seisweep.record.metric_names import MetricNames, Values
 from seisweep.record.mlflow_answers import NoAnswerError, RefusedError, ask, is_refusal, one_line, send
 from seisweep.record.mlflow_files import upload, upload_json
 from seisweep.record.mlflow_names import MOST_OF_A_PARAMETER, Names, allowed_name, step, text
@@ -27,6 +29,7 @@ STATUS = {"done": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "interr
 CLOSED = ("FINISHED", "FAILED")
 IDENTITY = (
     tags.ROLE, tags.SWEEP, tags.SWEEP_ID, tags.KIND, tags.TRIAL, tags.SEED, tags.STATE, tags.PARENT, tags.OBJECTIVES,
+    tags.BEST_APART,
 )  # fmt: skip
 """Tags by which a run is found, and without which its sweep cannot be read: all of them short and plain."""
 
@@ -38,9 +41,16 @@ class GoneError(RefusedError):
 class Writer:
     """What trials' runs and the sweep's own have in common. All raise NoAnswerError or RefusedError."""
 
-    def __init__(self, client: MlflowClient, experiment_id: str, sweep: Sweep, common_tags: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        client: MlflowClient,
+        experiment_id: str,
+        sweep: Sweep,
+        common_tags: Mapping[str, str],
+        called: MetricNames,
+    ) -> None:
         self.client, self.experiment_id, self.sweep = client, experiment_id, sweep
-        self.common_tags = common_tags
+        self.common_tags, self.called = common_tags, called
 
     def create(self, unsaid: Unsaid, name: str, facts: Mapping[str, str], start_ms: int | None = None) -> str:
         """A new run's id. A call that gets no answer may have made one: it is not repeated, and raises as it likes."""
@@ -104,7 +114,10 @@ class Writer:
     def shown(self, given: Mapping[str, float], called: Names) -> dict[str, float]:
         """Metrics without the two that only the engine needs; objectives first, which the compare page opens with."""
         metrics = finite(dict(given))
-        first = {name: metrics[name] for name in self.sweep.objectives if name in metrics}
+        objectives = [
+            name for objective in self.sweep.objectives for name in (self.called.column(objective), objective)
+        ]
+        first = {name: metrics[name] for name in objectives if name in metrics}
         kept = {name: value for name, value in (first | metrics).items() if name not in (names.EPOCH, names.FINAL)}
         return {called(name): value for name, value in kept.items()}
 
@@ -113,9 +126,15 @@ class TrialRuns(Writer):
     """The runs of a sweep's trials."""
 
     def __init__(
-        self, client: MlflowClient, experiment_id: str, sweep: Sweep, common_tags: Mapping[str, str], name: str
+        self,
+        client: MlflowClient,
+        experiment_id: str,
+        sweep: Sweep,
+        common_tags: Mapping[str, str],
+        called: MetricNames,
+        name: str,
     ) -> None:
-        super().__init__(client, experiment_id, sweep, common_tags)
+        super().__init__(client, experiment_id, sweep, common_tags, called)
         self.name, self.parent_run_id = name, ""
         self.run_ids: dict[int, str] = {}
         self.doubtful: set[int] = set()
@@ -128,7 +147,7 @@ class TrialRuns(Writer):
             self.know(self._runs_of(unsaid.number))
         if known := self.run_ids.get(unsaid.number):
             unsaid.run_id = known
-            unsaid.there = self._steps_of(known, unsaid.names)
+            unsaid.there = self._steps_of(unsaid)
             self.reopen(known)
             return
         asked_before = unsaid.number in self.doubtful
@@ -158,27 +177,49 @@ class TrialRuns(Writer):
                 best[number] = run
         self.run_ids |= {number: run.info.run_id for number, run in best.items()}
 
-    def _steps_of(self, run_id: str, called: Names) -> dict[int, int]:
-        """What an earlier session has logged of the first objective: step to time. Where a machine lost its power, its
-        ledger may lack what MLflow has, and the trial reports those epochs again."""
-        first = called(next(iter(self.sweep.objectives)))
-        try:
-            history = ask(partial(self.client.get_metric_history, run_id, first))
-        except RefusedError:
-            return {}
-        return {point.step: point.timestamp for point in history}
+    def _steps_of(self, unsaid: UnsaidTrial) -> dict[tuple[str, int], int]:
+        """What an earlier session has logged of the first objective: name and step to time. Where a machine lost its
+        power, its ledger may lack what MLflow has, and the trial reports those epochs again."""
+        there: dict[tuple[str, int], int] = {}
+        for name in self._of_first_objective:
+            with suppress(RefusedError):
+                history = ask(partial(self.client.get_metric_history, unsaid.run_id, unsaid.names(name)))
+                there |= {(name, point.step): point.timestamp for point in history}
+        return there
+
+    @property
+    def _of_first_objective(self) -> tuple[str, ...]:
+        first = next(iter(self.sweep.objectives))
+        return tuple(dict.fromkeys((self.called.column(first), first)))
 
     def points(self, unsaid: UnsaidTrial, reports: Sequence[Report]) -> None:
         """The metrics of reports at their steps. What was sent before stays there once: MLflow takes the same point
         again as one, and an epoch that was trained once more is not told."""
-        there = unsaid.there
-        reports = [report for report in reports if there.get(step(report.step), report.time_ms) == report.time_ms]
+        self._log(unsaid, map(self.called.of_report, reports))
+
+    def scores(self, unsaid: UnsaidTrial) -> None:
+        """Of a trial that has no final report: those of its best epoch."""
+        if told := self.called.of_end(unsaid.record):
+            self._log(unsaid, [told])
+
+    def _log(self, unsaid: UnsaidTrial, told: Iterable[Values]) -> None:
         points = [
-            Metric(name, value, report.time_ms, step(report.step))
-            for report in reports
-            for name, value in self.shown(report.metrics, unsaid.names).items()
+            Metric(name, value, values.time_ms, step(values.step))
+            for values in told
+            for name, value in self._new_of(unsaid, values).items()
         ]
         self.tell(unsaid, "metrics", points, METRICS_A_CALL)
+
+    def _new_of(self, unsaid: UnsaidTrial, values: Values) -> dict[str, float]:
+        """Without those that another session has logged at this step, at another time."""
+        found, at = self.shown(values.metrics, unsaid.names), step(values.step)
+        first = next((name for name in self._of_first_objective if name in values.metrics), "")
+        if unsaid.there.get((first, at), values.time_ms) == values.time_ms:
+            return found
+        return {name: value for name, value in found.items() if not self._has(unsaid.run_id, name, at)}
+
+    def _has(self, run_id: str, name: str, at: int) -> bool:
+        return any(point.step == at for point in ask(partial(self.client.get_metric_history, run_id, name)))
 
     def params(self, unsaid: UnsaidTrial) -> None:
         """Parameters as they were proposed: MLflow keeps one as it is."""
@@ -207,6 +248,7 @@ class TrialRuns(Writer):
 
     def facts(self, unsaid: UnsaidTrial, of_checkpoint: Mapping[str, str] | None) -> None:
         """How the trial ended, and what its checkpoint has to say."""
+        self.scores(unsaid)
         record = unsaid.record
         facts = {tags.STATE: record.state, tags.EPOCHS: str(record.epoch)}
         if record.reason:
@@ -226,6 +268,8 @@ class TrialRuns(Writer):
 
     def interrupt(self, unsaid: UnsaidTrial) -> None:
         """Close the run of a trial that a later session goes on with."""
+        self.scores(unsaid)
+        ask(partial(self.client.set_tag, unsaid.run_id, tags.EPOCHS, str(unsaid.record.epoch)))
         self.close(unsaid.run_id, "interrupted", STATUS["interrupted"])
 
     def _runs_of(self, number: int) -> list[Run]:

@@ -98,8 +98,8 @@ class UnsaidTrial(Unsaid):
     reports: list[Report] = field(default_factory=list)
     has_more: bool = False
     """The ledger has reports that found no room in `reports`."""
-    there: dict[int, int] = field(default_factory=dict)
-    """Steps that MLflow has from earlier sessions, with their times in ms."""
+    there: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Of the first objective, what MLflow has from earlier sessions: name and step, with the time in ms."""
     told: tuple[int, bool] = (0, False)
     """Epoch of the last report that MLflow has, and whether it was the final one."""
 

@@ -7,11 +7,13 @@ import json
 from seisweep.record import tags
 from seisweep.report.cells import Cell, Facts, Heading, Table, cell, in_text
 from seisweep.results.sweep_results import SweepResults
+from seisweep.statistics import certainty
 from seisweep.text import show_seconds
+from trainables import metrics
 from trainables.export.artifacts import GATE_TAG
 
-SIDE_BY_SIDE = {"dev": "PyTorch", "fp32": "FP32 ONNX", "int8": "INT8 ONNX"}
-"""Groups of metrics that say the same of several forms of one model."""
+SIDE_BY_SIDE = {"dev": "PyTorch", "fp32": "FP32 ONNX", "int8": "INT8 ONNX", "teacher": "its teacher"}
+"""Groups of metrics that say the same of several forms of one model, and of who taught it."""
 
 
 def settings(sweep: SweepResults, best: int) -> Facts:
@@ -23,18 +25,26 @@ def settings(sweep: SweepResults, best: int) -> Facts:
 def metrics_of(sweep: SweepResults, best: int) -> tuple[Table | None, Facts]:
     """Scores side by side where the model exists in several forms, and all other metrics."""
     values = dict(sweep.run(best).data.metrics)
+    known = {name: found for name in values if (found := certainty.interval_of(values, name))}
+    for name in known:
+        for end in metrics.interval(name):
+            del values[end]
+
+    def shown(name: str) -> Cell:
+        plain = cell(values.pop(name, None), name)
+        return Cell(f"{plain.text} ({known[name]})") if name in known else plain
+
     forms = [form for form in SIDE_BY_SIDE if any(name.startswith(f"{form}/") for name in values)]
     names: dict[str, None] = {}
     for form in forms:
         names |= {name.partition("/")[2]: None for name in sorted(values) if name.startswith(f"{form}/")}
     if len(forms) < 2:
-        return None, [(name, in_text(value)) for name, value in sorted(values.items())]
+        return None, [(name, shown(name).text) for name in sorted(values)]
     together = sorted((name for name in names if sum(f"{form}/{name}" in values for form in forms) > 1), key=_phase)
-    rows: list[list[Cell]] = [
-        [Cell(name), *(cell(values.pop(f"{form}/{name}", None), name) for form in forms)] for name in together
-    ]
+    rows: list[list[Cell]] = [[Cell(name), *(shown(f"{form}/{name}") for form in forms)] for name in together]
     headings = [Heading("on the dev split"), *(Heading(SIDE_BY_SIDE[form]) for form in forms)]
     caption = f"Trial {best} as PyTorch model and as ONNX files, at the thresholds that dev has chosen."
+    caption += f" In brackets: {certainty.LEVEL} intervals, by the bootstrap over dev events." if known else ""
     return Table(caption, headings, rows), [(name, in_text(value)) for name, value in sorted(values.items())]
 
 

@@ -10,8 +10,9 @@ from seisweep import results
 from seisweep.record import tags
 from seisweep.report import best_trial, trials
 from seisweep.report.cells import Facts, Table, in_text, table
+from seisweep.results.certainty import best_two, counts_of_conditions
 from seisweep.results.sweep_results import SweepResults
-from seisweep.statistics import confirmation
+from seisweep.statistics import certainty, confirmation
 from seisweep.statistics.conditions import (
     RANGE,
     Baseline,
@@ -113,7 +114,8 @@ def _sentences(
         yield f"No trial has finished{' yet' if _is_running(sweep) else ''} ({states})."
         return
     if sweep.confirms is not None:
-        for words in confirmation.verdict(conditions, sweep.confirms, objective) if conditions else []:
+        events = counts_of_conditions(sweep, conditions, metric)
+        for words in confirmation.verdict(conditions, sweep.confirms, objective, events) if conditions else []:
             yield f"{words[0].upper()}{words[1:]}."
     elif baseline and (top := _top(conditions, objective)) is not None:
         yield from _about(top, conditions, baseline, metric)
@@ -124,8 +126,23 @@ def _sentences(
         yield f"Trial {best} is the best of {len(sweep.runs)}: {metric} {value}."
     else:
         yield f"Trial {best} is the only one: {metric} {value}."
+    yield from _certain(sweep, best)
     if gate := sweep.tags(best).get(GATE_TAG):
         yield f"Its INT8 file is {gate.rstrip('.')}."
+
+
+def _certain(sweep: SweepResults, best: int) -> Iterator[str]:
+    """How well the best score is known, what the teacher has, and whether the next best is any worse."""
+    metric, values = sweep.objective.metric, sweep.run(best).data.metrics
+    if found := certainty.interval_of(values, metric):
+        yield f"By the bootstrap over its dev events, the {certainty.LEVEL} interval of that is {found}."
+    else:
+        yield f"{certainty.NONE_KEPT[0].upper()}{certainty.NONE_KEPT[1:]}."
+    for teacher in certainty.teachers([(values, {})], [metric]):
+        ends = certainty.interval_of(teacher.metrics, metric)
+        yield f"Its teacher has {in_text(teacher.metrics[metric])} on the same windows{f' ({ends})' if ends else ''}."
+    for words in best_two(sweep):
+        yield f"{words[0].upper()}{words[1:]}."
 
 
 def _unfinished(sweep: SweepResults) -> Iterator[str]:

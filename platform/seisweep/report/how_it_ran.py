@@ -24,6 +24,7 @@ _SHOWN_ELSEWHERE = {
     tags.BASELINE,
     tags.NUM_TRIALS,
     tags.BEST_TRIAL,
+    tags.BEST_APART,
     tags.TRAINABLE,
     tags.GIT_COMMIT,
     tags.GIT_DIRTY,
@@ -84,7 +85,8 @@ def pages_in_mlflow(sweep: SweepResults) -> list[tuple[str, str, str]]:
     """Name, address and what is to be seen there."""
     best_ids = [sweep.run(number).info.run_id for number in sweep.ranked() if sweep.state(number) == DONE]
     info, base = sweep.parent.info, server(sweep.tracking_uri)
-    found = pages(sweep.name, sweep.objectives, info.experiment_id, info.run_id, best_ids)
+    best_apart = tags.BEST_APART in sweep.parent.data.tags
+    found = pages(sweep.name, sweep.objectives, info.experiment_id, info.run_id, best_ids, best_apart)
     return [(name, base + found[name], words) for name, words in _PAGES.items() if name in found]
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from seisweep.record import tags
 from seisweep.record.mlflow_pages import run_page, server
 from seisweep.report.cells import Cell, Heading, Table, cell, heading, table
+from seisweep.results.best_and_last import whose_scores
 from seisweep.results.sweep_results import SweepResults
+from seisweep.results.tables import params_of
+from seisweep.statistics import certainty
 from trainables import metrics
 
 TOP = 10
@@ -43,25 +47,45 @@ def best_trials(sweep: SweepResults, ordered: list[int], best: int | None) -> Ta
     """How the best ones did, and with which settings."""
     scores = [name for name in dict.fromkeys((*sweep.objectives, *SCORES)) if name in sweep.metrics]
     varied = [key for key in sweep.params if key != tags.SEED]
-    columns = ["epoch", *([tags.SEED] if sweep.has_seeds else []), *scores, *varied]
-    rows = []
+    columns = ["epoch", *([tags.SEED] if sweep.has_seeds else []), *_with_intervals(sweep, scores), *varied]
+    of_all = [(run.data.metrics, params_of(run)) for run in sweep.runs.values()]
+    teachers = certainty.teachers(of_all, scores)
+    rows = [[Cell(certainty.TEACHER), Cell(""), *_cells(one.metrics, one.params, columns)] for one in teachers]
     for number in ordered[:TOP]:
         values, facts = sweep.trials.loc[number], sweep.run(number).data.tags
         state = Cell(STATES.get(facts.get(tags.STATE, ""), ""), title=facts.get(tags.REASON, ""))
-        rows.append([_linked(sweep, number), state, *(cell(values[key], key) for key in columns)])
+        rows.append([_linked(sweep, number), state, *_cells(sweep.run(number).data.metrics, values, columns)])
     few = len(ordered) > TOP
     which = f"The first {TOP} of {len(ordered):,} trials" if few else "All trials"
-    words = f"{which} by {sweep.objective.metric}, those that finished before the others." if rows[1:] else ""
+    whose = whose_scores(sweep)
+    words = f"{which} by {sweep.objective.metric}, those that finished before the others. " if rows[1:] else ""
+    words += f"{whose[0].upper()}{whose[1:]}."
     headings = [Heading("trial"), Heading("state"), *map(heading, columns)]
-    return Table(words, headings, rows, None if best is None else 0)
+    return Table(words, headings, rows, None if best is None else len(teachers))
+
+
+def _with_intervals(sweep: SweepResults, scores: list[str]) -> list[str]:
+    """Columns of scores, behind each that has one the column of its interval."""
+    beside = certainty.scores_with_intervals(scores, [run.data.metrics for run in sweep.runs.values()])
+    return [key for name in scores for key in (name, *([certainty.heading(name)] if name in beside else []))]
+
+
+def _cells(measured: Mapping[str, Any], values: Any, columns: list[str]) -> Iterator[Cell]:
+    """A row of `values` (a trial's row, or settings by key); what was `measured` has the intervals, and what lacks."""
+    for key in columns:
+        if (score := key.removesuffix(f" {certainty.LEVEL}")) != key:
+            found = certainty.interval_of(measured, score)
+            yield cell(str(found) if found else None)
+        else:
+            yield cell(values.get(key, measured.get(key)), key)
 
 
 def models(sweep: SweepResults, ordered: list[int], best: int | None) -> Table | None:
-    columns = [name for name in MODELS if name in sweep.metrics]
+    columns = _with_intervals(sweep, [name for name in MODELS if name in sweep.metrics])
     if metrics.INT8_BYTES not in columns:
         return None
     rows = [
-        [_linked(sweep, number), *(cell(sweep.trials.loc[number, key], key) for key in columns)]
+        [_linked(sweep, number), *_cells(sweep.run(number).data.metrics, sweep.trials.loc[number], columns)]
         for number in ordered[:TOP]
     ]
     words = "Their ONNX files: FP32 and INT8 on the same dev windows, bytes, and latency of a window on one thread."

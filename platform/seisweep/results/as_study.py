@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from seisweep.record import tags
 from seisweep.results.runs import Run
-from seisweep.results.tables import params_of, parsed, seed_of
+from seisweep.results.tables import params_of, seed_of
 from seisweep.statistics.distributions import Distributions, Drawn, as_proposed, of_values, plain, value_of
 from seisweep.statistics.objective import DONE, FAILED, Objective
 
@@ -126,10 +126,9 @@ def _trial(
 
 
 def _reports(sweep: SweepResults, metric: str) -> dict[int, dict[int, float]]:
-    """The first objective by epoch, of each trial; without the final report, which comes one step later."""
+    """The first objective by epoch, of each trial."""
     found: dict[int, dict[int, float]] = {}
     for key, value in sweep.curves(metric)[metric].dropna().items():
         number, step = (int(part) for part in key)  # type: ignore[attr-defined]
-        if step <= (parsed(sweep.runs[number].data.tags.get(tags.EPOCHS, "")) or math.inf):
-            found.setdefault(number, {})[step] = float(value)
+        found.setdefault(number, {})[step] = float(value)
     return found

@@ -30,6 +30,7 @@ from search_spaces.sweep import Confirms, Sweep
 from seisweep.record import tags
 from seisweep.record.gc_pause import no_collections
 from seisweep.results import tables
+from seisweep.results.best_and_last import by_epoch, of_best_weights
 from seisweep.results.runs import Reader, Run
 from seisweep.settings.fields import nearest
 from seisweep.statistics import pareto
@@ -52,10 +53,11 @@ class SweepResults:
 
     @cached_property
     def runs(self) -> dict[int, Run]:
-        """The trials' runs by number, with their tags, parameters and last metrics under MLflow's own names."""
+        """The trials' runs by number, with their tags, parameters and metrics under MLflow's own names: those of the
+        best weights, of a trial that is not over the last ones."""
         with no_collections():
             found = self._reader.trials(self.parent)
-        return dict(sorted((int(run.data.tags[tags.TRIAL]), run) for run in found))
+        return dict(sorted((int(run.data.tags[tags.TRIAL]), of_best_weights(run)) for run in found))
 
     @property
     def objectives(self) -> dict[str, str]:
@@ -243,7 +245,7 @@ class SweepResults:
             return None
 
     def curves(self, *metrics: str) -> pd.DataFrame:
-        """Values by trial and step (the epoch; a final report stands one step later), one column a metric.
+        """Values by trial and step (the epoch), one column a metric.
 
         All metrics where none is named. A database is asked once for all of them (MLflow's table `metrics`), a
         server once for each metric of a hundred trials. Raises ValueError where no trial has such a metric.
@@ -253,7 +255,7 @@ class SweepResults:
             by_id = {run.info.run_id: run for run in self.runs.values()}
             numbers = {run.info.run_id: number for number, run in self.runs.items()}
             with no_collections():
-                points = self._reader.points(self.parent, by_id, metrics or self.metrics)
+                points = list(by_epoch(self._reader.points(self.parent, by_id, metrics or self.metrics), by_id))
                 self._curves[metrics] = tables.curves_frame(points, numbers, metrics)
         return self._curves[metrics].copy(deep=False)
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from seisweep.record import tags
 from seisweep.record.mlflow_names import read_renamed
+from seisweep.results.best_and_last import of_best_weights
 from seisweep.results.runs import Point, Run
 from trainables import metrics
 
@@ -29,7 +30,7 @@ def seed_of(run: Run) -> int:
 
 
 def row_of(run: Run) -> dict[str, Any]:
-    """A trial's row: what was searched, state, seed, reason, epochs done, seconds, the last value of each metric."""
+    """A trial's row: what was searched, state, seed, reason, epochs done, seconds, each metric of its best weights."""
     facts, info = run.data.tags, run.info
     return params_of(run) | {
         "state": facts.get(tags.STATE, ""),
@@ -57,7 +58,7 @@ def sweeps_frame(parents: Sequence[Run]) -> pd.DataFrame:
     """One row a sweep, from its parent run: name, kind, state, trials (missing where only time bounds it), best trial
     and value, when, note."""
     rows = []
-    for run in parents:
+    for run in map(of_best_weights, parents):
         facts = run.data.tags
         metric = next(iter(json.loads(facts[tags.OBJECTIVES])))
         rows.append(

@@ -12,6 +12,7 @@ from seisweep.record import tags
 from seisweep.screen.tables import as_table
 from seisweep.settings.home import Home
 from seisweep.settings.paths import from_here
+from seisweep.statistics import certainty
 from seisweep.statistics.conditions import Measured, group
 from seisweep.statistics.objective import Objective, Standing
 from seisweep.text import short_names
@@ -20,6 +21,7 @@ from trainables import metrics
 if TYPE_CHECKING:
     from search_spaces.sweep import Confirms
     from seisweep.statistics.conditions import Condition
+    from trainables.evaluation.counts import EventCounts
 
 TOP = 10
 TOP_REASONS = 5
@@ -61,8 +63,19 @@ def _show_verdict(found: list[Condition], outcome: Outcome, confirms: Confirms) 
 
     objective = Objective.first(outcome.objectives)
     print(f"\n{as_table(table_rows(found, confirms, objective.metric))}\n")
-    print("\n".join(verdict(found, confirms, objective)))
+    print("\n".join(verdict(found, confirms, objective, _counts(outcome, found, objective.metric))))
     return ["", *_figures(outcome)]
+
+
+def _counts(outcome: Outcome, found: list[Condition], metric: str) -> list[EventCounts | None]:
+    """Of each condition its counts by dev event; none where the store does not answer now."""
+    from seisweep import results
+    from seisweep.results.certainty import counts_of_conditions
+
+    try:
+        return counts_of_conditions(results.load(outcome.name, outcome.tracking_uri), found, metric)
+    except ValueError:
+        return []
 
 
 def _figures(outcome: Outcome) -> list[str]:
@@ -78,9 +91,8 @@ def closing_lines(outcome: Outcome) -> list[str]:
         lines.append(f"interrupted, {outcome.obstacle}, then: seisweep resume {outcome.name}")
     elif outcome.state == "interrupted":
         lines.append(f"interrupted; go on with: seisweep resume {outcome.name}")
-    logs = Home.find().sweep_dir(outcome.name)
-    if (failed or outcome.state != "finished") and logs.is_dir():
-        lines.append(f"logs: {from_here(logs / 'sweep.log')}, of each trial in {from_here(logs / 'logs')}")
+    if failed or outcome.state != "finished":
+        lines += _logs(Home.find().sweep_dir(outcome.name))
     if len(outcome.rows) > TOP:
         lines.append(f"all {len(outcome.rows)} trials: seisweep results {outcome.name}")
     if outcome.lacks_in_mlflow:
@@ -89,6 +101,14 @@ def closing_lines(outcome: Outcome) -> list[str]:
         return lines + _record(outcome)
     except Exception as error:  # the sweep is done and its table printed: a server that is gone takes nothing away
         return [*lines, f"MLflow does not answer now: {' '.join(str(error).split())[:120]}"]
+
+
+def _logs(folder: Path) -> list[str]:
+    """Where logs are; where nothing was to be said there is no file."""
+    own, of_trials = folder / "sweep.log", folder / "logs"
+    known = [from_here(own)] if own.is_file() else []
+    known += [f"of each trial in {from_here(of_trials)}"] if of_trials.is_dir() and any(of_trials.iterdir()) else []
+    return [f"logs: {', '.join(known)}"] if known else []
 
 
 def failures(rows: Sequence[TrialRow]) -> list[str]:
@@ -129,12 +149,24 @@ def _record(outcome: Outcome) -> list[str]:
     report = [f"all of it as one page: seisweep report {outcome.name}"] if len(outcome.rows) > 1 else []
     remote = outcome.tracking_uri.startswith("http")
     base = server(outcome.tracking_uri)
-    pages = links(outcome.name, outcome.objectives, outcome.experiment_id, outcome.parent_run_id, outcome.tracking_uri)
+    where = outcome.experiment_id, outcome.parent_run_id, outcome.tracking_uri
+    pages = links(outcome.name, outcome.objectives, *where, outcome.best_apart)
     if outcome.confirms is not None:
         pages |= {"first": first} if (first := page_of(outcome.confirms.sweep, outcome.tracking_uri)) else {}
     wanted = ("charts", "trials", "compare", "first") if len(outcome.rows) > 1 else ("trials", "first")
     heading = "in MLflow:" if remote else "in MLflow, while `seisweep ui` runs:"
-    return [*files, *report, heading, *(f"  {page:8} {base}{pages[page]}" for page in wanted if page in pages)]
+    addresses = [f"  {page:8} {base}{pages[page]}" for page in wanted if page in pages]
+    return [*_how_certain(outcome), *files, *report, heading, *addresses]
+
+
+def _how_certain(outcome: Outcome) -> list[str]:
+    """Whose scores the table shows, and how far they can be trusted."""
+    from seisweep import results
+    from seisweep.results.best_and_last import whose_scores
+    from seisweep.results.certainty import lines
+
+    loaded = results.load(outcome.name, outcome.tracking_uri)
+    return [whose_scores(loaded), *lines(loaded, [*outcome.objectives, *metrics.HEADLINES])]
 
 
 def ranked(rows: Sequence[TrialRow], objectives: Mapping[str, str]) -> list[TrialRow]:
@@ -144,14 +176,22 @@ def ranked(rows: Sequence[TrialRow], objectives: Mapping[str, str]) -> list[Tria
 
 
 def trial_rows(rows: Sequence[TrialRow], objectives: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows of a table: trial, state, epochs, metrics, then what varies."""
+    """Rows of a table: trial, state, epochs, metrics with their intervals, then what varies. A teacher comes first."""
     others = [name for name in metrics.HEADLINES if name not in objectives and any(name in row.metrics for row in rows)]
     short = short_names(list(dict.fromkeys(key for row in rows for key in row.params)))
+    shown = [*objectives, *others]
+    scored = certainty.scores_with_intervals(shown, [row.metrics for row in rows])
+
+    def as_row(trial: int | str, state: str, epoch: int | None, given: certainty.Measured) -> dict[str, Any]:
+        values = {name: given.metrics.get(name) for name in shown}
+        settings = {heading: given.params.get(key) for key, heading in short.items()}
+        row = {"trial": trial, "state": state, "epoch": epoch} | values | settings
+        return certainty.with_intervals(row, given.metrics, scored)
+
+    teachers = certainty.teachers(((row.metrics, row.params) for row in rows), shown)
     return [
-        {"trial": row.number, "state": row.state, "epoch": row.epoch}
-        | {name: row.metrics.get(name) for name in (*objectives, *others)}
-        | {heading: row.params.get(key) for key, heading in short.items()}
-        for row in rows
+        *(as_row(certainty.TEACHER, "", None, teacher) for teacher in teachers),
+        *(as_row(row.number, row.state, row.epoch, certainty.Measured(row.metrics, row.params)) for row in rows),
     ]
 
 

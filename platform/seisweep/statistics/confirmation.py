@@ -3,12 +3,16 @@
 Each is compared with the winner seed by seed, by a paired t-test, two-sided. With several comparisons the smallest
 p-value is small by chance, so they are corrected for their number by Holm's step-down (Holm 1979, Scand. J. Statist. 6,
 65-70), which holds whatever the comparisons have to do with each other.
+
+Seeds say what training leaves to chance. All of them are measured on the same few dev events, and a configuration may
+suit these and no others: so whoever is called better must also be so by the paired bootstrap over events, where the
+trials have left their counts.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -20,6 +24,8 @@ from seisweep.statistics.conditions import LEVEL, RANGE, Baseline, Condition, Es
 from seisweep.statistics.conditions import as_frame as conditions_frame
 from seisweep.statistics.objective import Objective
 from seisweep.text import short_names, show_number
+from trainables.evaluation.bootstrap import paired_f1_difference
+from trainables.evaluation.counts import EventCounts
 
 FEW_SEEDS = 10
 """Below it, a verdict says how little it can see."""
@@ -108,24 +114,51 @@ def as_frame(found: Sequence[Condition], confirms: Confirms) -> pd.DataFrame:
     )
 
 
-def verdict(found: Sequence[Condition], confirms: Confirms, objective: Objective) -> list[str]:
-    """Sentences: does the winner stay the winner, what was luck, what so few seeds can see."""
+def verdict(
+    found: Sequence[Condition],
+    confirms: Confirms,
+    objective: Objective,
+    events: Sequence[EventCounts | None] = (),
+) -> list[str]:
+    """Sentences: does the winner stay the winner, what was luck, what so few seeds can see.
+
+    `events`: of each condition its counts by dev event, over all seeds, where there are any.
+    """
     winner = Estimate.of(found[0].values.values())
     who = f"trial {confirms.trials[0]}, the winner of {confirms.sweep}"
     if winner.size < 2:
         return [f"{who}, has ended with {winner.size} fresh seeds so far: too early to say whether it is the best"]
-    lines = [_judged(found, confirms, objective)] if len(found) > 1 else []
+    by_events = _doubtful_by_events(confirms, events)
+    lines = [_judged(found, confirms, objective, by_events)] if len(found) > 1 else []
     return [*lines, _luck(winner, who, confirms, objective), *_power(found)]
 
 
-def _judged(found: Sequence[Condition], confirms: Confirms, objective: Objective) -> str:
+def _doubtful_by_events(confirms: Confirms, events: Sequence[EventCounts | None]) -> dict[int, int]:
+    """Trials whose difference from the winner may be due to the choice of dev events, and how many of these there are.
+    Of several comparisons each has its share of the 5 % (Bonferroni)."""
+    if len(events) < 2 or (winner := events[0]) is None:
+        return {}
+    level = 1 - (1 - LEVEL) / (len(events) - 1)
+    found = {}
+    for trial, other in zip(confirms.trials[1:], events[1:], strict=False):
+        if other is not None and other.events == winner.events:
+            _, low, high = paired_f1_difference(other, winner, level=level)
+            if low <= 0 <= high:
+                found[trial] = len(winner.events)
+    return found
+
+
+def _judged(
+    found: Sequence[Condition], confirms: Confirms, objective: Objective, doubtful_by_events: Mapping[int, int]
+) -> str:
     """The answer, in one sentence."""
     trial = f"trial {confirms.trials[0]}"
     compared = dict(zip(confirms.trials[1:], compare(found), strict=False))
     compared = {number: one for number, one in compared.items() if one.difference.size >= 2}
     if not compared:
         return f"no other configuration has ended with two of the seeds of {trial}: nothing can be compared yet"
-    certain = {number: one for number, one in compared.items() if one.p_holm < 1 - LEVEL}
+    by_seeds = {number: one for number, one in compared.items() if one.p_holm < 1 - LEVEL}
+    certain = {number: one for number, one in by_seeds.items() if number not in doubtful_by_events}
     better = {n: one for n, one in compared.items() if objective.gain(one.difference.mean) > 0}
     best = max(compared, key=lambda n: objective.gain(compared[n].difference.mean))
     gap = compared[best].difference
@@ -137,9 +170,10 @@ def _judged(found: Sequence[Condition], confirms: Confirms, objective: Objective
             f"the winner does not stay the winner: trial {best} is better than {trial} by {size} in {objective.metric}"
         )
     if better:
+        what = f"these {doubtful_by_events[best]} dev events" if best in by_seeds else "these seeds"
         return (
             f"the winner does not stay in front: the mean {objective.metric} of trial {best} is better than that of "
-            f"{trial} by {size}, which these seeds cannot tell from chance"
+            f"{trial} by {size}, which {what} cannot tell from chance"
         )
     if len(certain) == len(compared):
         return (
@@ -147,8 +181,10 @@ def _judged(found: Sequence[Condition], confirms: Confirms, objective: Objective
             f"{objective.metric}"
         )
     doubtful = ", ".join(str(number) for number in compared if number not in certain)
+    unseen = [number for number in by_seeds if number not in certain]
+    what = f"these seeds on {doubtful_by_events[unseen[0]]} dev events" if unseen else "these seeds"
     return (
-        f"the winner stays in front, and these seeds cannot tell it from trial{'s' if ',' in doubtful else ''} "
+        f"the winner stays in front, and {what} cannot tell it from trial{'s' if ',' in doubtful else ''} "
         f"{doubtful}: its mean {objective.metric} is better than that of trial {best} by {size}"
     )
 

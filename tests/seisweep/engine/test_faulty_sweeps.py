@@ -98,7 +98,7 @@ def test_a_full_disk_fails_no_trial(local_ray, engine_home, toy_sweep, tmp_path,
     )
     outcome = launch(sweep, Profile(runner=runner), engine_home, name="toy-1", concurrency=1)
     assert outcome.state == "interrupted"
-    assert [row.state for row in outcome.rows] == ["pending"]
+    assert [row.state for row in outcome.rows] == ["interrupted"]
     assert outcome.obstacle == "disk full at /data/checkpoint: free some space"
     assert "interrupted, disk full at /data/checkpoint: free some space, then: seisweep resume toy-1" in closing_lines(
         outcome
@@ -150,7 +150,7 @@ def test_checkpoints_keep_to_their_budget(local_ray, engine_home, toy_sweep):
     sweep = toy_sweep(samples=4, scheduler="none", base={"training.epochs": 4, "checkpoint_kb": 1000, "sleep_s": 0.2})
     outcome = launch(sweep, Profile(disk_budget_gb=0.0027), engine_home, name="toy-1", concurrency=1)
     assert outcome.state == "interrupted"
-    assert [row.state for row in outcome.rows] == ["done", "done", "pending"]
+    assert [row.state for row in outcome.rows] == ["done", "done", "interrupted"]
     assert outcome.obstacle.startswith("3 checkpoints take 0.0031 GB, the budget is 0.0027 GB: give a larger")
     folders = engine_home.sweep_dir("toy-1").glob("tune/session-*/trial-*/checkpoint_*")
     assert len(list(folders)) == 3

@@ -35,8 +35,14 @@ def assert_every_step_once(loaded: results.SweepResults) -> None:
     client = MlflowClient(tracking_uri=loaded.tracking_uri)
     for number, run in loaded.runs.items():
         for metric in run.data.metrics:
-            steps = [point.step for point in client.get_metric_history(run.info.run_id, metric)]
-            assert steps == list(range(1, len(steps) + 1)), f"trial {number}, {metric}: {steps}"
+            points = {name: client.get_metric_history(run.info.run_id, name) for name in (metric, f"best/{metric}")}
+            steps, best = ([point.step for point in found] for found in points.values())
+            epochs = int(run.data.tags["epochs"])
+            if metric.startswith(("train/", "dev/")):
+                assert steps == list(range(1, epochs + 1)), f"trial {number}, {metric}: {steps}"
+            assert best == sorted(set(best)), f"trial {number}, best/{metric}: {best}"
+            last = [epochs] if metric.startswith("dev/") else []
+            assert best[-1:] == last, f"trial {number}, best/{metric}: {best}"
 
 
 @pytest.mark.integration

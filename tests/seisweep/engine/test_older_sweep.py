@@ -31,7 +31,7 @@ def test_it_is_listed_and_loaded(older, capsys):
     assert loaded.best() == 0
     assert loaded.ranked() == [0, 2, 1]
     assert loaded.definition is not None
-    assert loaded.curves("dev/f1").loc[0].index.tolist() == [1, 2, 3, 4, 5]
+    assert loaded.curves("dev/f1").loc[0].index.tolist() == [1, 2, 3, 4]
     study = loaded.study()
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "PRUNED", "RUNNING"]
     assert study.trials[0].distributions["training.learning_rate"].log, "as its space has it: the record says nothing"

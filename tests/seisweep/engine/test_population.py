@@ -140,7 +140,7 @@ def test_a_population_that_is_killed_goes_on_as_if_nothing_had_happened(local_ra
     assert [row.metrics["value"] for row in outcome.rows] == [row.metrics["value"] for row in undisturbed.rows]
     loaded = results.load("toy-1", outcome.tracking_uri)
     steps = loaded.curves("value").reset_index().groupby("trial")["step"].apply(list)
-    assert steps.tolist() == [[1, 2, 3, 4, 5, 6, 7]] * 4
+    assert steps.tolist() == [[1, 2, 3, 4, 5, 6]] * 4
     assert len(loaded.exploits) == 2
 
 

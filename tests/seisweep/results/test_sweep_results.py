@@ -80,11 +80,14 @@ def test_curves_of_all_trials_at_once_are_those_of_mlflow(many):
     curves = many.curves()
     assert list(curves.columns) == ["dev/f1", "dev/loss", "int8/bytes"]
     assert curves.index.names == ["trial", "step"]
-    assert len(curves) == 4 * (NUM_TRIALS - 1) + 3
+    assert len(curves) == 3 * NUM_TRIALS
     client = MlflowClient(tracking_uri=many.tracking_uri)
     for number, trial in many.runs.items():
         for metric in trial.data.metrics:
             expected = {p.step: p.value for p in client.get_metric_history(trial.info.run_id, metric)}
+            if many.state(number) == "done":  # the final report is no epoch; what it alone says stands at the last one
+                final = expected.pop(4, None)
+                expected = expected or {3: final}
             assert curves.loc[number, metric].dropna().to_dict() == expected
     one = many.curves("dev/loss")
     assert list(one.columns) == ["dev/loss"]
@@ -116,10 +119,10 @@ def test_of_two_values_at_one_step_the_later_one_counts(toy):
 
 def test_a_value_that_is_no_number_stays_none(toy):
     trial = seisweep.load("toy-1", toy).runs[1]
-    MlflowClient(tracking_uri=toy).log_metric(trial.info.run_id, "dev/f1", math.nan, step=2)
+    MlflowClient(tracking_uri=toy).log_metric(trial.info.run_id, "dev/f1", math.nan, timestamp=2**41, step=1)
     loaded = seisweep.load("toy-1", toy)
     assert math.isnan(loaded.trials.loc[1, "dev/f1"])
-    assert math.isnan(loaded.curves().loc[(1, 2), "dev/f1"])
+    assert math.isnan(loaded.curves().loc[(1, 1), "dev/f1"])
     assert loaded.best() == 0
 
 

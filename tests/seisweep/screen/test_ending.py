@@ -2,13 +2,19 @@ from __future__ import annotations
 
 import pytest
 from seisweep.engine.outcome import Outcome, TrialRow
-from seisweep.screen.ending import closing_lines
+from seisweep.screen.ending import closing_lines, ranked
 from seisweep.settings.home import Home
+
+
+def write_logs(*files: str) -> None:
+    for file in files:
+        (place := Home.find().sweep_dir("toy-1") / file).parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("bad luck")
 
 
 @pytest.mark.parametrize("state", ["done", "failed"])
 def test_who_reads_of_a_failure_reads_where_its_log_is(home, state):
-    (Home.find().sweep_dir("toy-1") / "logs").mkdir(parents=True)
+    write_logs("sweep.log", "logs/trial-00000.log")
     rows = [TrialRow(0, "0", state, reason="RuntimeError: out of luck" if state == "failed" else "")]
     lines = closing_lines(Outcome("toy-1", "finished", rows, None, "", "", "sqlite:///none", {"dev/f1": "max"}))
     folder = Home.find().sweep_dir("toy-1")
@@ -18,3 +24,21 @@ def test_who_reads_of_a_failure_reads_where_its_log_is(home, state):
         f"logs: {folder}/sweep.log, of each trial in {folder}/logs",
     ]
     assert lines == ["", *(expected if state == "failed" else [])]
+
+
+def test_no_log_is_named_that_is_not_there(home):
+    outcome = Outcome("toy-1", "interrupted", [], None, "", "", "sqlite:///none", {"dev/f1": "max"})
+    (Home.find().sweep_dir("toy-1") / "logs").mkdir(parents=True)
+    assert closing_lines(outcome) == ["", "interrupted; go on with: seisweep resume toy-1"]
+    write_logs("logs/trial-00000.log")
+    folder = Home.find().sweep_dir("toy-1")
+    assert closing_lines(outcome)[2:] == [f"logs: of each trial in {folder}/logs"]
+
+
+def test_an_interrupted_trial_stands_where_results_have_it():
+    rows = [
+        TrialRow(0, "0", "done", 4, 4, {"dev/f1": 0.5}),
+        TrialRow(1, "1", "interrupted", 3, 4, {"dev/f1": 0.7}),
+        TrialRow(2, "2", "stopped", 2, 4, {"dev/f1": 0.6}),
+    ]
+    assert [row.number for row in ranked(rows, {"dev/f1": "max"})] == [0, 1, 2]

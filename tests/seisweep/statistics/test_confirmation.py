@@ -12,6 +12,7 @@ from seisweep.statistics.confirmation import as_frame, compare, holm, named, p_v
 from seisweep.statistics.objective import Objective
 
 from search_spaces.sweep import Confirms
+from trainables.evaluation.counts import EventCounts
 
 F1 = Objective("dev/f1", "max")
 WINNER = [0.90, 0.91, 0.92, 0.93]
@@ -127,3 +128,28 @@ def test_the_frame_has_every_setting():
 
 def test_conditions_are_called_by_their_trials():
     assert [one.label() for one in named(conditions(WINNER, WINNER), confirms(3, 1))] == ["trial 3", "trial 1"]
+
+
+def counts(true_N: list[int]) -> EventCounts:
+    """Of 13 events with 40 arrivals each, by how many of them were found."""
+    counts_NPF = np.array([[[true, 0, 40 - true]] * 2 for true in true_N])
+    return EventCounts.of_events([f"event {n:02d}" for n in range(13)], counts_NPF, ["P", "S"])
+
+
+def test_who_is_better_by_all_seeds_on_few_events_is_not_called_so():
+    """Every seed says the same, as all of them are measured on one event that suits the other configuration."""
+    found = conditions(WINNER, [value + 0.02 for value in WINNER])
+    as_good = counts([30] * 13)
+    lucky, better = counts([40, *[30] * 12]), counts([30 + n % 3 + 2 for n in range(13)])
+    words = verdict(found, confirms(3, 5), F1, [as_good, lucky])[0]
+    assert words.startswith("the winner does not stay in front: the mean dev/f1 of trial 5 is better")
+    assert words.endswith("which these 13 dev events cannot tell from chance")
+    assert verdict(found, confirms(3, 5), F1, [as_good, better])[0].startswith("the winner does not stay the winner")
+    assert verdict(found, confirms(3, 5), F1, [as_good, None])[0].startswith("the winner does not stay the winner")
+
+
+def test_a_winner_that_only_these_events_favour_is_said_to_be_so():
+    found = conditions(WINNER, [value - 0.02 for value in WINNER])
+    as_good, lucky = counts([30] * 13), counts([40, *[30] * 12])
+    words = verdict(found, confirms(3, 5), F1, [lucky, as_good])[0]
+    assert words.startswith("the winner stays in front, and these seeds on 13 dev events cannot tell it from trial 5")
