@@ -173,6 +173,7 @@ class Tracker:
         self._line.last_of_all(self._sweep)
         for unsaid in list(self._trials.values()):
             if unsaid.begun and not unsaid.ended:
+                unsaid.is_now(unsaid.drivers_own or unsaid.record)
                 self._line.say(unsaid, {Step.CLOSE: partial(self._runs.interrupt, unsaid)})
         steps: dict[Step, Say] = {Step.CLOSE: partial(self._close, state)}
         if best is not None:

@@ -88,6 +88,8 @@ class UnsaidTrial(Unsaid):
     number: int = -1
     record: TrialRecord = field(default_factory=lambda: TrialRecord(-1, {}, 0, 0))
     """As it was when there was news last."""
+    drivers_own: TrialRecord | None = None
+    """The same as it is now, for the driver's thread."""
     config: dict[str, Any] = field(default_factory=dict)
     begun: bool = False
     """In this session."""
@@ -105,7 +107,7 @@ class UnsaidTrial(Unsaid):
 
     def is_now(self, record: TrialRecord) -> None:
         """Keep the record as it is now: the driver goes on changing its own."""
-        self.record = copy(record)
+        self.record, self.drivers_own = copy(record), record
         self.record.changes = dict(record.changes)
 
     def wait_with(self, reports: list[Report], may_drop: bool) -> None:
