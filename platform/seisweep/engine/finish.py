@@ -72,7 +72,7 @@ def close_trial(parts: Parts, record: TrialRecord) -> None:
     is_elsewhere = "://" in place  # and takes its time to come: that is for the thread that writes to wait
     files = partial(checkpoints.fetch, place)
     parts.tracker.trial_ends(record, files if is_elsewhere else files() if place else None)
-    if parts.tracker.wants(record.number):
+    if parts.tracker.wants(record.number) and not record.kept:
         checkpoints.lent.add(record.number)
     else:
         checkpoints.lent.discard(record.number)
