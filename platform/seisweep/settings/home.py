@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
+from search_spaces.sweep import LONGEST_NAME, NAME_PATTERN
 from seisweep.private.mlflow import create_store
 from seisweep.settings.free_disk import check_room
 
@@ -69,7 +71,11 @@ class Home:
         return self.root / "pickers"
 
     def sweep_dir(self, name: str) -> Path:
-        """Folder of one sweep: its description, search state and checkpoints."""
+        """Folder of one sweep: its description, search state and checkpoints. Raises ValueError where the text is no
+        sweep's name: a path would lead out of the home."""
+        if not re.fullmatch(NAME_PATTERN, name) or len(name) > 255:
+            allowed = f"letters, digits, dots, dashes and underscores, at most {LONGEST_NAME}"
+            raise ValueError(f"{name[:80]!r} is no name of a sweep: {allowed}")
         return self.sweeps_dir / name
 
     def sweep_file(self, name: str) -> Path:
