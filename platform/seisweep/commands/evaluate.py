@@ -44,8 +44,9 @@ def evaluate(
     where = profile_of(profile)
     from seisweep.artifacts.pickers import find_pickers, means_of
     from trainables.data.batches import DevWindows
+    from trainables.data.catalog import check_dataset, load_dataset
     from trainables.data.config import DataConfig
-    from trainables.data.windows import open_store
+    from trainables.data.windows import cache_folder, open_store
     from trainables.evaluation.picks import PickConfig
 
     class EvaluationConfig(Config):
@@ -53,7 +54,7 @@ def evaluate(
         picks: PickConfig = PickConfig()
 
     config = build_config(EvaluationConfig, with_absolute_paths(base))
-    if config.data.cache_dir is None:
+    if config.data.cache_dir is None and home.root.exists():  # without one, SeisBench's cache: looking makes no home
         config = build_config(EvaluationConfig, {**with_absolute_paths(base), "data.cache_dir": str(home.cache_dir)})
     models = [find_pickers(name, home, where) for name in names]
     if len(names) > 1:  # their files have the same names
@@ -61,7 +62,8 @@ def evaluate(
             [picker._replace(name=f"{name} {picker.name}" if len(pickers) > 1 else name) for picker in pickers]
             for name, pickers in zip(names, models, strict=True)
         ]
-    home.prepare()
+    if not cache_folder(config.data).exists():  # what cannot be used leaves no folder behind
+        check_dataset(load_dataset(config.data.dataset), config.data.dataset, splits=("dev",))
     dev = DevWindows(open_store(config.data, "dev"), config.data)
     print(
         f"{len(dev)} windows of {len(dev.store)} dev traces of {config.data.dataset}, "

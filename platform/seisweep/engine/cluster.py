@@ -28,7 +28,7 @@ from seisweep.settings.profile import Profile
 from seisweep.workers.faults import one_line
 from seisweep.workers.trial import TRIAL_MEMORY_BYTES
 
-CONNECT_TIMEOUT_S = 15
+CONNECT_TIMEOUT_S = 10
 """A cluster that has not answered by then is not there."""
 
 IS_ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"

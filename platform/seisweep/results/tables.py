@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from seisweep.record import tags
-from seisweep.results.runs import Point, Run
+from seisweep.results.runs import Point, Run, seconds_of
 from trainables import metrics
 
 ALWAYS = ("state", "seed", "reason", "epoch", "seconds")
@@ -34,7 +34,7 @@ def row_of(run: Run) -> dict[str, Any]:
         tags.SEED: seed_of(run),
         "reason": facts.get(tags.REASON, ""),
         "epoch": int(facts.get(tags.EPOCHS, 0)),
-        "seconds": (info.end_time - info.start_time) / 1000 if info.end_time else None,
+        "seconds": seconds_of(info),
         **run.data.metrics,
     }
 

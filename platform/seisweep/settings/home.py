@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from search_spaces.sweep import LONGEST_NAME, NAME_PATTERN
-from seisweep.private.mlflow import create_store
+from seisweep.private.mlflow import create_store, sqlite_uri
 from seisweep.settings.free_disk import check_room
 
 SWEEP_FILE = "sweep.json"
@@ -39,7 +39,7 @@ class Home:
     @property
     def mlflow_uri(self) -> str:
         """Tracking URI of the home's own store."""
-        return f"sqlite:///{self.database}"
+        return sqlite_uri(self.database)
 
     @property
     def artifacts_dir(self) -> Path:
