@@ -37,8 +37,8 @@ TABLES = {
 
 def sqlite_uri(database: Path) -> str:
     """The tracking URI of a database file. SQLAlchemy, which reads it, decodes `%20` and takes what follows a `?` for
-    options: such a path is written as it wants it. With the driver's name in it, MLflow, which decodes nothing, does not
-    make a folder of the name as it is written."""
+    options: such a path is written as it wants it. With the driver's name in it, MLflow, which decodes nothing, makes
+    no folder of the name as it is written."""
     plain = f"sqlite:///{database}"
     if not {"%", "?"} & set(plain):
         return plain

@@ -15,6 +15,7 @@ from trainables.data.batches import DevWindows
 from trainables.data.config import DataConfig
 from trainables.data.windows import open_store
 from trainables.evaluation.picks import PickConfig
+from trainables.models.xiaonet import StudentConfig, build_student
 
 
 def picker(name: str, precision: str = "torch", factors: tuple[float, float] = (1, 1)) -> Picker:
@@ -92,3 +93,15 @@ def test_evaluate_scores_each_of_several_and_their_mean(earthquakes, home, tmp_p
     rows = json.loads(capsys.readouterr().out)
     assert [row["phase"] for row in rows] == ["P", "S", "both"] * 3
     assert [row["model"] for row in rows[::3]] == [*names, "mean of 2, torch"]
+
+
+def test_evaluate_makes_no_home_and_leaves_nothing_of_data_that_it_cannot_use(earthquakes, home, tmp_path, monkeypatch):
+    monkeypatch.setattr("seisbench.cache_root", tmp_path / "seisbench")
+    build_student(StudentConfig(base_channels=4, pooling=4)).save(tmp_path / "student", version_str="1")
+    (tmp_path / "empty").mkdir()
+    assert run(["evaluate", str(tmp_path / "student"), f"data.dataset={tmp_path / 'empty'}"]) == 2
+    assert not (tmp_path / "seisbench").exists()
+    assert (
+        run(["evaluate", str(tmp_path / "student"), f"data.dataset={earthquakes}", "data.dev_windows_per_trace=1"]) == 0
+    )
+    assert not home.exists()
