@@ -19,6 +19,8 @@ from trainables.config import Config
 from trainables.data.sequence_batches import SequenceData, check_data
 from trainables.data.sequence_classes import class_names
 from trainables.data.sequence_config import SequenceDataConfig
+from trainables.evaluation.counts import COUNTS_FILE, write_counts
+from trainables.evaluation.event_scores import classification_intervals
 from trainables.export.classifier import export_classifier
 from trainables.models.classifier import Classifier, HeadConfig
 from trainables.models.pretrained import load_pretrained
@@ -185,6 +187,9 @@ def _finish(
             history=state.history,
             best_epoch=state.stopping.best_epoch,
             settings=config.model_dump(mode="json"),
-            folder=run.workdir / "training" / ARTIFACTS,
+            folder=(folder := run.workdir / "training" / ARTIFACTS),
         )
+        events = task.count_by_event(model)
+        final |= classification_intervals(events, "dev")
+        write_counts(folder / COUNTS_FILE, {"dev": events})
     run.report(final, checkpoint(state, run))

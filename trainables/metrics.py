@@ -71,6 +71,11 @@ def direction(name: str) -> Literal["max", "min", "zero"] | None:
     return "max" if name.endswith(_MORE_IS_BETTER) else None
 
 
+def interval(name: str) -> tuple[str, str]:
+    """Names of the ends of a metric's 95 % interval: `dev/f1_low` and `dev/f1_high` of `dev/f1`."""
+    return f"{name}_low", f"{name}_high"
+
+
 def picking(split: str, phase: str | None, name: str) -> str:
     """Name of a picking metric: `picking("dev", "P", "f1")` is `dev/p_f1`; phase None is `dev/f1`."""
     return f"{split}/{phase.lower()}_{name}" if phase else f"{split}/{name}"

@@ -14,6 +14,8 @@ from trainables.distillation import (
     preflight,
     train,
 )
+from trainables.evaluation.bootstrap import f1_interval
+from trainables.evaluation.counts import COUNTS_FILE, read_counts
 from trainables.models.teacher import TeacherConfig, load_teacher, load_teachers
 from trainables.models.xiaonet import XiaoNet
 from trainables.run import LocalRun, read_tags
@@ -198,3 +200,19 @@ def test_finished_run_leaves_files_for_people(tiny, tmp_path):
     assert final[metrics.INT8_BYTES] < final[metrics.FP32_BYTES]
     assert final[metrics.INT8_F1_LOSS] == pytest.approx(final[metrics.FP32_F1] - final[metrics.INT8_F1])
     assert read_tags(run.checkpoint)
+
+
+@pytest.mark.parametrize("is_exported", [True, False])
+def test_finished_run_leaves_counts_by_event_from_which_its_scores_and_their_intervals_follow(
+    tiny, tmp_path, is_exported
+):
+    run = LocalRun(tmp_path)
+    export = {"enabled": is_exported, "calibration_windows": 8}
+    train(DistillationConfig.model_validate(tiny | {"export": export}), run)
+    counts, final = read_counts(run.checkpoint / "artifacts" / COUNTS_FILE), run.reports[-1]
+    assert set(counts) == ({"dev", "fp32", "int8"} if is_exported else {"dev"})
+    for name, of_model in counts.items():
+        assert of_model.f1() == pytest.approx(final[f"{name}/f1"])
+        assert of_model.f1("S") == pytest.approx(final[f"{name}/s_f1"])
+        assert (final[f"{name}/f1_low"], final[f"{name}/f1_high"]) == f1_interval(of_model)
+    assert not any(name.endswith("_low") for name in run.reports[0])

@@ -11,6 +11,7 @@ from public_checkpoint import lightning
 from trainables import finetuning, metrics, pretraining
 from trainables.data.sequence_batches import SequenceData
 from trainables.data.synthetic_sequence import write_synthetic_sequence
+from trainables.evaluation.counts import read_counts
 from trainables.finetuning import FinetuningConfig
 from trainables.models.classifier import HeadConfig
 from trainables.models.pretrained import WEIGHTS
@@ -160,12 +161,17 @@ def test_a_tuned_classifier_leaves_confusion_maps_and_weights(sequence, pretrain
         "classifier.pt",
         "confusion_matrix.csv",
         "confusion_matrix.png",
+        "event_counts.json",
         "training_history.png",
     }
     table = pd.read_csv(artifacts / "confusion_matrix.csv", index_col=0)
     final = run.reports[-1]
     assert final[metrics.FINAL] == 1
     assert table.to_numpy().trace() / table.to_numpy().sum() == pytest.approx(final[metrics.DEV_ACCURACY])
+    counts = read_counts(artifacts / "event_counts.json")["dev"]
+    assert counts.f1() == pytest.approx(final[metrics.DEV_MACRO_F1])
+    assert counts.pooled().f1() == pytest.approx(final[metrics.DEV_ACCURACY])
+    assert final["dev/accuracy_low"] < final[metrics.DEV_ACCURACY] < final["dev/accuracy_high"]
     tags = json.loads((run.checkpoint / "tags.json").read_text())
     assert tags["schedule"] == "full"
     assert tags["pretrained"].startswith("loaded ")

@@ -9,14 +9,17 @@ RandomWindow(pad), Normalize (demean, detrend, peak), ChangeDtype(float32) and P
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.data.catalog import load_dataset
 from trainables.data.config import PHASES, SAMPLING_RATE_HZ, WINDOW_SAMPLES, DataConfig
 from trainables.data.draws import Windows, choose_windows, uniform, visit_order
+from trainables.data.splits import events_of_stored
 from trainables.data.windows import WindowStore
 
 _PEAK_EPS = 1e-10
@@ -96,6 +99,12 @@ class DevWindows:
 
     def __len__(self) -> int:
         return len(self.windows.trace_B)
+
+    @cached_property
+    def events(self) -> np.ndarray:
+        """The event of each window, in their order."""
+        event_N = events_of_stored(load_dataset(self.config.dataset), self.store.split, self.store.trace_name_N)
+        return event_N[self.windows.trace_B]
 
     def batches(self, batch_size: int, rank: int = 0, world_size: int = 1) -> Iterator[tuple[Batch, Arrivals]]:
         """Every window exactly once over all ranks, in order; the last batch of a rank may be smaller."""

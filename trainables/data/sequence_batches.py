@@ -42,6 +42,8 @@ class SequenceWindows:
     trace_N: np.ndarray
     """Row of each window in `waveforms_NXT`."""
     label_N: np.ndarray
+    event_N: np.ndarray
+    """`source_id` of each window."""
     amp_norm_type: Literal["std", "peak"]
     device: torch.device
 
@@ -151,7 +153,10 @@ def check_data(config: SequenceDataConfig) -> dict[str, str]:
 
 def _open_all(config: SequenceDataConfig, device: torch.device) -> dict[str, SequenceWindows]:
     sequence = open_sequence(config.dataset)
+    event_N = sequence.metadata["source_id"].to_numpy()
     return {
-        split: SequenceWindows(sequence.waveforms_NXT, rows.trace_R, rows.label_R, config.amp_norm_type, device)
+        split: SequenceWindows(
+            sequence.waveforms_NXT, rows.trace_R, rows.label_R, event_N[rows.trace_R], config.amp_norm_type, device
+        )
         for split, rows in split_sequence(sequence, config).items()
     }

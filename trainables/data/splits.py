@@ -26,6 +26,13 @@ def split_traces(dataset: sbd.WaveformDataset, split: str) -> np.ndarray:
     return np.flatnonzero((dataset.metadata["split"] == split).to_numpy())
 
 
+def events_of_stored(dataset: sbd.WaveformDataset, split: str, trace_name_N: np.ndarray) -> np.ndarray:
+    """The event of each trace of a split, as a window store has them; they must be in its order."""
+    traces = split_traces(dataset, split)
+    assert (dataset.metadata["trace_name"].to_numpy(dtype=str)[traces] == trace_name_N).all(), "other traces"
+    return event_ids(dataset.metadata)[traces]
+
+
 def share_of(count: int, fraction: float, rounding: Callable[[float], int], least: int) -> int:
     """How many of `count` things a fraction is, rounded up or down (`math.ceil`, `math.floor`); at least `least`.
 

@@ -2,9 +2,9 @@
 
 Dev splits are small (13 events are not rare), and a few events carry most errors. There, the plain percentile interval
 covers the truth in 85 to 91 of 100 cases instead of 95. So this is the bootstrap-t (Efron and Tibshirani 1993, chapter
-12.5): whole events are drawn anew, each draw's score is divided by its own standard error (the infinitesimal
-jackknife, from the influence of each event), and the quantiles of that are put around the score with its jackknife
-error. `benchmarks/known_truth.py` holds it against simulated sweeps.
+12.5): whole events are drawn anew, each draw's distance from the score is divided by its own standard error (the
+infinitesimal jackknife, from the influence of each event), and the quantiles of that are put around the score with its
+jackknife error, neither nearer than Student's t. `benchmarks/known_truth.py` holds it against simulated sweeps.
 """
 
 # N event, P phase, R draw; a score is made of features (N, 2 P): for each phase 2 true, and 2 true + false + missed
@@ -12,6 +12,7 @@ error. `benchmarks/known_truth.py` holds it against simulated sweeps.
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import stdtrit
 
 from trainables.evaluation.counts import EventCounts
 
@@ -69,12 +70,13 @@ def _bootstrap_t(models: list[EventCounts], resamples: int, seed: int) -> tuple[
     draws_RN = np.random.default_rng(seed).multinomial(num_events, np.full(num_events, 1 / num_events), resamples)
     drawn_R, error_R = _score(features, draws_RN.astype(float))
     t_R = (drawn_R - value) / np.maximum(error_R, LEAST_SHARE * error)
+    least_t = stdtrit(num_events - 1, (1 + LEVEL) / 2)
     low_t, high_t = np.quantile(t_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(value[0] - high_t * error), float(value[0] - low_t * error), error
+    return float(value[0] - max(high_t, least_t) * error), float(value[0] - min(low_t, -least_t) * error), error
 
 
 def _features(counts: EventCounts) -> np.ndarray:
-    true, false, missed = np.moveaxis(counts.tensor_NPF.astype(float), -1, 0)
+    true, false, missed = np.moveaxis(counts.tensor.astype(float), -1, 0)
     return np.concatenate([2 * true, 2 * true + false + missed], axis=1)
 
 

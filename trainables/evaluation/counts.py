@@ -52,20 +52,25 @@ class EventCounts:
         return list(self.true)
 
     @property
-    def tensor_NPF(self) -> np.ndarray:
+    def tensor(self) -> np.ndarray:
         """All counts as int64 (N, phase, field), fields true, false, missed."""
         fields = [[counts[phase] for phase in self.phases] for counts in (self.true, self.false, self.missed)]
         return np.array(fields, dtype=np.int64).transpose(2, 1, 0)
 
     def f1(self, phase: str | None = None) -> float:
         """2 true / (2 true + false + missed) of the sums over events; None: the mean over phases, as `dev/f1`."""
-        return float(f1_of(self.only(phase).tensor_NPF.sum(axis=0)))
+        return float(f1_of(self.only(phase).tensor.sum(axis=0)))
 
     def only(self, phase: str | None) -> EventCounts:
         """The counts of one phase; None: of all."""
         if phase is None:
             return self
         return EventCounts(self.events, *({phase: part[phase]} for part in (self.true, self.false, self.missed)))
+
+    def pooled(self) -> EventCounts:
+        """All phases as one. Of a classifier its F1 is the accuracy: a wrong window is false once and missed once."""
+        parts = (self.true, self.false, self.missed)
+        return EventCounts(self.events, *({"all": np.sum(list(part.values()), axis=0)} for part in parts))
 
     @classmethod
     def of_events(

@@ -118,6 +118,24 @@ def count_picks(
     return PickCounts(torch.from_numpy(counts))
 
 
+def count_windows(
+    probabilities_BCT: Tensor | np.ndarray,
+    arrivals: Sequence[WindowArrivals],
+    thresholds: Mapping[str, float],
+    config: PickConfig,
+) -> np.ndarray:
+    """Of each window (B, phase, field) the picks that are true, those that are false, and the arrivals missed."""
+    probabilities_BCT = _as_numpy(probabilities_BCT)
+    counts_BPF = np.zeros((len(arrivals), len(PHASES), 3), dtype=np.int64)
+    for b, (window_CT, window_arrivals) in enumerate(zip(probabilities_BCT, arrivals, strict=True)):
+        for row, phase in enumerate(PHASES):
+            picks = match_picks(window_CT[row], window_arrivals[phase], config)
+            residuals_s_N = picks.residuals_s[picks.probabilities >= thresholds[phase]]
+            true = int(np.isfinite(residuals_s_N).sum())
+            counts_BPF[b, row] = true, len(residuals_s_N) - true, len(window_arrivals[phase]) - true
+    return counts_BPF
+
+
 def residuals_s(
     probabilities_BCT: Tensor | np.ndarray,
     arrivals: Sequence[WindowArrivals],

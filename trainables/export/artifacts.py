@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,17 @@ from trainables import metrics
 from trainables.atomic import whole_folder
 from trainables.data.batches import Arrivals, Batch, DevWindows
 from trainables.data.config import PHASES
-from trainables.evaluation.picks import PickConfig, PickCounts, count_picks, match_picks, residuals_s, scores
+from trainables.evaluation.counts import EventCounts
+from trainables.evaluation.event_scores import picking_intervals
+from trainables.evaluation.picks import (
+    PickConfig,
+    PickCounts,
+    count_picks,
+    count_windows,
+    match_picks,
+    residuals_s,
+    scores,
+)
 from trainables.export.figures import Example, example_picks, residual_histograms, residual_table
 from trainables.export.files import RESIDUALS_FILE
 from trainables.export.gate import ExportConfig, QuantizedPicker, judge
@@ -46,6 +56,8 @@ class Exported:
 
     metrics: dict[str, float] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    events: dict[str, EventCounts] = field(default_factory=dict)
+    """Counts by dev event of each ONNX file: fp32, int8."""
 
 
 def export_picker(
@@ -76,7 +88,9 @@ def export_picker(
             export_onnx(model, fp32, thresholds)
             quantize_int8(fp32, int8, calibration_NXT)
             evaluation = evaluate({"FP32": onnx_picker(fp32), "INT8": onnx_picker(int8)}, dev, thresholds, picks)
-            exported = _judged(fp32, int8, evaluation, thresholds, config)
+            exported = replace(_judged(fp32, int8, evaluation, thresholds, config), events=evaluation.by_event(dev))
+            for name, counts in exported.events.items():
+                exported.metrics.update(picking_intervals(counts, name))
             if not exported.metrics[metrics.INT8_ACCEPTED]:
                 int8.rename(arriving / REFUSED_FILE)
         else:
@@ -115,6 +129,15 @@ class Evaluation:
     """Residuals of true picks, by picker and phase."""
     example: Example | None = None
     """The first window that has both phases."""
+    windows_BPF: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    """Counts of each window at the thresholds, by picker: (window, phase, field) batch by batch."""
+
+    def by_event(self, dev: DevWindows) -> dict[str, EventCounts]:
+        """The same by event; pickers under their names in metrics."""
+        return {
+            name.lower(): EventCounts.of_events(dev.events, np.concatenate(counted), PHASES)
+            for name, counted in self.windows_BPF.items()
+        }
 
 
 def evaluate(
@@ -129,6 +152,8 @@ def evaluate(
         probabilities = {name: picker(batch) for name, picker in pickers.items()}
         for name, probabilities_BCT in probabilities.items():
             result.counts[name] += count_picks(probabilities_BCT, arrivals, picks)
+            counted = count_windows(probabilities_BCT, arrivals, thresholds, picks)
+            result.windows_BPF.setdefault(name, []).append(counted)
             for phase, values in residuals_s(probabilities_BCT, arrivals, thresholds, picks).items():
                 result.residuals_s[name][phase] = np.append(result.residuals_s[name][phase], values)
         both = [b for b, window in enumerate(arrivals) if all(len(window[phase]) for phase in PHASES)]

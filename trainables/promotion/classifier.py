@@ -84,8 +84,7 @@ class ClassifierCandidate:
             batch = windows.batch(window_B)
             predicted_B = session.run([OUTPUT], {INPUT: batch.waveform_BXT.numpy()})[0].argmax(axis=1)
             confusion_NCK[window_B, batch.label_B.numpy(), predicted_B] = 1
-        event_N = open_sequence(self.config.data.dataset).metadata["source_id"].to_numpy()[windows.trace_N]
-        confusion_GCK = by_group(confusion_NCK, event_N)
+        confusion_GCK = by_group(confusion_NCK, windows.event_N)
         found = bootstrap(confusion_GCK, lambda sums_CK: scores(torch.from_numpy(sums_CK), split))
         named = {name.partition("/")[2]: interval for name, interval in found.items()}
         return Measured({FP32: named}, windows=len(windows), events=len(confusion_GCK))

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from seisbench.data import WaveformDataset
 
 from trainables.data.batches import DevWindows
 from trainables.data.catalog import check_dataset, load_dataset
 from trainables.data.config import COMPONENT_ORDER, PHASES, WINDOW_SAMPLES
 from trainables.data.seal import SEALED, Opening
-from trainables.data.splits import event_ids, split_traces
 from trainables.data.windows import open_store, which_test_split
 from trainables.evaluation.intervals import Interval, bootstrap, by_group
 from trainables.evaluation.picks import count_picks, scores_of
@@ -85,8 +83,7 @@ class PickerCandidate:
                 for b, of_window in enumerate(arrivals):
                     counted = count_picks(probabilities_BCT[b : b + 1], [of_window], self.config.picks)
                     counts[name].append(counted.at(self.thresholds))
-        event_N = _events(load_dataset(self.config.data.dataset), split, store.trace_name_N)
-        event_N = np.repeat(event_N, windows.windows_per_trace)
+        event_N = windows.events
         return Measured(
             {name: self._scores(np.stack(counts_NPF), event_N, split) for name, counts_NPF in counts.items()},
             windows=len(windows),
@@ -97,11 +94,3 @@ class PickerCandidate:
         found = bootstrap(by_group(counts_NPF, event_N), lambda sums_PF: scores_of(sums_PF, self.thresholds, split))
         found = {name.partition("/")[2]: interval for name, interval in found.items()}
         return {name: interval for name, interval in found.items() if not name.endswith("_threshold")}
-
-
-def _events(dataset: WaveformDataset, split: str, trace_name_N: np.ndarray) -> np.ndarray:
-    """The event of each stored trace, in the order of the store."""
-    names = dataset.metadata["trace_name"].to_numpy(dtype=str)
-    traces = split_traces(dataset, split)
-    assert (names[traces] == trace_name_N).all(), "the store has other traces"
-    return event_ids(dataset.metadata)[traces]

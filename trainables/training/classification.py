@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from trainables import metrics
 from trainables.data.sequence_batches import SequenceData, SequenceWindows
 from trainables.evaluation.classification import count_confusions, scores
+from trainables.evaluation.counts import EventCounts
+from trainables.evaluation.event_scores import class_counts
 from trainables.models.classifier import Classifier
 from trainables.run import Run
 from trainables.training.config import CosineTrainingConfig
@@ -115,6 +117,18 @@ class ClassificationTask:
         self._kept = {}  # of whatever weights they were
         self.evaluate(model)
         return self._confusion_CK.cpu()
+
+    @torch.no_grad()
+    def count_by_event(self, model: nn.Module) -> EventCounts:
+        """What the model takes right and wrong in each dev event. One worker counts all windows."""
+        model.eval()
+        seen, predicted = [], []
+        for window_B in islice(self.data.dev.windows(EVALUATION_BATCH), self.training.limit_dev_batches):
+            batch = self._inputs("dev", window_B)
+            seen.append(window_B)
+            predicted.append(model(batch.waveform_BXT, tokens_BLD=batch.tokens_BLD).argmax(dim=1).cpu().numpy())
+        window_N, dev = np.concatenate(seen), self.data.dev
+        return class_counts(dev.label_N[window_N], np.concatenate(predicted), dev.event_N[window_N], self.num_classes)
 
     def _dev_batches(self) -> Iterator[Inputs]:
         windows = self.data.dev.windows(EVALUATION_BATCH, self.run.rank, self.run.world_size)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ from trainables.data.catalog import check_dataset, fingerprint, load_dataset
 from trainables.data.config import PHASES, DataConfig
 from trainables.data.splits import shared_events
 from trainables.data.windows import WindowStore, open_store
+from trainables.evaluation.counts import COUNTS_FILE, EventCounts, write_counts
+from trainables.evaluation.event_scores import count_by_event, picking_intervals
 from trainables.evaluation.picks import PickCounts, count_picks, scores
 from trainables.export.artifacts import export_picker
 from trainables.run import ARTIFACTS, Run
@@ -91,6 +93,16 @@ class PickerTask:
         loss, size = sum_over_workers(loss_sum, run.world_size).tolist()
         return {metrics.DEV_LOSS: loss / size} | scores(counts)
 
+    @torch.no_grad()
+    def count_by_event(self, model: nn.Module, thresholds: Mapping[str, float]) -> EventCounts:
+        """What the model gets right and wrong in each dev event. One worker counts all windows."""
+        model.eval()
+
+        def probabilities(batch: Batch) -> np.ndarray:
+            return self.logits(model, batch).float().softmax(dim=1).cpu().numpy()
+
+        return count_by_event(probabilities, self.dev, thresholds, self.config.picks, EVALUATION_BATCH)
+
 
 def check_data(config: DataConfig) -> dict[str, str]:
     """Whether pickers can be trained on the data set; facts of it for the record. Raises ValueError."""
@@ -124,12 +136,14 @@ def finish(state: TrainingState, task: PickerTask, docstring: str) -> None:
     """Restore the best weights, export them, and send the final report: their dev scores and INT8 metrics."""
     final, run, config = final_record(state), task.run, task.config
     folder = run.workdir / "training"
+    thresholds = {phase: final[metrics.picking("dev", phase, "threshold")] for phase in PHASES}
+    events: dict[str, EventCounts] = {}
     if run.rank == 0 and config.export.enabled:
         exported = export_picker(
             state.model,
             calibration_NXT=calibration_windows(task.train, config),
             dev=task.dev,
-            thresholds={phase: final[metrics.picking("dev", phase, "threshold")] for phase in PHASES},
+            thresholds=thresholds,
             history=state.history,
             picks=config.picks,
             config=config.export,
@@ -139,6 +153,12 @@ def finish(state: TrainingState, task: PickerTask, docstring: str) -> None:
         )
         final |= exported.metrics
         state.tags |= exported.tags
+        events |= exported.events
+    if run.rank == 0:
+        events["dev"] = task.count_by_event(state.model, thresholds)
+        final |= picking_intervals(events["dev"], "dev")
+        (folder / ARTIFACTS).mkdir(parents=True, exist_ok=True)
+        write_counts(folder / ARTIFACTS / COUNTS_FILE, events)
     run.report(final, checkpoint(state, run))
 
 

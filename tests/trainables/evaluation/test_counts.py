@@ -39,7 +39,7 @@ def test_counts_are_read_as_they_were_written(tmp_path):
     (name, again), *others = read_counts(tmp_path / COUNTS_FILE).items()
     assert (name, others) == ("dev", [])
     assert again.events == counts.events
-    np.testing.assert_array_equal(again.tensor_NPF, counts.tensor_NPF)
+    np.testing.assert_array_equal(again.tensor, counts.tensor)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"events": ["a"], "models": {"dev": {"true": {}}}}', '{"dev": 3}'])
