@@ -44,6 +44,9 @@ USES = {
 LOOPBACK = "127.0.0.1"
 """Where a local Ray listens: for this machine alone."""
 
+MASK = "SEISWEEP_UMASK"
+"""Variable of the environment: the mask of the user, for what trials write into the home."""
+
 ONLY_HERE: dict[str, Any] = {"_node_ip_address": LOOPBACK}
 """Argument of `ray.init` without which a local Ray listens to the network."""
 
@@ -92,11 +95,18 @@ def closed_to_others() -> Iterator[None]:
     """
     before, mask = utils.try_make_directory_shared, os.umask(0o077)
     utils.try_make_directory_shared = _open_what_all_share
+    os.environ[MASK] = f"{mask:o}"
     try:
         yield
     finally:
         utils.try_make_directory_shared = before
         os.umask(mask)
+
+
+def mask_of_the_user() -> None:
+    """In a process of Ray: what it writes from now on has the modes that files of the user have."""
+    if mask := os.environ.get(MASK):
+        os.umask(int(mask, 8))
 
 
 def _open_what_all_share(folder: str) -> None:
