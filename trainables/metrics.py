@@ -52,9 +52,12 @@ INT8_ACCEPTED = "int8/accepted"
 INT8_VERDICT = "int8/verdict"
 """The same in words, with the latency: `accepted`, `accepted, slower` or `refused`. A tag."""
 
-HEADLINES = (INT8_F1, INT8_F1_LOSS, INT8_BYTES, FP32_LATENCY_MS, INT8_LATENCY_MS, PARAMETERS)
+HEADLINES = (INT8_F1, INT8_F1_LOSS, INT8_BYTES, PARAMETERS)
 """What a table of trials shows beside the objectives, where trials have it."""
 
+
+LATENCIES = (FP32_LATENCY_MS, INT8_LATENCY_MS)
+"""What `results` shows beside these, before the verdict."""
 
 COUNTS = (PARAMETERS, MACS, FP32_BYTES, INT8_BYTES, BEST_EPOCH)
 """Whole numbers; MLflow keeps every metric as a float."""

@@ -150,6 +150,7 @@ def finish(state: TrainingState, task: PickerTask, docstring: str) -> None:
             folder=folder / ARTIFACTS,
             docstring=docstring,
             best_epoch=state.stopping.best_epoch,
+            latency_ratio=final.get(metrics.INT8_LATENCY_RATIO),
         )
         final |= exported.metrics
         state.tags |= exported.tags

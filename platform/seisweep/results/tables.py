@@ -36,6 +36,7 @@ def row_of(run: Run) -> dict[str, Any]:
         "epoch": int(facts.get(tags.EPOCHS, 0)),
         "seconds": seconds_of(info),
         **run.data.metrics,
+        **{name: facts[name] for name in (metrics.INT8_VERDICT,) if name in facts},
     }
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -52,3 +54,58 @@ def test_measuring_leaves_torchs_random_state(tmp_path):
     torch.manual_seed(0)
     architecture_cost(SMALL, tmp_path)
     assert torch.equal(torch.rand(1), expected)
+
+
+class Clock:
+    """Processor times in the place of pickers: FP32 takes 10 ms, INT8 5.4, and a neighbour adds to some of them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, neighbours: list[dict[str, float]]) -> None:
+        self.calls = {"fp32": 0, "int8": 0}
+        self.rounds: list[dict[str, float]] = neighbours
+        monkeypatch.setattr(cost, "OnnxPicker", lambda path: path.name)
+        monkeypatch.setattr(cost, "_time_ms", self.time_ms)
+
+    def time_ms(self, name: str, _: object) -> float:
+        per_round = cost.WARM_UPS + cost.MAX_PAIRS
+        number = min(self.calls[name] // per_round, len(self.rounds) - 1)
+        self.calls[name] += 1
+        return {"fp32": 10.0, "int8": 5.4}[name] * self.rounds[number].get(name, 1.0)
+
+
+def test_a_quiet_machine_is_measured_once(monkeypatch):
+    clock = Clock(monkeypatch, [{}])
+    assert cost.latencies_ms(Path("fp32"), Path("int8")) == (10.0, 5.4, pytest.approx(0.54))
+    assert clock.calls["fp32"] == cost.WARM_UPS + cost.MAX_PAIRS
+
+
+def test_a_neighbour_that_slows_one_of_them_is_waited_for(monkeypatch):
+    """The first round is disturbed within itself: pairs and minima disagree, and the next one counts."""
+    clock = Clock(monkeypatch, [{}, {}])
+    quiet = clock.time_ms
+
+    def disturbed(name: str, window: object) -> float:
+        time_ms = quiet(name, window)
+        is_first_round = clock.calls[name] <= cost.WARM_UPS + cost.MAX_PAIRS
+        return time_ms * (3 if name == "fp32" and is_first_round and clock.calls[name] % 4 else 1)
+
+    monkeypatch.setattr(cost, "_time_ms", disturbed)
+    assert cost.latencies_ms(Path("fp32"), Path("int8"))[2] == pytest.approx(0.54)
+    assert clock.calls["fp32"] == 2 * (cost.WARM_UPS + cost.MAX_PAIRS)
+
+
+def test_pairs_that_never_agree_end_with_the_least_of_all_rounds(monkeypatch):
+    clock = Clock(monkeypatch, [{}])
+    undisturbed = clock.time_ms
+    monkeypatch.setattr(
+        cost,
+        "_time_ms",
+        lambda name, window: undisturbed(name, window) * (1 + (clock.calls["fp32"] % 7 > 0) * (name == "fp32")),
+    )
+    assert cost.latencies_ms(Path("fp32"), Path("int8"))[2] == pytest.approx(0.54)
+    assert clock.calls["fp32"] == cost.ROUNDS * (cost.WARM_UPS + cost.MAX_PAIRS)
+
+
+def test_latency_is_time_of_this_thread_not_of_the_clock_on_the_wall(monkeypatch):
+    times_ns = iter([1_000_000, 8_000_000])
+    monkeypatch.setattr(time, "thread_time_ns", lambda: next(times_ns))
+    assert cost._time_ms(lambda _: None, None) == 7.0
