@@ -13,7 +13,6 @@ import hashlib
 import json
 import math
 import platform
-import statistics
 import tempfile
 import time
 from importlib.metadata import version
@@ -36,9 +35,11 @@ FORMAT = 2
 """Raised when what is measured, or how, changes: older measurements are then not read again."""
 
 WARM_UPS, MIN_PAIRS, MAX_PAIRS, TIME_LIMIT_S = 5, 10, 60, 1.0
-ROUNDS = 5
+MIN_ROUNDS, MAX_ROUNDS, PAUSE_S = 3, 8, 0.2
+"""Rounds of such pairs, with a pause between: a neighbour that disturbs the whole of one is gone in another."""
 AGREEMENT = 0.1
-"""Ratios of INT8 to FP32, that of the minima and the median of pairs, agree within this share; else once more."""
+"""Measured again while a round lowers a minimum by more than this share, or while the median ratio of its pairs and the
+ratio of the minima differ by more."""
 
 CALIBRATION_WINDOWS = 8
 
@@ -87,20 +88,21 @@ def latencies_ms(fp32: Path, int8: Path) -> tuple[float, float, float]:
     """Least processor time of each file for one window on one warm thread, and their ratio, INT8 to FP32.
 
     Both take turns. A neighbour that comes or goes between the two shows in the pairs: where their median is another
-    than the ratio of the minima, both are measured again, and the least of all rounds counts.
+    than the ratio of the minima, both are measured again. One that stays shows in the minima of the next round.
     """
     pickers = OnnxPicker(fp32), OnnxPicker(int8)
     window_BXT = np.random.default_rng(0).uniform(-1, 1, (1, len(COMPONENT_ORDER), WINDOW_SAMPLES))
     window_BXT = window_BXT.astype(np.float32)
-    fp32_ms = int8_ms = math.inf
-    for _ in range(ROUNDS):
-        pairs = _pairs_ms(*pickers, window_BXT)
-        fp32_ms = min(fp32_ms, *(pair[0] for pair in pairs))
-        int8_ms = min(int8_ms, *(pair[1] for pair in pairs))
-        median = statistics.median(int8 / fp32 for fp32, int8 in pairs)
-        if abs(median / (int8_ms / fp32_ms) - 1) <= AGREEMENT:
+    least = np.full(2, math.inf)  # FP32, INT8
+    for number in range(1, MAX_ROUNDS + 1):
+        pairs = np.array(_pairs_ms(*pickers, window_BXT))
+        before, least = least, np.minimum(least, pairs.min(axis=0))
+        lowered = (least < (1 - AGREEMENT) * before).any()
+        median = np.median(pairs[:, 1] / pairs[:, 0])
+        if number >= MIN_ROUNDS and not lowered and abs(median / (least[1] / least[0]) - 1) <= AGREEMENT:
             break
-    return fp32_ms, int8_ms, int8_ms / fp32_ms
+        time.sleep(PAUSE_S)
+    return float(least[0]), float(least[1]), float(least[1] / least[0])
 
 
 def _pairs_ms(fp32: OnnxPicker, int8: OnnxPicker, window_BXT: np.ndarray) -> list[tuple[float, float]]:

@@ -83,3 +83,10 @@ def test_what_is_no_name_leads_nowhere(name, tmp_path):
     with pytest.raises(ValueError, match="is no name of a sweep"):
         Home(tmp_path).sweep_file(name)
     assert Home(tmp_path).sweep_dir("x" * 215), "older ones may be longer than a new one"
+
+
+def test_folders_with_other_names_are_no_sweeps(tmp_path):
+    for name in ("toy-1", ".toy-2.arriving", "toy-1 (copy)"):
+        (tmp_path / "sweeps" / name).mkdir(parents=True)
+        (tmp_path / "sweeps" / name / "sweep.json").write_text("{}")
+    assert Home(tmp_path).sweep_names == ["toy-1"]
