@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,13 +31,30 @@ def named_sweep(name: str) -> Sweep:
     if name in NAMED:
         return NAMED[name]()
     if ":" in name:
-        sweep = load_attribute(name, "sweep")()
+        sweep = _built(name)
         if not isinstance(sweep, Sweep):
             raise ValueError(f"{name} returns {type(sweep).__name__}, not a search_spaces.sweep.Sweep")
         return sweep
     near = difflib.get_close_matches(name, NAMED, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(NAMED)}, and module:function for your own"
     raise ValueError(f"no sweep named {name}: {hint}")
+
+
+def _built(path: str) -> Any:
+    """What a user's function returns. Raises ValueError where it is none, or cannot be called without arguments."""
+    build = load_attribute(path, "sweep")
+    if not callable(build) or inspect.isbuiltin(build):  # a built-in one (sys.exit, os.abort) is not even tried
+        raise ValueError(f"sweep {path} is {_kind(build)}: name a function that returns a search_spaces.sweep.Sweep")
+    try:
+        return build()
+    except ValueError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever a user's own function does
+        raise ValueError(f"sweep {path} cannot be built: {type(error).__name__}: {error}") from error
+
+
+def _kind(found: Any) -> str:
+    return "a built-in function of Python" if inspect.isbuiltin(found) else f"no function but {type(found).__name__}"
 
 
 def descriptions() -> dict[str, str]:
@@ -60,4 +78,6 @@ def load_attribute(path: str, what: str) -> Any:
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"{what} {path} cannot be loaded: {error}") from error
+    except (ValueError, SyntaxError, SystemExit) as error:  # no module's name; a module that is no Python, or a program
+        raise ValueError(f"{what} {path} cannot be loaded: {type(error).__name__}: {error}") from error
     return found

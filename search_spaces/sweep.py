@@ -41,6 +41,9 @@ Direction = Literal["max", "min"]
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """Names are folders, tags and parts of addresses."""
 
+LONGEST_NAME = 200
+"""Characters of a new sweep's name: files and folders of it have longer ones, which a disk takes up to 255."""
+
 
 class Confirms(Config):
     """Whose trials the points of a sweep are, and what they had there: luck of the seed included."""

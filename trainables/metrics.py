@@ -43,7 +43,7 @@ INT8_BYTES = "int8/bytes"
 FP32_LATENCY_MS = "fp32/latency_ms"
 INT8_LATENCY_MS = "int8/latency_ms"
 INT8_LATENCY_RATIO = "int8/latency_ratio"
-"""INT8 latency over FP32 latency, measured in alternation on one thread."""
+"""INT8 latency over FP32 latency: least processor times of one window on one warm thread."""
 INT8_SIZE_RATIO = "int8/size_ratio"
 """FP32 bytes over INT8 bytes: how many times smaller the INT8 file is."""
 INT8_CONV_SHARE = "int8/conv_share"
@@ -52,10 +52,15 @@ INT8_F1_LOSS = "int8/f1_loss"
 """FP32 dev F1 minus INT8 dev F1, both by onnxruntime at the dev thresholds."""
 INT8_ACCEPTED = "int8/accepted"
 """1 where the gate accepts the INT8 file, 0 where it refuses it."""
+INT8_VERDICT = "int8/verdict"
+"""The same in words, with the latency: `accepted`, `accepted, slower` or `refused`. A tag."""
 
 HEADLINES = (INT8_F1, INT8_F1_LOSS, INT8_BYTES, PARAMETERS)
 """What a table of trials shows beside the objectives, where trials have it."""
 
+
+LATENCIES = (FP32_LATENCY_MS, INT8_LATENCY_MS)
+"""What `results` shows beside these, before the verdict."""
 
 COUNTS = (PARAMETERS, MACS, FP32_BYTES, INT8_BYTES, BEST_EPOCH)
 """Whole numbers; MLflow keeps every metric as a float."""

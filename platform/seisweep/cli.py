@@ -6,6 +6,7 @@ Heavy imports stand inside the commands, so that `--help` is quick.
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -73,6 +74,8 @@ def run(arguments: Sequence[str]) -> int:
     except ValueError as error:
         return _fail(str(error), 2)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            return _fail(f"{str(error.filename)[:80]}...: too long for a name", 2)
         if usage := getattr(error, "format_message", None):  # typer's own complaints
             return _fail(f"{usage()} (seisweep {'--help' if not arguments else f'{arguments[0]} --help'})", 2)
         return _fail(f"{type(error).__name__}: {error}", 1)

@@ -91,6 +91,18 @@ def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         ("run distillation --extend 2 --name a", "no sweep named a in"),
         ("resume a --extend 2", "no sweep named a in"),
         ("resume a --extend 0", "--extend"),
+        ("run sys:exit", "sys:exit is a built-in function of Python: name a function that returns"),
+        ("run json:dump", "json:dump cannot be built: TypeError"),
+        ("run sys:path", "sys:path is no function but list"),
+        ("train sys:exit", "sys:exit is no training function: name one that is called as train(config, run)"),
+        (f"run distillation data.dataset={5000 * '['}{5000 * ']'}", "data.dataset has brackets 5000 deep"),
+        (f"run distillation data.dataset={'x' * 300}", "too long for a name"),
+        ("resume /abs/path", "'/abs/path' is no name of a sweep"),
+        ("results ../elsewhere/sweep", "is no name of a sweep"),
+        ("report " + "x" * 300, "is no name of a sweep"),
+        ("train toy_trainable:plain x=1 --name " + "x" * 201, "has 201 characters: a name has at most 200"),
+        ("train toy_trainable:plain x=1 --cpus 1e30", "of 1e+30 CPU does not fit: the machines have"),
+        ("train toy_trainable:plain x=1 --memory 1e308", "1e+308 GB of memory does not fit"),
         ("train nope data.dataset=ETHZ", "no trainable named nope"),
         ("train picking data.dataset=a,b", "data.dataset has several values"),
         ("train distillation data.datset=x", "did you mean data.dataset"),
@@ -109,7 +121,9 @@ def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         ("data info /no/such", "no such folder"),
     ],
 )
-def test_wrong_use_is_one_line_and_leaves_nothing_behind(words, part, home, capsys):
+def test_wrong_use_is_one_line_and_leaves_nothing_behind(words, part, home, capsys, monkeypatch):
+    monkeypatch.setattr("ray.is_initialized", lambda: False)  # that of other tests of this process
+    monkeypatch.setattr("ray.init", lambda *_, **__: pytest.fail("Ray was started for it"))
     assert part in fails(capsys, *words.split())
     assert not home.exists()
     assert not list(Path.cwd().iterdir())

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from gloo_workers import train_together
+from public_checkpoint import lightning
 
 from trainables import finetuning, metrics, pretraining
 from trainables.data.sequence_batches import SequenceData
@@ -14,6 +15,8 @@ from trainables.evaluation.counts import read_counts
 from trainables.finetuning import FinetuningConfig
 from trainables.models.classifier import HeadConfig
 from trainables.models.pretrained import WEIGHTS
+from trainables.models.representation import Representation
+from trainables.models.representation_config import RepresentationConfig
 from trainables.pretraining import PretrainingConfig
 from trainables.run import ARTIFACTS, LocalRun
 
@@ -172,6 +175,19 @@ def test_a_tuned_classifier_leaves_confusion_maps_and_weights(sequence, pretrain
     tags = json.loads((run.checkpoint / "tags.json").read_text())
     assert tags["schedule"] == "full"
     assert tags["pretrained"].startswith("loaded ")
+
+
+def test_a_public_checkpoint_is_tuned_like_the_same_weights_of_ours(sequence, pretrained, tmp_path):
+    ours = Representation(RepresentationConfig.model_validate(TINY))
+    ours.load_state_dict(torch.load(pretrained / ARTIFACTS / WEIGHTS, weights_only=True)["state_dict"])
+    torch.save(lightning(ours), tmp_path / "public.ckpt")
+    runs = LocalRun(tmp_path / "public"), LocalRun(tmp_path / "ours")
+    for run, weights in zip(runs, (tmp_path / "public.ckpt", pretrained), strict=True):
+        finetuning.train(finetuning_config(sequence, weights), run)
+    assert len(losses(runs[0])) == 5, "four epochs and the final report"
+    assert losses(runs[0]) == losses(runs[1])
+    tags = json.loads((runs[0].checkpoint / "tags.json").read_text())
+    assert "trained on ZNE and brought to ENZ" in tags["pretrained"]
 
 
 def test_kept_tokens_change_no_number(sequence, pretrained, tmp_path, monkeypatch):

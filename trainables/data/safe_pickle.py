@@ -66,6 +66,7 @@ class _TableUnpickler(pickle_compat.Unpickler):
     """
 
     dispatch = pickle_compat.Unpickler.dispatch.copy()
+    num_tables = 0
 
     def find_class(self, module: str, name: str) -> Any:
         module = module.replace("numpy.core.", "numpy._core.")  # its name until numpy 2
@@ -87,6 +88,25 @@ class _TableUnpickler(pickle_compat.Unpickler):
 
     dispatch[pickle.BUILD[0]] = load_build
 
+    def load_newobj(self) -> None:
+        super().load_newobj()
+        if isinstance(self.stack[-1], pd.DataFrame):
+            self.num_tables += 1
+            if self.num_tables > 1:  # one without its data would break whatever looks at the cell
+                raise _RefusedError("it holds a table within a table")
+
+    dispatch[pickle.NEWOBJ[0]] = load_newobj
+
+
+def _check_whole(table: pd.DataFrame) -> None:
+    """A table that was made and never got its data fails where anything of it is looked at."""
+    try:
+        whole = table.shape == (len(table.index), len(table.columns))
+    except (AttributeError, RecursionError):
+        whole = False
+    if not whole:
+        raise _RefusedError("the table in it has no data")
+
 
 def read_table(path: Path) -> pd.DataFrame:
     """The table of a pandas pickle, old or new, whatever the file is called.
@@ -96,6 +116,8 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     try:
         table = _TableUnpickler(io.BytesIO(path.read_bytes())).load()
+        if type(table) is pd.DataFrame:
+            _check_whole(table)
     except _RefusedError as refusal:
         raise ValueError(f"{path}: refused, {refusal}") from None
     except OSError as error:

@@ -11,6 +11,7 @@ from typing import TextIO
 
 from trainables.edge.network import Network
 from trainables.edge.picking import Pick
+from trainables.edge.spreadsheet import as_cell
 
 COLUMNS = ("network", "station", "location", "phase", "time", "probability")
 
@@ -30,7 +31,7 @@ def write(picks: Sequence[Pick], format: str, output: Path | None, network: Netw
 def _write_csv(picks: Sequence[Pick], text: TextIO, network: Network) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows((*pick[:5], f"{pick.probability:.4f}") for pick in picks)
+    writer.writerows((*map(as_cell, pick[:5]), f"{pick.probability:.4f}") for pick in picks)
 
 
 def _write_quakeml(picks: Sequence[Pick], text: TextIO, network: Network) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ from trainables.evaluation.picks import (
 )
 from trainables.export.figures import Example, example_picks, residual_histograms, residual_table
 from trainables.export.files import RESIDUALS_FILE
-from trainables.export.gate import ExportConfig, QuantizedPicker, judge
+from trainables.export.gate import ExportConfig, Loss, QuantizedPicker, judge
 from trainables.export.history import training_history
 from trainables.export.onnx import OnnxPicker, export_onnx
 from trainables.export.quantize import int8_conv_share, quantize_int8
@@ -72,12 +72,13 @@ def export_picker(
     folder: Path,
     docstring: str,
     best_epoch: int | None = None,
+    latency_ratio: float | None = None,
 ) -> Exported:
     """Write everything into `folder`, which appears complete or not at all; `model` is left as it is.
 
     A XiaoNet gets FP32 and INT8 ONNX files, both scored on the dev windows at `thresholds`, and the gate's
-    verdict; an INT8 file that is refused is named so. A PhaseNet behind its adapter stays a teacher: it gets the
-    SeisBench pair and figures alone.
+    verdict, which says whether INT8 is slower (`latency_ratio`: INT8 over FP32). An INT8 file that is refused is named
+    so. A PhaseNet behind its adapter stays a teacher: it gets the SeisBench pair and figures alone.
     """
     assert isinstance(model, XiaoNet | PhaseNetAdapter)
     with whole_folder(folder) as arriving:
@@ -88,7 +89,7 @@ def export_picker(
             export_onnx(model, fp32, thresholds)
             quantize_int8(fp32, int8, calibration_NXT)
             evaluation = evaluate({"FP32": onnx_picker(fp32), "INT8": onnx_picker(int8)}, dev, thresholds, picks)
-            exported = replace(_judged(fp32, int8, evaluation, thresholds, config), events=evaluation.by_event(dev))
+            exported = _judged(fp32, int8, evaluation, evaluation.by_event(dev), thresholds, config, latency_ratio)
             for name, counts in exported.events.items():
                 exported.metrics.update(picking_intervals(counts, name))
             if not exported.metrics[metrics.INT8_ACCEPTED]:
@@ -179,7 +180,13 @@ def torch_picker(model: PhaseNetAdapter) -> Picker:
 
 
 def _judged(
-    fp32: Path, int8: Path, evaluation: Evaluation, thresholds: Mapping[str, float], config: ExportConfig
+    fp32: Path,
+    int8: Path,
+    evaluation: Evaluation,
+    events: dict[str, EventCounts],
+    thresholds: Mapping[str, float],
+    config: ExportConfig,
+    latency_ratio: float | None,
 ) -> Exported:
     found: dict[str, float] = {}
     for name, counts in evaluation.counts.items():
@@ -190,17 +197,22 @@ def _judged(
         conv_share=int8_conv_share(int8),
         fp32_f1=found[metrics.FP32_F1],
         int8_f1=found[metrics.INT8_F1],
+        loss=Loss.of(events["fp32"], events["int8"]),
+        latency_ratio=latency_ratio,
     )
     verdict = judge(quantized, config)
+    low, high = metrics.interval(metrics.INT8_F1_LOSS)
     found |= {
         metrics.FP32_BYTES: quantized.fp32_bytes,
         metrics.INT8_BYTES: quantized.int8_bytes,
         metrics.INT8_SIZE_RATIO: quantized.size_ratio,
         metrics.INT8_CONV_SHARE: quantized.conv_share,
-        metrics.INT8_F1_LOSS: quantized.f1_loss,
+        metrics.INT8_F1_LOSS: quantized.fp32_f1 - quantized.int8_f1,
+        low: quantized.loss.low,
+        high: quantized.loss.high,
         metrics.INT8_ACCEPTED: float(verdict.accepted),
     }
-    return Exported(found, {GATE_TAG: str(verdict)})
+    return Exported(found, {GATE_TAG: str(verdict), metrics.INT8_VERDICT: verdict.word}, events)
 
 
 def _example(

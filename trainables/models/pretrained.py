@@ -1,10 +1,13 @@
 """Weights of an encoder and a backbone from a checkpoint: ours, or one of the public xLSTM repository's Lightning."""
 
+# C channel, X component, K kernel
+
 from __future__ import annotations
 
 import re
 import warnings
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
+from trainables.data.config import COMPONENT_ORDER
 from trainables.models.representation import PARTS, Representation
 
 WEIGHTS = "encoder.pt"
@@ -28,6 +32,10 @@ FILES = (
     "checkpoints/last.ckpt",
 )
 """Where the weights of a folder are looked for, in this order; then a single `checkpoints/*.ckpt` or `*.ckpt`."""
+
+FIRST_CONVOLUTION = "encoder.layers.0.conv.weight"
+PUBLIC_ORDER = "ZNE"
+"""Components as the public repository, and the published foreshock code, feed them. Their checkpoints do not say it."""
 
 _NAMES = [  # of the public repository, then ours; applied one after the other
     (r"^model\._net\.", "backbone."),
@@ -62,12 +70,15 @@ class Pretrained:
     """Tensors of the model that stay as they were."""
     left_over: list[str]
     """Tensors of the checkpoint that have no place in the model, by their names in the checkpoint."""
+    reordered: bool = False
+    """The first convolution was trained on components in another order, and its input channels were permuted."""
 
     def summary(self) -> str:
         """What was loaded, kept fresh and left over, in three lines."""
+        order = f", trained on {PUBLIC_ORDER} and brought to {COMPONENT_ORDER}" if self.reordered else ""
         return "\n".join(
             [
-                f"loaded {len(self.loaded)} tensors from {self.file}",
+                f"loaded {len(self.loaded)} tensors from {self.file}{order}",
                 f"kept fresh {len(self.fresh)}: {_some(self.fresh)}",
                 f"left over {len(self.left_over)}: {_some(self.left_over)}",
             ]
@@ -84,7 +95,8 @@ def load_pretrained(model: Representation, source: str, field: str = "model.pret
     """Put the encoder and backbone of a checkpoint into `model`, in place.
 
     `source` is a file or a folder: of `save_encoder`, of a pretraining's checkpoint (its best weights), or a
-    Lightning checkpoint of the public xLSTM repository. A part that the checkpoint lacks stays fresh. Raises
+    Lightning checkpoint of the public xLSTM repository. A part that the checkpoint lacks stays fresh.
+    The public layout's first convolution, which was trained on components Z, N, E, is brought to E, N, Z. Raises
     ValueError in one line, which names `field`, where there is no such path, the file holds more than tensors and
     settings, a part is of another architecture, or nothing fits.
     """
@@ -93,7 +105,8 @@ def load_pretrained(model: Representation, source: str, field: str = "model.pret
     theirs = {name: _our_name(name) for name in found}
     own = {name: tensor for name, tensor in model.state_dict().items() if name.startswith(PARTS)}
     given = {theirs[name]: tensor for name, tensor in found.items() if theirs[name].startswith(PARTS)}
-    given = _vanilla_slstm(given)
+    reordered = _is_public(found) and FIRST_CONVOLUTION in given
+    given = _vanilla_slstm(given) | ({FIRST_CONVOLUTION: _in_our_order(given[FIRST_CONVOLUTION])} if reordered else {})
     parts = tuple(part for part in PARTS if any(name.startswith(f"{part}.") for name in given))
     differences = [_difference(name, own.get(name), given.get(name)) for name in sorted(own | given)]
     differences = [text for text in differences if text and text.startswith(parts)] if parts else []
@@ -107,6 +120,7 @@ def load_pretrained(model: Representation, source: str, field: str = "model.pret
         loaded=sorted(given),
         fresh=sorted(set(model.state_dict()) - set(given)),
         left_over=sorted(name for name in found if theirs[name] not in given),
+        reordered=reordered,
     )
 
 
@@ -183,6 +197,19 @@ def _our_name(name: str) -> str:
     for theirs, ours in _NAMES:
         name = re.sub(theirs, ours, name)
     return name
+
+
+def _is_public(names: Iterable[str]) -> bool:
+    """Whether these are the public repository's names of an encoder and a backbone: ours stay as they are."""
+    plain = [_WRAPPERS.sub(r"\1", name) for name in names]
+    return any(_our_name(name) != name for name in plain if _our_name(name).startswith(PARTS))
+
+
+def _in_our_order(weight_CXK: Tensor) -> Tensor:
+    """A convolution over the components of the public repository, as one over ours."""
+    if weight_CXK.shape[1:2] != (len(PUBLIC_ORDER),):
+        return weight_CXK  # of another architecture, which the comparison of shapes says
+    return weight_CXK[:, [PUBLIC_ORDER.index(component) for component in COMPONENT_ORDER]]
 
 
 def _vanilla_slstm(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -155,6 +155,7 @@ def finish(
             folder=folder / ARTIFACTS,
             docstring=docstring,
             best_epoch=state.stopping.best_epoch,
+            latency_ratio=final.get(metrics.INT8_LATENCY_RATIO),
         )
         final |= exported.metrics
         state.tags |= exported.tags

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -17,8 +18,11 @@ class EarlyStopping:
     epochs_without: int = 0
 
     def update(self, value: float, epoch: int) -> bool:
-        """Take an epoch's value; True where it is the best so far."""
-        better = self.best is None or (value > self.best if self.mode == "max" else value < self.best)
+        """Take an epoch's value; True where it is the best so far. Any number is better than what is none (NaN)."""
+        if self.best is None or math.isnan(self.best):
+            better = self.best is None or not math.isnan(value)
+        else:
+            better = value > self.best if self.mode == "max" else value < self.best
         if better:
             self.best, self.best_epoch, self.epochs_without = value, epoch, 0
         else:

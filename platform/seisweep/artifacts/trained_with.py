@@ -77,7 +77,7 @@ def trained_with(named: Reference, files: Sequence[Path | str]) -> TrainedWith |
 
 
 def scoring(
-    given: Mapping[str, Any], models: Mapping[str, TrainedWith | None], cache_dir: Path
+    given: Mapping[str, Any], models: Mapping[str, TrainedWith | None], cache_dir: Path | None
 ) -> tuple[ScoringConfig, str]:
     """With what these models are scored together, and in one line which settings came from where.
 
@@ -85,7 +85,7 @@ def scoring(
     a setting is not allowed, or where the models were trained with several values of one that is not given.
     """
     known = known_keys(ScoringConfig)
-    settled = {CACHE: str(cache_dir), **given}  # another machine may have trained them
+    settled = {CACHE: str(cache_dir) if cache_dir else None, **given}  # another machine may have trained them
     recorded = {
         name: _complete({key: value for key, value in one.settings.items() if key in known} | settled)
         for name, one in models.items()

@@ -15,6 +15,7 @@ from seisweep.statistics.confirmation import as_frame as as_judged
 from seisweep.statistics.confirmation import named
 from seisweep.statistics.objective import Objective
 from trainables.atomic import whole_folder
+from trainables.edge.spreadsheet import as_cell
 from trainables.export.drawing import save
 
 
@@ -35,7 +36,7 @@ def write_conditions(sweep: Sweep, ledger: Ledger, folder: Path) -> Path | None:
     curves = [[by_trial.get(records[place].number, []) for place in one.trials] for one in conditions]
     frame = as_judged(conditions, sweep.confirms) if sweep.confirms else as_frame(conditions, baseline)
     with whole_folder(folder) as arriving:
-        frame.to_csv(arriving / "conditions.csv", index=False)
+        frame.map(as_cell).rename(columns=as_cell).to_csv(arriving / "conditions.csv", index=False)
         save(over_seeds.conditions(conditions, baseline, objective), arriving / "conditions.png")
         save(over_seeds.learning_curves(conditions, curves, objective), arriving / "learning_curves.png")
         if key := few_shot_key(conditions):

@@ -124,6 +124,10 @@ def reach_tracking(uri: str) -> None:
 def _ray(address: str | None) -> tuple[Literal["ok"], str]:
     import ray
 
+    from seisweep.engine.cluster import check_answer
+
+    assert address is not None
+    check_answer(address)
     ray.init(address, log_to_driver=False, logging_level="ERROR")
     try:
         resources = ray.cluster_resources()

@@ -61,8 +61,10 @@ def evaluate(
     build_config(ScoringConfig, {DATASET: "", **base})  # what was typed is looked at first
     found = {name: find_pickers(name, home, where) for name in names}
     trained = {name: one.trained_with for name, one in found.items()}
-    config, origin = scoring(with_absolute_paths(base), trained, home.cache_dir)
-    home.check()
+    if home.root.exists():
+        home.check()
+    cache = home.cache_dir if home.root.exists() else None  # else SeisBench's: looking makes no home
+    config, origin = scoring(with_absolute_paths(base), trained, cache)
     dev = _dev_windows(config, trained, base)
     print(
         f"{len(dev)} windows of {len(dev.store)} dev traces of {config.data.dataset}, "
@@ -134,9 +136,12 @@ def _dev_windows(
     """Raises ValueError in one line where the data cannot be read; data that have changed since are named."""
     from seisweep.artifacts.trained_with import DATASET, changed_since
     from trainables.data.batches import DevWindows
-    from trainables.data.windows import open_store
+    from trainables.data.catalog import check_dataset, load_dataset
+    from trainables.data.windows import cache_folder, open_store
 
     try:
+        if not cache_folder(config.data).exists():  # what cannot be used leaves no folder behind
+            check_dataset(load_dataset(config.data.dataset), config.data.dataset, splits=("dev",))
         store = open_store(config.data, "dev")
     except ValueError as error:
         if DATASET in given:

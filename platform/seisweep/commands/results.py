@@ -224,7 +224,8 @@ def _columns(trials: pd.DataFrame, loaded: SweepResults, sort: str | None) -> li
     """What a table shows: state, objectives, what says most about the files, what was searched."""
     from trainables import metrics
 
-    wanted = ["trial", "state", "epoch", *loaded.objectives, *metrics.HEADLINES, *loaded.params]
+    wanted = ["trial", "state", "epoch", *loaded.objectives, *metrics.HEADLINES, *metrics.LATENCIES]
+    wanted += [metrics.INT8_VERDICT, *loaded.params]
     wanted += [sort] if sort else []
     wanted += ["reason"] if (trials["reason"] != "").any() else []
     return [column for column in dict.fromkeys(wanted) if column in trials]

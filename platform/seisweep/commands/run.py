@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from search_spaces.sweep import NAME_PATTERN, Sweep, single_run
+from search_spaces.sweep import LONGEST_NAME, NAME_PATTERN, Sweep, single_run
 from seisweep.commands.options import (
     Cpus,
     DiskBudget,
@@ -177,6 +177,8 @@ def check_name(name: str | None) -> None:
     """What was given can be a sweep's name. Raises ValueError."""
     if name is not None and not re.fullmatch(NAME_PATTERN, name):
         raise ValueError(f"--name {name}: a name is letters, digits, dots, dashes and underscores, as distillation-1")
+    if name is not None and len(name) > LONGEST_NAME:
+        raise ValueError(f"--name {name[:40]}... has {len(name)} characters: a name has at most {LONGEST_NAME}")
 
 
 def start(
@@ -200,6 +202,7 @@ def start(
     taken = [] if name else _names_of_others(home, store or store_by_default(home, where))
     while True:
         chosen = name or next_name(home, sweep.name, taken)
+        check_name(chosen)
         try:
             with watching() as watch:
                 return launch.launch(

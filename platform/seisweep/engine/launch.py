@@ -11,7 +11,6 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from search_spaces.narrowing import enumerate_space, searched_keys
@@ -27,9 +26,9 @@ from seisweep.record.provenance import launch_tags
 from seisweep.requested.trainable import Trainable
 from seisweep.say import say_once
 from seisweep.settings.fields import nearest
-from seisweep.settings.free_disk import check_room
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile, with_limits
+from seisweep.settings.storage import check_storage
 from seisweep.settings.which_store import Store, ready_to_write, store_by_default, store_of_sweep
 
 
@@ -53,6 +52,7 @@ def launch(
     points = _check_sweep(sweep, trainable, profile)
     _check_that_the_name_is_free(home, name)
     _check_disk(home, profile)
+    _check_place(sweep, profile)
     sweep, origin = with_local_weights(sweep, profile, home)
     facts = _facts(sweep, trainable, enumerate_space(sweep) if points and origin else points)
     chosen = store or store_by_default(home, profile)
@@ -113,6 +113,7 @@ def resume(
     if extend or sweep_state(home, name) == "interrupted":
         _check_that_all_is_there(trainable, begun)
         _check_disk(home, session)
+        _check_place(begun.sweep, session)
     if store.is_own and not home.database.exists():
         say_once(f"{home.database} is not there: the record of {name} is written again, from its ledger")
     ready_to_write(store, home).say()
@@ -214,8 +215,14 @@ def _keys(sweep: Sweep) -> Iterator[tuple[str, Any]]:
 def _check_disk(home: Home, profile: Profile) -> None:
     """Home and storage have room. Creates nothing. Raises ValueError in one line."""
     home.check()
-    if profile.storage_path and "://" not in profile.storage_path:
-        check_room(Path(profile.storage_path).expanduser().absolute(), "storage", "free some, or choose another disk")
+    check_storage(profile)
+
+
+def _check_place(sweep: Sweep, profile: Profile) -> None:
+    """A trial fits on this machine, or a cluster answers. Starts nothing. Raises ValueError in one line."""
+    from seisweep.engine.cluster import Resources, check_place
+
+    check_place(profile, Resources(sweep, profile))
 
 
 def _check_that_all_is_there(trainable: Trainable, begun: Launch) -> None:

@@ -40,13 +40,25 @@ TABLES = {
 """Tables and columns of its database that results are read from."""
 
 
+def sqlite_uri(database: Path) -> str:
+    """The tracking URI of a database file. SQLAlchemy, which reads it, decodes `%20` and takes what follows a `?` for
+    options: such a path is written as it wants it. With the driver's name in it, MLflow, which decodes nothing, makes
+    no folder of the name as it is written."""
+    plain = f"sqlite:///{database}"
+    if not {"%", "?"} & set(plain):
+        return plain
+    from sqlalchemy.engine import URL
+
+    return URL.create("sqlite+pysqlite", database=str(database)).render_as_string()
+
+
 def create_store(database: Path, artifacts: Path) -> None:
     """An empty MLflow store whose readers and writer do not block each other (write-ahead log)."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     for noisy in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    store = SqlAlchemyStore(f"sqlite:///{database}", artifacts.as_uri())
+    store = SqlAlchemyStore(sqlite_uri(database), artifacts.as_uri())
     store.engine.dispose()
     connection = sqlite3.connect(database)
     connection.execute("PRAGMA journal_mode=WAL")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import ray
+from ray._common import utils
 from ray._private import services
+from ray._private.resource_and_label_spec import ResourceAndLabelSpec
 from ray._private.state import state as cluster_state
 from ray._raylet import PlacementGroupID
 from ray.core.generated.gcs_pb2 import PlacementGroupTableData
@@ -19,6 +23,9 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.util.placement_group import PlacementGroup
 
 USES = {
+    "ray._common.utils.try_make_directory_shared": "the folders of a local Ray are closed to other users",
+    "ray._private.resource_and_label_spec.ResourceAndLabelSpec": "what cannot fit is known before Ray starts",
+    "ray._private.services.canonicalize_bootstrap_address": "a cluster that does not answer is told from a slow one",
     "ray._private.services.ConsolePopen": "a local Ray gets a process group of its own, so that signals spare it",
     "ray._private.state.state": "placement groups that a dead trial has left behind are found",
     "ray._raylet.PlacementGroupID": "and removed",
@@ -34,6 +41,15 @@ USES = {
     "ray._private.state.GlobalState._connect_and_get_accessor": "placement groups are listed with who made them",
 }
 """Dotted name, and what would not work without it."""
+
+LOOPBACK = "127.0.0.1"
+"""Where a local Ray listens: for this machine alone."""
+
+MASK = "SEISWEEP_UMASK"
+"""Variable of the environment: the mask of the user, for what trials write into the home."""
+
+ONLY_HERE: dict[str, Any] = {"_node_ip_address": LOOPBACK}
+"""Argument of `ray.init` without which a local Ray listens to the network."""
 
 WORKER_DEATHS = (WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError)
 """What Train says of a worker whose process is gone."""
@@ -53,6 +69,51 @@ def process_group_of_its_own() -> Iterator[None]:
         yield
     finally:
         services.ConsolePopen = before
+
+
+def resources_of_this_machine() -> dict[str, float]:
+    """What a Ray that is started here will have: CPU, GPU and memory (bytes). Starts nothing."""
+    spec = ResourceAndLabelSpec().resolve(is_head=True, node_ip_address=LOOPBACK)
+    return {"CPU": spec.num_cpus, "GPU": spec.num_gpus, "memory": spec.memory}
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Where `ray.init(address)` would connect to. Raises ConnectionError or ValueError where nowhere."""
+    client = address.removeprefix("ray://")
+    found = client if client != address else services.canonicalize_bootstrap_address(address)
+    if not found:
+        raise ConnectionError("no Ray runs on this machine")
+    host, _, port = found.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+@contextmanager
+def closed_to_others() -> Iterator[None]:
+    """What a Ray that is started while this is open writes, its token above all, is for this user alone.
+
+    Ray opens the folders of its session to everybody, whatever the mask says. The one that holds the sessions of all
+    users stays open: theirs lie there too.
+    """
+    before, mask = utils.try_make_directory_shared, os.umask(0o077)
+    utils.try_make_directory_shared = _open_what_all_share
+    os.environ[MASK] = f"{mask:o}"
+    try:
+        yield
+    finally:
+        utils.try_make_directory_shared = before
+        os.umask(mask)
+
+
+def mask_of_the_user() -> None:
+    """In a process of Ray: what it writes from now on has the modes that files of the user have."""
+    if mask := os.environ.get(MASK):
+        os.umask(int(mask, 8))
+
+
+def _open_what_all_share(folder: str) -> None:
+    if not any(part.startswith("session_") for part in Path(folder).parts):
+        with suppress(OSError):  # another user's
+            Path(folder).chmod(0o1777)
 
 
 def orphaned_groups() -> list[PlacementGroup]:

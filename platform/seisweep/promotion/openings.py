@@ -6,6 +6,7 @@ of the promotion, and counts also where its run was deleted.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Openings:
         wanted = f"tags.{tags.ROLE} = '{tags.PROMOTION_ROLE}' and tags.{tags.TEST_SPLIT} = '{self.test_split}'"
         with store_answers(self.client.tracking_uri):
             runs = self.client.search_runs([self.experiment_id], wanted, ViewType.ALL, max_results=1000)
-        return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id))
+        return sorted(runs, key=_order)
 
     def check(self, again: bool) -> None:
         """Raises ValueError where it was opened before, and not to be opened again."""
@@ -70,6 +71,11 @@ class Openings:
         if reason:
             self.client.set_tag(run.info.run_id, tags.REASON, reason)
         self.client.set_terminated(run.info.run_id, status)
+
+
+def _order(run: Run) -> tuple[float, int, str]:
+    """By its number, whatever the clock said; one that has none yet comes last."""
+    return float(run.data.tags.get(tags.OPENING, math.inf)), run.info.start_time, run.info.run_id
 
 
 def described(run: Run) -> str:

@@ -122,6 +122,7 @@ class Ledger:
         self.path = path
         self.trials: dict[int, TrialRecord] = {}
         self._sessions: list[list[int]] = []  # start and last event of each, ms
+        self._last_ms, self._last_monotonic_ms = 0, _monotonic_ms()  # of the last event, by either clock
         self.outcome = ""
         """finished or failed, once the sweep is over."""
         self.samples: int | None = None
@@ -216,10 +217,15 @@ class Ledger:
                 yield _report(event)
 
     def _append(self, event: dict[str, Any]) -> dict[str, Any]:
-        event["time_ms"] = time.time_ns() // 1_000_000
+        event["time_ms"] = self._now_ms()
         self._write((json.dumps(event) + "\n").encode())
         self._apply(event)
         return event
+
+    def _now_ms(self) -> int:
+        """The time of the next event, never before the last one: where the clock was put back, the time since then is
+        told by one that nobody sets."""
+        return max(time.time_ns() // 1_000_000, self._last_ms + _monotonic_ms() - self._last_monotonic_ms)
 
     def _write(self, line: bytes) -> None:
         """The whole line or nothing of it. What the system has survives this process; a line is one write."""
@@ -260,9 +266,10 @@ class Ledger:
 
     def _apply(self, event: dict[str, Any]) -> None:
         kind, time_ms = event["event"], event["time_ms"]
+        self._last_ms, self._last_monotonic_ms = max(self._last_ms, time_ms), _monotonic_ms()
         if kind == "session" or not self._sessions:
             self._sessions.append([time_ms, time_ms])
-        self._sessions[-1][1] = time_ms
+        self._sessions[-1][1] = max(self._sessions[-1][1], time_ms)
         if kind in ("session", "sweep_end"):
             self.outcome = event.get("state", "")
             return
@@ -320,6 +327,10 @@ def cut_torn_line(path: Path) -> None:
     if whole < len(content):
         with path.open("r+b") as file:
             file.truncate(whole)
+
+
+def _monotonic_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
 
 
 def _report(event: dict[str, Any]) -> Report:

@@ -6,6 +6,7 @@ import json
 
 from seisweep.record import tags
 from seisweep.report.cells import Cell, Facts, Heading, Table, cell, in_text
+from seisweep.results.runs import seconds_of
 from seisweep.results.sweep_results import SweepResults
 from seisweep.statistics import certainty
 from seisweep.text import show_seconds
@@ -56,11 +57,10 @@ def _phase(name: str) -> tuple[int, str]:
 
 def remarks(sweep: SweepResults, best: int) -> Facts:
     """What only this trial's run says in words."""
-    info = sweep.run(best).info
     facts, own = sweep.tags(best), {GATE_TAG: "gate", "hints": "hint", tags.CHANGED: "went on with other settings"}
     rows = [(words, facts[key]) for key, words in own.items() if facts.get(key)]
-    if info.end_time:
-        rows.append(("trained for", show_seconds((info.end_time - info.start_time) / 1000)))
+    if (seconds := seconds_of(sweep.run(best).info)) is not None:
+        rows.append(("trained for", show_seconds(seconds)))
     return rows
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from seisweep.record import tags
 from seisweep.record.mlflow_pages import pages, server
 from seisweep.report.cells import Facts
+from seisweep.results.runs import seconds_of
 from seisweep.results.sweep_results import SweepResults
 from seisweep.statistics.objective import DONE
 from seisweep.text import show_seconds
@@ -49,9 +50,8 @@ def _facts(sweep: SweepResults) -> Iterator[tuple[str, str]]:
     facts, info = sweep.parent.data.tags, sweep.parent.info
     yield "note", facts.get(tags.NOTE, "")
     yield "launched", f"{_when(info.start_time)} by {facts.get(tags.USER, 'unknown')}"
-    if info.end_time:
-        took = show_seconds((info.end_time - info.start_time) / 1000)
-        yield "ended", f"{_when(info.end_time)}, after {took}"
+    if info.end_time and (took := seconds_of(info)) is not None:
+        yield "ended", f"{_when(info.end_time)}, after {show_seconds(took)}"
     else:
         yield "ended", "not yet; `seisweep sweeps` says whether its driver still runs"
     if seconds := float(sweep.trials["seconds"].fillna(0).sum()):

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from search_spaces.sweep import Confirms, Sweep
 from seisweep.record import tags
 from seisweep.requested.trainable import ACCUMULATION_KEY, BATCH_KEY, CACHE_KEY, SEED_KEY, Trainable
+from seisweep.results.runs import seconds_of
 from seisweep.results.sweep_results import SweepResults
 from seisweep.settings.overrides import Overrides, flatten
 from seisweep.settings.paths import with_absolute_paths
@@ -94,9 +95,8 @@ def candidates(first: SweepResults) -> list[Candidate]:
     for condition in best_conditions(first.grouped(), objective) if first.runs else []:
         best = objective.best((numbers[place] for place in condition.trials), first.standing(objective))
         assert best is not None, "a condition has values of trials that are done"
-        info = first.runs[best].info
         mean = Estimate.of(condition.values.values()).mean
-        seconds = ((info.end_time or info.start_time) - info.start_time) / 1000
+        seconds = seconds_of(first.runs[best].info) or 0.0
         epochs = int(first.runs[best].data.tags.get(tags.EPOCHS, 0))
         found.append(Candidate(best, mean, _exact(first, best, condition.params), seconds, epochs))
     return found

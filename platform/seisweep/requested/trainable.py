@@ -51,6 +51,8 @@ class Trainable:
         train = load_attribute(path, "trainable")
         if not callable(train):
             raise ValueError(f"trainable {path} is no function but {type(train).__name__}")
+        if not _takes_two(train):
+            raise ValueError(f"trainable {path} is no training function: name one that is called as train(config, run)")
         config_class = _config_class(train)
         preflight = getattr(inspect.getmodule(train), "preflight", None)
         same = preflight is not None and _config_class(preflight) is config_class
@@ -162,6 +164,15 @@ class Trainable:
         }
         points = {key: value for key, value in (sweep.points or [{}])[0].items() if key in required}
         return sweep.base | first | points
+
+
+def _takes_two(train: Callable[..., Any]) -> bool:
+    """Whether it can be called as `train(config, run)`. A function of Python's own (`sys.exit`) is none."""
+    try:
+        inspect.signature(train).bind(None, None)
+    except (TypeError, ValueError):
+        return False
+    return not inspect.isbuiltin(train)
 
 
 def _config_class(train: Callable[..., Any]) -> type[BaseModel] | None:

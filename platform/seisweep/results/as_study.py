@@ -121,7 +121,8 @@ def _trial(
     )
     trial.datetime_start = datetime.fromtimestamp(run.info.start_time / 1000, UTC).replace(tzinfo=None)
     if told.is_finished() and run.info.end_time:
-        trial.datetime_complete = datetime.fromtimestamp(run.info.end_time / 1000, UTC).replace(tzinfo=None)
+        ended_ms = max(run.info.start_time, run.info.end_time)
+        trial.datetime_complete = datetime.fromtimestamp(ended_ms / 1000, UTC).replace(tzinfo=None)
     return trial
 
 

@@ -36,6 +36,11 @@ class Run(NamedTuple):
     data: RunData
 
 
+def seconds_of(info: RunInfo) -> float | None:
+    """How long a run took, at least 0 (a clock may have been put back meanwhile); None while it runs."""
+    return max(0, info.end_time - info.start_time) / 1000 if info.end_time else None
+
+
 class Point(NamedTuple):
     """One value of a learning curve."""
 

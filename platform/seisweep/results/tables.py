@@ -12,7 +12,7 @@ import pandas as pd
 from seisweep.record import tags
 from seisweep.record.mlflow_names import read_renamed
 from seisweep.results.best_and_last import of_best_weights
-from seisweep.results.runs import Point, Run
+from seisweep.results.runs import Point, Run, seconds_of
 from trainables import metrics
 
 ALWAYS = ("state", "seed", "reason", "epoch", "seconds")
@@ -37,8 +37,9 @@ def row_of(run: Run) -> dict[str, Any]:
         tags.SEED: seed_of(run),
         "reason": facts.get(tags.REASON, ""),
         "epoch": int(facts.get(tags.EPOCHS, 0)),
-        "seconds": (info.end_time - info.start_time) / 1000 if info.end_time else None,
+        "seconds": seconds_of(info),
         **run.data.metrics,
+        **{name: facts[name] for name in (metrics.INT8_VERDICT,) if name in facts},
     }
 
 

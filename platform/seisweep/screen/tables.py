@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from seisweep.text import show_value
+from trainables.edge.spreadsheet import as_cell
 
 
 class Format(StrEnum):
@@ -49,11 +50,14 @@ def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """With a heading line; missing values are empty."""
+    """With a heading line; missing values are empty. No spreadsheet runs anything of it."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: "" if _is_missing(value) else value for key, value in row.items()} for row in rows)
+    headings = list(rows[0]) if rows else []
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([as_cell(heading) for heading in headings])
+    for row in rows:
+        values = [row.get(heading) for heading in headings]
+        writer.writerow(["" if _is_missing(value) else as_cell(value) for value in values])
     return text.getvalue().rstrip("\n")
 
 

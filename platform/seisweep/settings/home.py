@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
-from seisweep.private.mlflow import create_store
+from search_spaces.sweep import LONGEST_NAME, NAME_PATTERN
+from seisweep.private.mlflow import create_store, sqlite_uri
 from seisweep.settings.free_disk import check_room
 
 SWEEP_FILE = "sweep.json"
@@ -37,7 +39,7 @@ class Home:
     @property
     def mlflow_uri(self) -> str:
         """Tracking URI of the home's own store."""
-        return f"sqlite:///{self.database}"
+        return sqlite_uri(self.database)
 
     @property
     def artifacts_dir(self) -> Path:
@@ -69,7 +71,11 @@ class Home:
         return self.root / "pickers"
 
     def sweep_dir(self, name: str) -> Path:
-        """Folder of one sweep: its description, search state and checkpoints."""
+        """Folder of one sweep: its description, search state and checkpoints. Raises ValueError where the text is no
+        sweep's name: a path would lead out of the home."""
+        if not _is_name(name):
+            allowed = f"letters, digits, dots, dashes and underscores, at most {LONGEST_NAME}"
+            raise ValueError(f"{name[:80]!r} is no name of a sweep: {allowed}")
         return self.sweeps_dir / name
 
     def sweep_file(self, name: str) -> Path:
@@ -78,8 +84,8 @@ class Home:
 
     @property
     def sweep_names(self) -> list[str]:
-        """The sweeps of this home."""
-        return sorted(file.parent.name for file in self.sweeps_dir.glob(f"*/{SWEEP_FILE}"))
+        """The sweeps of this home. A folder that is arriving, or a copy of one, is none."""
+        return sorted(name for file in self.sweeps_dir.glob(f"*/{SWEEP_FILE}") if _is_name(name := file.parent.name))
 
     def check(self) -> None:
         """The home can be written and has room. Creates nothing. Raises ValueError in one line."""
@@ -120,3 +126,7 @@ class Home:
                 create_store(arriving, self.artifacts_dir)
                 arriving.rename(self.database)
         return self.mlflow_uri
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= 255 and re.fullmatch(NAME_PATTERN, text) is not None

@@ -17,6 +17,9 @@ from seisweep.settings.fields import allowed, known_keys, nearest, submodel, wal
 
 Model = TypeVar("Model", bound=BaseModel)
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+MAX_DEPTH = 20
+"""Brackets inside brackets. No setting has more than two; a thousand would exhaust Python's stack."""
+
 _RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER})")
 
 
@@ -43,6 +46,8 @@ def parse_overrides(words: Iterable[str]) -> Overrides:
             raise ValueError(f"'{word}' is not key=value (for example loss.alpha=0.3)")
         if key in fixed or key in vary:
             raise ValueError(f"{key} is given twice")
+        if depth(text) > MAX_DEPTH:
+            raise ValueError(f"{key} has brackets {depth(text)} deep; a value has at most {MAX_DEPTH}, as in [a,[b,c]]")
         if match := _RANGE.fullmatch(text):
             low, high = (parse_value(end) for end in match.groups())
             if low >= high:
@@ -69,6 +74,15 @@ def parse_value(text: str) -> Any:
         if text.startswith("[") and text.endswith("]"):
             return [parse_value(part.strip()) for part in _split_commas(text[1:-1])]
         return text
+
+
+def depth(text: str) -> int:
+    """How deep brackets and braces lie in each other at most, whether or not they are closed."""
+    now = deepest = 0
+    for character in text:
+        now += (character in "[{") - (character in "]}" and now > 0)
+        deepest = max(deepest, now)
+    return deepest
 
 
 def _split_commas(text: str) -> list[str]:

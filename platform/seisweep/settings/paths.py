@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,7 +71,8 @@ def existing_path(text: str) -> Path | None:
     """The file or folder that `text` names from the current folder, or the stem of a SeisBench pair; None where there
     is none."""
     path = Path(text).expanduser()
-    return path if any(Path(f"{path}{suffix}").exists() for suffix in _SUFFIXES) else None
+    # What is too long for a name exists nowhere, which pathlib does not say but raise.
+    return path if any(os.path.exists(f"{path}{suffix}") for suffix in _SUFFIXES) else None  # noqa: PTH110
 
 
 def with_absolute_paths(settings: Mapping[str, Any]) -> dict[str, Any]:

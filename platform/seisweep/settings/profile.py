@@ -75,6 +75,8 @@ def load_profile(name_or_path: str = "local", folder: Path | None = None) -> Pro
         settings = tomllib.loads(path.read_text())
     except OSError as error:
         raise ValueError(f"profile {path}: {error.strerror or error}") from None
+    except RecursionError:
+        raise ValueError(f"profile {path} is no TOML: its brackets lie too deep in each other") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"profile {path} is no TOML: {error}") from None
     try:

@@ -23,6 +23,7 @@ import torch
 from ray import tune
 from torch import nn
 
+from seisweep.private.ray import mask_of_the_user
 from seisweep.quiet import ignore_library_warnings
 from seisweep.record.provenance import hardware
 from seisweep.record.tags import HARDWARE_FILE
@@ -147,6 +148,7 @@ def load(job: Job, given: Mapping[str, Any]) -> tuple[Trainable, Any]:
 def prepare_process(cpus: float) -> None:
     """One thread for each core that the trial has; numbers too small for normal arithmetic become 0."""
     ignore_library_warnings()
+    mask_of_the_user()
     torch.set_num_threads(max(1, int(cpus)))
     torch.set_flush_denormal(True)
 

@@ -26,6 +26,7 @@ from trainables.data.synthetic import write_local_earthquakes
 from trainables.data.windows import open_store
 from trainables.evaluation.picks import PickConfig
 from trainables.export.picker_folder import write_picker_folder
+from trainables.models.xiaonet import StudentConfig, build_student
 from trainables.run import LocalRun
 
 
@@ -265,3 +266,15 @@ def test_data_that_have_changed_since_are_named(kept, scored, tmp_path, monkeypa
     assert changed not in scored("own-1/0")[1]
     monkeypatch.setattr("seisweep.artifacts.trained_with.fingerprint", lambda dataset: "another")
     assert f"{kept[1]} {changed}\n" in scored("own-1/0")[1]
+
+
+def test_evaluate_makes_no_home_and_leaves_nothing_of_data_that_it_cannot_use(earthquakes, home, tmp_path, monkeypatch):
+    monkeypatch.setattr("seisbench.cache_root", tmp_path / "seisbench")
+    build_student(StudentConfig(base_channels=4, pooling=4)).save(tmp_path / "student", version_str="1")
+    (tmp_path / "empty").mkdir()
+    assert run(["evaluate", str(tmp_path / "student"), f"data.dataset={tmp_path / 'empty'}"]) == 2
+    assert not (tmp_path / "seisbench").exists()
+    assert (
+        run(["evaluate", str(tmp_path / "student"), f"data.dataset={earthquakes}", "data.dev_windows_per_trace=1"]) == 0
+    )
+    assert not home.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,28 @@ def test_a_sweep_of_another_store_does_not_get_the_state_of_a_folder_here(outcom
     assert run(["sweeps", "--format", "json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert row["state"] == "running"
+
+
+def test_both_latencies_and_the_verdict_stand_beside_the_trials(engine_home, toy_sweep, tmp_path, monkeypatch, capsys):
+    """A trial of an older sweep, whose gate said no such word, has none."""
+    monkeypatch.setenv("SEISWEEP_HOME", str(engine_home.root))
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    tracker = Tracker(own_store(engine_home), toy_sweep(), "toy-1", "id", {})
+    tracker.begin("", {})
+    for number, word in enumerate(("accepted, slower", None)):
+        (folder := tmp_path / str(number)).mkdir()
+        (folder / "tags.json").write_text(json.dumps({"int8/verdict": word} if word else {}))
+        tracker.trial_begins(ledger.begin_trial(number, {"x": 0.5}, 0), {})
+        latencies = {"fp32/latency_ms": 2.5, "int8/latency_ms": 3.25}
+        tracker.report(ledger.report(number, {"epoch": 1, "final": 1, "dev/f1": 0.5, **latencies}))
+        ledger.end_trial(number, "done")
+        tracker.trial_ends(ledger.trials[number], folder)
+    tracker.end("finished", ledger.trials[0])
+    assert run(["results", "toy-1", "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["int8/verdict"] for row in rows] == ["accepted, slower", None]
+    assert run(["results", "toy-1"]) == 0
+    heading, first, second = capsys.readouterr().out.splitlines()[:3]
+    assert re.search(r"fp32/latency_ms +int8/latency_ms +int8/verdict", heading)
+    assert re.search(r"2\.5 +3\.25 +accepted, slower", first)
+    assert "accepted" not in second

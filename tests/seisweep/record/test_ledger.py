@@ -168,3 +168,35 @@ def test_looking_changes_nothing(file):
     missing = file.with_name("missing.jsonl")
     assert Ledger(missing, read_only=True).num_sessions == 0
     assert not missing.exists()
+
+
+def test_a_clock_that_is_put_back_leaves_events_in_their_order_and_no_time_below_zero(file, monkeypatch):
+    clock = {"wall": 10**13, "monotonic": 0}  # ms
+    monkeypatch.setattr("time.time_ns", lambda: clock["wall"] * 10**6)
+    monkeypatch.setattr("time.monotonic_ns", lambda: clock["monotonic"] * 10**6)
+    ledger = Ledger(file)
+    ledger.begin_session()
+    ledger.begin_trial(0, {}, seed=0)
+    clock["monotonic"] += 5000
+    clock["wall"] -= 3_600_000
+    ledger.report(0, {"epoch": 1, "dev/f1": 0.5})
+    assert ledger.seconds_used == 5
+    ledger.close()
+    clock["wall"] -= 3_600_000
+    again = Ledger(file)
+    again.begin_session()
+    clock["monotonic"] += 2000
+    again.end_trial(0, "done")
+    record = again.trials[0]
+    assert record.ended_ms - record.started_ms == 7000
+    assert again.seconds_used == 7
+    clock["wall"] = 10**13 + 60_000
+    assert again.begin_trial(1, {}, seed=0).started_ms == clock["wall"], "right again: so are the times"
+    times = [json.loads(line)["time_ms"] for line in file.read_text().splitlines()]
+    assert times == sorted(times)
+
+
+def test_a_ledger_whose_clock_was_put_back_before_counts_no_time_below_zero(file):
+    events = [{"event": "session", "time_ms": 9_000_000}, {"event": "trial", "trial": 0, "params": {}, "seed": 0}]
+    file.write_text("".join(json.dumps({"time_ms": 1_000_000} | event) + "\n" for event in events))
+    assert Ledger(file).seconds_used == 0

@@ -22,3 +22,13 @@ def test_csv_keeps_every_digit():
 
 def test_json_has_no_nan():
     assert json.loads(as_json(ROWS)) == [{**ROWS[0]}, {**ROWS[1], "dev/f1": None}]
+
+
+def test_a_note_that_a_spreadsheet_would_run_is_no_formula_in_csv():
+    rows = [{"note": '=HYPERLINK("http://x","y")', "x": -1.5, "low": "-1e-3", "@sum": "-2+3"}, {"note": "+1 seed"}]
+    assert as_csv(rows).splitlines() == [
+        "note,x,low,'@sum",
+        '"\'=HYPERLINK(""http://x"",""y"")",-1.5,-1e-3,\'-2+3',
+        "'+1 seed,,,",
+    ]
+    assert "'" not in as_table(rows) + as_json(rows), "nothing runs these"

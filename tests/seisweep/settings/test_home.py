@@ -8,6 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from mlflow.tracking import MlflowClient
+from seisweep.results.open_store import open_store
 from seisweep.settings.home import Home
 
 
@@ -61,3 +63,30 @@ def test_processes_that_create_the_store_together_get_one_whole_store(tmp_path):
     assert connection.execute("SELECT count(*) FROM experiments").fetchone() == (1,)
     connection.close()
     assert not list((tmp_path / "home").glob("*.arriving*"))
+
+
+@pytest.mark.parametrize("name", ["a%20b", "100%", "what?", "a%3Fb #1"])
+def test_a_home_may_have_any_name(name, tmp_path):
+    home = Home(tmp_path / name)
+    uri = home.prepare_store()
+    assert home.database.is_file()
+    client = MlflowClient(tracking_uri=uri)
+    run = client.create_run(client.create_experiment("one", home.artifacts_dir.as_uri()))
+    client.log_text(run.info.run_id, "text", "note.txt")
+    assert [file.read_text() for file in home.artifacts_dir.rglob("note.txt")] == ["text"]
+    assert open_store(uri).sweeps() == []
+    assert [folder.name for folder in tmp_path.iterdir()] == [name], "nothing beside it"
+
+
+@pytest.mark.parametrize("name", ["/abs/path", "../other", "a/b", "", ".hidden", "x" * 256, "a b"])
+def test_what_is_no_name_leads_nowhere(name, tmp_path):
+    with pytest.raises(ValueError, match="is no name of a sweep"):
+        Home(tmp_path).sweep_file(name)
+    assert Home(tmp_path).sweep_dir("x" * 215), "older ones may be longer than a new one"
+
+
+def test_folders_with_other_names_are_no_sweeps(tmp_path):
+    for name in ("toy-1", ".toy-2.arriving", "toy-1 (copy)"):
+        (tmp_path / "sweeps" / name).mkdir(parents=True)
+        (tmp_path / "sweeps" / name / "sweep.json").write_text("{}")
+    assert Home(tmp_path).sweep_names == ["toy-1"]

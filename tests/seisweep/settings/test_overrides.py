@@ -205,3 +205,16 @@ def test_an_unknown_profile_names_the_nearest():
         load_profile("clutser")
     with pytest.raises(ValueError, match="No such file"):
         load_profile("absent.toml")
+
+
+@pytest.mark.parametrize("text", ["[" * 2000, "[" * 2000 + "]" * 2000, '{"a":' * 2000, "[a,[b," * 100])
+def test_brackets_that_lie_too_deep_are_one_clear_error(text):
+    with pytest.raises(ValueError, match=r"^x has brackets \d+ deep; a value has at most 20, as in \[a,\[b,c\]\]$"):
+        parse_overrides([f"x={text}"])
+    assert parse_overrides(["x=[a,[b,c]]"]).base == {"x": ["a", ["b", "c"]]}
+
+
+def test_a_profile_whose_brackets_lie_too_deep_is_one_clear_error(tmp_path):
+    (tmp_path / "deep.toml").write_text("workers = " + "[" * 5000 + "]" * 5000)
+    with pytest.raises(ValueError, match="is no TOML"):
+        load_profile(str(tmp_path / "deep.toml"))

@@ -107,3 +107,30 @@ def test_what_is_no_table(tmp_path):
         read_table(tmp_path / "list")
     with pytest.raises(ValueError, match="cannot be read"):
         read_table(tmp_path / "absent")
+
+
+TABLE, MANAGER = b"cpandas.core.frame\nDataFrame\n", b"cpandas.core.internals.managers\nBlockManager\n"
+BARE = b")\x81"  # called without anything, and never given its state
+
+
+@pytest.mark.parametrize(
+    "content",
+    [TABLE + BARE, TABLE + BARE + b"}b", TABLE + BARE + b"}\x8c\x04_mgr" + MANAGER + BARE + b"sb"],
+    ids=["bare", "empty state", "manager without blocks"],
+)
+def test_a_table_without_data_is_one_clear_error(content, tmp_path):
+    (tmp_path / "bare").write_bytes(b"\x80\x04" + content + b".")
+    with pytest.raises(ValueError, match=r"bare: (refused, the table in it has no data|cut short, damaged)") as error:
+        read_table(tmp_path / "bare")
+    assert "recursion" not in str(error.value)
+
+
+def test_a_table_without_data_in_a_cell_is_refused(published_tables, tmp_path):
+    table = published_tables["pre"]
+    table.loc[3, "label"] = Runs(pd.DataFrame.__new__, pd.DataFrame)
+    table.to_pickle(tmp_path / "a.pkl", compression=None)
+    table.loc[3, "label"] = pd.DataFrame({"a": [1]})
+    table.to_pickle(tmp_path / "b.pkl", compression=None)
+    for name in ("a.pkl", "b.pkl"):
+        with pytest.raises(ValueError, match="refused, it"):
+            read_table(tmp_path / name)

@@ -31,7 +31,7 @@ def dev(tiny) -> DevWindows:
     return DevWindows(open_store(config, "dev"), config)
 
 
-def export(model, dev: DevWindows, folder: Path, **settings: float):
+def export(model, dev: DevWindows, folder: Path, latency_ratio: float | None = None, **settings: float):
     return export_picker(
         model,
         calibration_NXT=windows(8),
@@ -43,18 +43,23 @@ def export(model, dev: DevWindows, folder: Path, **settings: float):
         folder=folder,
         docstring="a test",
         best_epoch=3,
+        latency_ratio=latency_ratio,
     )
 
 
 def test_a_student_leaves_both_files_the_pair_and_figures(dev, tmp_path):
-    exported = export(picker(), dev, tmp_path / "artifacts", max_f1_loss=1.0)
+    exported = export(picker(), dev, tmp_path / "artifacts", latency_ratio=1.5, max_f1_loss=1.0)
     files = {file.name: file for file in (tmp_path / "artifacts").iterdir()}
     assert {"model_fp32.onnx", "model_int8.onnx", "xiaonet.json.v1", "xiaonet.pt.v1"} <= set(files)
     figures = [file for name, file in files.items() if name.endswith(".png")]
     assert {figure.name for figure in figures} == {"training_history.png", "residuals.png", "example_picks.png"}
     assert all(figure.read_bytes().startswith(PNG) for figure in figures)
     assert exported.metrics[metrics.INT8_ACCEPTED] == 1
-    assert exported.tags["gate"].startswith("accepted")
+    assert exported.tags["gate"].startswith("accepted, slower: ")
+    assert exported.tags[metrics.INT8_VERDICT] == "accepted, slower"
+    assert "95 % interval" in exported.tags["gate"]
+    low, high = (exported.metrics[name] for name in metrics.interval(metrics.INT8_F1_LOSS))
+    assert low <= exported.metrics[metrics.INT8_F1_LOSS] <= high
     assert exported.metrics[metrics.INT8_BYTES] == files["model_int8.onnx"].stat().st_size
     again = XiaoNet.load(tmp_path / "artifacts" / "xiaonet", version_str="1")
     assert again.default_args == {"P_threshold": 0.3, "S_threshold": 0.25}

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -52,3 +55,58 @@ def test_measuring_leaves_torchs_random_state(tmp_path):
     torch.manual_seed(0)
     architecture_cost(SMALL, tmp_path)
     assert torch.equal(torch.rand(1), expected)
+
+
+class Clock:
+    """Processor times in the place of pickers: FP32 takes 10 ms, INT8 5.4, and neighbours add to some of them."""
+
+    PER_ROUND = cost.WARM_UPS + cost.MAX_PAIRS
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, slower: Callable[[str, int, int], float]) -> None:
+        """`slower(name, round, number)`: how many times the time of a call."""
+        self.calls = {"fp32": 0, "int8": 0}
+        self.slower = slower
+        monkeypatch.setattr(cost, "OnnxPicker", lambda path: path.name)
+        monkeypatch.setattr(cost, "_time_ms", self.time_ms)
+        monkeypatch.setattr(cost, "PAUSE_S", 0)
+
+    def time_ms(self, name: str, _: object) -> float:
+        number = self.calls[name]
+        self.calls[name] += 1
+        return {"fp32": 10.0, "int8": 5.4}[name] * self.slower(name, number // self.PER_ROUND, number)
+
+    @property
+    def rounds(self) -> float:
+        return self.calls["int8"] / self.PER_ROUND
+
+
+def test_a_quiet_machine_is_measured_in_the_fewest_rounds(monkeypatch):
+    clock = Clock(monkeypatch, lambda name, round, number: 1.0)
+    assert cost.latencies_ms(Path("fp32"), Path("int8")) == (10.0, 5.4, pytest.approx(0.54))
+    assert clock.rounds == cost.MIN_ROUNDS
+
+
+def test_pairs_and_minima_that_disagree_are_measured_again(monkeypatch):
+    """In four rounds a neighbour slows FP32 in three of four calls: the median of pairs is a third of the truth."""
+    clock = Clock(monkeypatch, lambda name, round, number: 3.0 if name == "fp32" and round < 4 and number % 4 else 1.0)
+    assert cost.latencies_ms(Path("fp32"), Path("int8"))[2] == pytest.approx(0.54)
+    assert clock.rounds == 5
+
+
+def test_a_neighbour_that_stays_for_a_whole_round_is_seen_when_it_goes(monkeypatch):
+    """Pairs and minima agree while it is there, at twice the true ratio."""
+    clock = Clock(monkeypatch, lambda name, round, number: 2.0 if name == "int8" and round < 2 else 1.0)
+    assert cost.latencies_ms(Path("fp32"), Path("int8"))[2] == pytest.approx(0.54)
+    assert clock.rounds == 4, "the third lowers a minimum, the fourth says that it stays"
+
+
+def test_pairs_that_never_agree_end_with_the_least_of_all_rounds(monkeypatch):
+    clock = Clock(monkeypatch, lambda name, round, number: 2.0 if name == "fp32" and number % 7 else 1.0)
+    assert cost.latencies_ms(Path("fp32"), Path("int8"))[2] == pytest.approx(0.54)
+    assert clock.rounds == cost.MAX_ROUNDS
+
+
+def test_latency_is_time_of_this_thread_not_of_the_clock_on_the_wall(monkeypatch):
+    times_ns = iter([1_000_000, 8_000_000])
+    monkeypatch.setattr(time, "thread_time_ns", lambda: next(times_ns))
+    assert cost._time_ms(lambda _: None, None) == 7.0

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from public_checkpoint import lightning
 
 from trainables.models.classifier import Classifier, HeadConfig
 from trainables.models.contrastive import ContrastiveConfig, ContrastiveModel
@@ -17,22 +18,6 @@ from trainables.models.representation import Representation
 from trainables.models.representation_config import cpu_sized
 
 CONTRAST = ContrastiveConfig(groups=2, codes=8, code_width=16)
-PUBLIC_NAMES = [  # ours, then those of the public repository
-    ("encoder.norm.", "encoder.final_norm."),
-    ("encoder.projection.", "encoder.final_projection."),
-    (".norm.", ".ln."),
-    ("mask_embedding", "encoder.mask_emb"),
-    ("backbone.norm.", "model._net.out_norm."),
-    ("backbone.ln.", "model._net.out_norm."),
-    ("backbone.down_stages.", "model._net.enc_stages."),
-    ("backbone.center.", "model._net.center.0."),
-    ("backbone.", "model._net."),
-    (".forward_stacks.", ".blocks_fwd."),
-    (".backward_stacks.", ".blocks_bwd."),
-    ("quantizer.", "model.quantizer."),
-    ("project_context.", "model.final_projection."),
-    ("project_target.", "model.conv_feature_projection."),
-]
 
 
 def pretrained(**changes: Any) -> ContrastiveModel:
@@ -48,16 +33,6 @@ def fresh(**changes: Any) -> Classifier:
 def assert_same_tokens(one: Representation, other: Representation) -> None:
     x_BXT = torch.randn(1, 3, 800)
     torch.testing.assert_close(one.tokens(x_BXT)[0], other.tokens(x_BXT)[0])
-
-
-def lightning(model: ContrastiveModel, **more: Any) -> dict[str, Any]:
-    """A checkpoint with the names of the public repository."""
-    weights = {}
-    for name, tensor in model.state_dict().items():
-        for ours, theirs in PUBLIC_NAMES:
-            name = name.replace(ours, theirs)
-        weights[name] = tensor
-    return {"state_dict": weights, "epoch": 3, "pytorch-lightning_version": "2.5.0"} | more
 
 
 def test_our_encoder_file(tmp_path):
@@ -92,6 +67,29 @@ def test_a_lightning_checkpoint_of_the_public_repository(tmp_path, changes):
     assert {"encoder.mask_emb", "model.quantizer.weight_proj.bias", "model.final_projection.weight"} <= set(
         found.left_over
     )
+
+
+def test_a_public_checkpoint_reads_the_components_in_its_own_order(tmp_path):
+    source, model = pretrained(), fresh()
+    torch.save(lightning(source), tmp_path / "public.ckpt")
+    summary = load_pretrained(model, str(tmp_path)).summary()
+    assert "public.ckpt, trained on ZNE and brought to ENZ" in summary
+    x_BXT = torch.randn(2, 3, 800)
+    z_n_e = Classifier(cpu_sized(), HeadConfig(), 4).eval()
+    z_n_e.load_state_dict(source.state_dict(), strict=False)
+    z_n_e.encoder.layers[0]["conv"].weight.data.copy_(lightning(source)["state_dict"]["encoder.layers.0.conv.weight"])
+    theirs, ours = z_n_e.tokens(x_BXT[:, [2, 1, 0]])[0], model.tokens(x_BXT)[0]
+    torch.testing.assert_close(ours, theirs)
+    unpermuted = torch.cosine_similarity(z_n_e.tokens(x_BXT)[0], theirs, dim=-1)
+    assert unpermuted.mean() < 0.99, "the order counts"
+
+
+def test_our_own_checkpoint_stays_in_our_order(tmp_path):
+    source, model = pretrained(), fresh()
+    torch.save({"state_dict": {f"module.{name}": t for name, t in source.state_dict().items()}}, tmp_path / "a.ckpt")
+    found = load_pretrained(model, str(tmp_path))
+    assert not found.reordered
+    assert_same_tokens(source, model)
 
 
 def test_a_lightning_checkpoint_that_fuses_once_a_stage_and_lacks_the_wrapper(tmp_path):
