@@ -20,7 +20,6 @@ from typing import Literal
 
 from seisweep import results
 from seisweep.record import tags
-from seisweep.record.mlflow_store import name_taken
 from seisweep.results import SweepResults
 from seisweep.results.open_store import open_store
 from seisweep.settings.fields import nearest
@@ -101,7 +100,7 @@ def _sweep_of(text: str, home: Home, profile: Profile | None, seisbench: Sequenc
     else:
         store = store_by_default(home, profile)
         has_no_store = store.is_own and not home.database.exists()
-        if has_no_store or text in seisbench or not name_taken(store.uri, name):
+        if has_no_store or text in seisbench or not open_store(store.uri).sweeps(name):
             return None
     return Reference(text, "trial", store.say(), name, int(number) if number.isdigit() else None)
 

@@ -36,12 +36,18 @@ class Checkpoints:
     def arrived(self, record: TrialRecord, epoch: int, checkpoint: tune.Checkpoint, final: bool) -> str:
         """Write a new one down, then remove what it makes superfluous. Returns why the sweep has to end: its
         checkpoints take more than they may. Empty while all is well."""
-        self.ledger.checkpoint(record.number, epoch, checkpoint_place(checkpoint), final)
+        place = self.plan.launch.kept_as(checkpoint_place(checkpoint))
+        self.ledger.checkpoint(record.number, epoch, place, final)
         self.remove_superfluous(record)
         return self._keep_to_budget()
 
+    def resume_from(self, record: TrialRecord) -> str | None:
+        """Where a trial's last checkpoint is, as a path or URI; None where it has none yet."""
+        return self.plan.launch.place(record.checkpoint[1]) if record.checkpoint else None
+
     def fetch(self, place: str) -> Path | None:
-        """A checkpoint as a folder of this machine; None where it is gone."""
+        """A checkpoint of the ledger as a folder of this machine; None where it is gone."""
+        place = self.plan.launch.place(place)
         if "://" not in place:
             return Path(place) if Path(place).is_dir() else None
         from ray import tune
@@ -58,18 +64,19 @@ class Checkpoints:
 
     def remove_leftovers(self) -> None:
         """What no trial refers to: of a session that died, and of this one."""
-        remove_leftovers(self.plan.storage, self.ledger)
+        kept = {place for record in self.ledger.trials.values() for place in record.kept}
+        remove_leftovers(self.plan.storage, set(map(self.plan.launch.place, kept)))
         shutil.rmtree(self.plan.folder / FETCHED, ignore_errors=True)
         shutil.rmtree(scratch_place(self.plan.launch.scratch), ignore_errors=True)
 
     def _keep_to_budget(self) -> str:
         """Where checkpoints take too much, trials under way keep one; where that does not do, the sweep ends."""
         records = self.ledger.trials.values()
-        if not self.budget.exceeded(place for record in records for place in record.kept):
+        if not self.budget.exceeded(self.plan.launch.place(place) for record in records for place in record.kept):
             return ""
         for record in records:
             self._remove_all_but(record, record.kept[-1:])
-        kept = {place for record in records for place in record.kept}  # one may be shared
+        kept = {self.plan.launch.place(place) for record in records for place in record.kept}  # one may be shared
         if not self.budget.exceeded(kept):
             return ""
         used_gb = self.budget.used_bytes(kept) / 1e9
@@ -81,8 +88,13 @@ class Checkpoints:
     def _remove_all_but(self, record: TrialRecord, kept: list[str]) -> None:
         for _, place in record.checkpoints:
             if place not in kept and not self.ledger.shared(place, record):
-                remove_checkpoint(place)
+                self._remove(self.plan.launch.place(place))
         record.checkpoints = [(epoch, place) for epoch, place in record.checkpoints if place in kept]
+
+    def _remove(self, place: str) -> None:
+        """Only where this sweep puts its checkpoints: a ledger from elsewhere may name any folder."""
+        if "://" in place or any(Path(place).is_relative_to(own) for own in (self.plan.folder, self.plan.storage)):
+            remove_checkpoint(place)
 
 
 class CheckpointBudget:
@@ -136,12 +148,11 @@ def remove_checkpoint(place: str) -> None:
         logger.warning("checkpoint %s: %s", place, error)
 
 
-def remove_leftovers(storage: str, ledger: Ledger) -> None:
-    """Checkpoints that no trial refers to: half copied when a session died, or Ray Train's own copies."""
+def remove_leftovers(storage: str, kept: set[str]) -> None:
+    """Checkpoints other than these: half copied when a session died, or Ray Train's own copies."""
     if "://" in storage:
         return
     shutil.rmtree(Path(storage, "train"), ignore_errors=True)
-    kept = {place for record in ledger.trials.values() for place in record.kept}
     for folder in Path(storage).glob("session-*/trial-*/checkpoint_*"):
         if str(folder) not in kept:
             shutil.rmtree(folder, ignore_errors=True)

@@ -74,6 +74,7 @@ def launch(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         tags=launch_tags() | {tags.PROFILE: profile.name} | facts | origin,
         store=chosen.kept_as,
+        home=str(home.root),
     )
     plan = Plan(begun, home, chosen, trainable, profile, concurrency, is_new=True)
     return run_session(plan, watch or Silent())
@@ -177,7 +178,7 @@ def _check_that_it_can_grow(sweep: Sweep, name: str) -> None:
 
 def _check_that_it_is_the_same(begun: Launch, wanted: Sweep) -> None:
     """The sweep of this name is the wanted one, but for its number of trials. Raises ValueError that names a key."""
-    before, now = (dict(_keys(sweep)) for sweep in (begun.sweep, wanted))
+    before, now = (dict(_keys(sweep)) for sweep in (begun.sweep_here, wanted))
     for key in dict.fromkeys([*before, *now]):
         if before.get(key) != now.get(key):
             was, given = (json.dumps(side[key]) if key in side else "not given" for side in (before, now))
@@ -202,7 +203,7 @@ def _check_disk(home: Home, profile: Profile) -> None:
 
 def _check_that_all_is_there(trainable: Trainable, begun: Launch) -> None:
     """The data that the sweep began with are still there and still the same. Raises ValueError."""
-    now = trainable.facts(begun.sweep).get(tags.DATA_FINGERPRINT)
+    now = trainable.facts(begun.sweep_here).get(tags.DATA_FINGERPRINT)
     before = begun.tags.get(tags.DATA_FINGERPRINT)
     if now != before:
         raise ValueError(

@@ -26,6 +26,7 @@ class Recovery:
 
     def __init__(self, parts: Parts) -> None:
         self.plan, self.ledger, self.tracker, self.watch = parts.plan, parts.ledger, parts.tracker, parts.watch
+        self.checkpoints = parts.checkpoints
         self.free_disk = parts.checkpoints.free_disk
         self.stop = StopRequest(None)
         """The session's own replaces it."""
@@ -66,7 +67,7 @@ class Recovery:
             self.watch.log(f"trial {record.number}: its process died; it goes on from epoch {record.epoch}")
         self._smaller.discard(trial.trial_id)
         if record.checkpoint:
-            trial.config["resume_from"] = record.checkpoint[1]
+            trial.config["resume_from"] = self.checkpoints.resume_from(record)
 
     def of_death(self, trial_id: str) -> str:
         """Failure reason of a trial that died without a word."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from filelock import FileLock, Timeout
 
 from search_spaces.sweep import Sweep
 from seisweep.settings.home import SWEEP_FILE, Home
+from seisweep.settings.places import NOWHERE_ELSE, Places
 from seisweep.settings.profile import Profile
-from seisweep.settings.which_store import OWN, read_description
+from seisweep.settings.which_store import OWN, places_of_sweep, read_description
 
 LEDGER_FILE = "ledger.jsonl"
 JOURNAL_FILE = "study.journal"
+CHECKPOINTS, LOGS = "tune", "logs"
+"""Folders in it."""
 
 
 class NameTakenError(ValueError):
@@ -39,6 +43,34 @@ class Launch:
     tags: dict[str, str]
     store: str = OWN
     """Where it is recorded: `home`, or the address of another store."""
+    home: str = ""
+    """Where the home lay then; empty in older ones."""
+    places: dict[str, str] = field(default_factory=dict)
+    """Files that its settings name by absolute paths, and where in its folder they are: an archive brought them."""
+    moved: Places = NOWHERE_ELSE
+    """What its settings name and is somewhere else now; not written down."""
+
+    @property
+    def sweep_here(self) -> Sweep:
+        """The sweep with all places as they are now. The study knows it as it was."""
+        return Sweep.model_validate(self.moved.everywhere(self.sweep.model_dump())) if self.moved.moves else self.sweep
+
+    def place(self, kept: str) -> str:
+        """Where a checkpoint is that the ledger has: a path or a URI.
+
+        Places in the sweep's folder are kept relative to it. Older ledgers have where they lay before the home was
+        moved: those are looked for in this folder, so that a copy never touches what it was copied from.
+        """
+        if "://" in kept:
+            return kept
+        _, is_older, tail = kept.partition(f"/sweeps/{self.name}/{CHECKPOINTS}/")
+        found = self.folder / CHECKPOINTS / tail if is_older else self.folder / self.moved.here(kept)
+        return os.path.normpath(found)
+
+    def kept_as(self, place: str) -> str:
+        """What the ledger keeps of the place of a checkpoint: the inverse."""
+        inside = "://" not in place and Path(place).is_relative_to(self.folder)
+        return str(Path(place).relative_to(self.folder)) if inside else place
 
     @property
     def scratch(self) -> str:
@@ -48,7 +80,7 @@ class Launch:
     def write(self) -> None:
         """The folder appears whole: under another name first. Raises NameTakenError where there is one already."""
         arriving = self.folder.with_name(f".{self.folder.name}.{self.id}")
-        for part in ("tune", "logs"):
+        for part in (CHECKPOINTS, LOGS):
             (arriving / part).mkdir(parents=True)
         (arriving / SWEEP_FILE).write_text(json.dumps(self.as_dict(), indent=2))
         try:
@@ -69,23 +101,28 @@ class Launch:
             "created": self.created,
             "tags": self.tags,
             "store": self.store,
+            "home": self.home,
+            "places": self.places,
         }
 
     @classmethod
     def read(cls, home: Home, name: str) -> Launch:
         """Raises ValueError in one line where the file cannot be read."""
-        kept = read_description(home, name)
+        kept, moved = read_description(home, name), places_of_sweep(home, name)
         try:
             return cls(
                 folder=home.sweep_dir(name),
                 id=kept["id"],
                 name=kept["name"],
                 sweep=Sweep.model_validate(kept["sweep"]),
-                profile=Profile.model_validate(kept["profile"]),
+                profile=Profile.model_validate(moved.everywhere(kept["profile"])),
                 note=kept["note"],
                 created=kept["created"],
                 tags=kept["tags"],
                 store=kept.get("store") or kept["profile"].get("tracking_uri") or OWN,
+                home=kept.get("home", ""),
+                places=kept.get("places", {}),
+                moved=moved,
             )
         except (KeyError, ValueError) as error:
             reason = f"it says no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]

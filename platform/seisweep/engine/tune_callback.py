@@ -66,7 +66,7 @@ class TuneCallback(tune.Callback):
             "params": record.params,
             "config": config,
             "error": error,
-            "resume_from": record.checkpoint[1] if record.checkpoint else None,
+            "resume_from": self.parts.checkpoints.resume_from(record),
         }
 
     def trial_over(self, trial_id: str, failed: bool) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from seisweep.private.mlflow import read_only_uri, underlying_uri
 from seisweep.record import tags
 from seisweep.record.gc_pause import no_collections
+from seisweep.settings.which_store import home_of_store
 
 PAGE = 1000
 
@@ -58,6 +61,19 @@ def _pages(client: MlflowClient, wanted: str, experiment_id: str | None) -> Iter
         token = page.token
         if not token:
             return
+
+
+def fetched(uri: str, store: str, folder: Path | None = None) -> Path:
+    """The files of `runs:/ID` or `models:/NAME@ALIAS`, copied into a folder where one is given. Those of a home are
+    found wherever it lies now, and whether or not it can be written. Raises MLflow's errors and OSError."""
+    from mlflow.artifacts import download_artifacts
+
+    home, place = home_of_store(store), str(folder) if folder else None
+    if home is None or not (home.places.moves or home.is_read_only):
+        with mlflow_asks(store):
+            return Path(download_artifacts(uri, dst_path=place))
+    with mlflow_asks(read_only_uri(home.database) if home.is_read_only else store):
+        return Path(download_artifacts(home.places.uri_here(underlying_uri(uri)), dst_path=place))
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from seisweep.settings.places import Places
+
 
 class RunInfo(NamedTuple):
     """What MLflow's own `RunInfo` says, under its names. Times are in ms since 1970."""
@@ -34,6 +36,15 @@ class Run(NamedTuple):
 
     info: RunInfo
     data: RunData
+
+
+def with_places(run: Run, places: Places) -> Run:
+    """What a run says of files and folders, where these are now; of its own files a reader has said so already."""
+    if not places.moves:
+        return run
+    data = run.data
+    said = RunData(places.everywhere(dict(data.tags)), places.everywhere(dict(data.params)), data.metrics)
+    return Run(run.info, said)
 
 
 class Point(NamedTuple):

@@ -11,14 +11,18 @@ import json
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from seisweep.settings.home import Home
+from seisweep.settings.places import FILE, NOWHERE_ELSE, Places
 from seisweep.settings.profile import Profile
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 OWN = "home"
 """What `sweep.json` says where a sweep is recorded in its home's own store, wherever that home lies."""
+
+SQLITE = "sqlite:///"
 
 _said: set[str] = set()
 
@@ -82,7 +86,37 @@ def kept_store(home: Home, name: str) -> Store:
     home's own."""
     described: dict[str, Any] = read_description(home, name)
     uri = described.get("store") or described["profile"].get("tracking_uri") or OWN
-    return own_store(home) if uri in (OWN, home.mlflow_uri) else Store(uri, f"{name} began there")
+    is_own = uri == OWN or _database_of(uri, home.places) == home.database
+    return own_store(home) if is_own else Store(uri, f"{name} began there")
+
+
+def _database_of(uri: str, places: Places) -> Path | None:
+    """The file of a sqlite store, where it lies now."""
+    return Path(places.here(uri.removeprefix(SQLITE))) if uri.startswith(f"{SQLITE}/") else None
+
+
+def home_of_store(uri: str) -> Home | None:
+    """The home whose own store this is; None of a server, and of a database that lies in no home."""
+    database = _database_of(uri, NOWHERE_ELSE)
+    if database is None or Home(database.parent).database != database:
+        return None
+    home = Home(database.parent)
+    return home if any(part.exists() for part in (home.root / FILE, home.sweeps_dir, home.artifacts_dir)) else None
+
+
+def places_of_sweep(home: Home, name: str) -> Places:
+    """Where what a sweep's settings name lies now: what was packed with it, and what lay in the homes that it was
+    launched and went on in. A sweep that says nothing of it is older. Raises ValueError."""
+    if not home.sweep_file(name).is_file():
+        return home.places
+    described, root = read_description(home, name), str(home.root)
+    brought = [(was, str(home.sweep_dir(name) / part)) for was, part in described.get("places", {}).items()]
+    lain, begun = [was for was, _ in home.places.moves], described.get("home")
+    if begun in (*lain, root):  # what lay there before it was launched has never been this home's for it
+        lain = [*lain, root][[*lain, root].index(begun) :]
+    elif begun:
+        lain = [begun, *lain]
+    return Places((*brought, *((was, root) for was in lain if was != root)))
 
 
 def read_description(home: Home, name: str) -> dict[str, Any]:
@@ -113,10 +147,15 @@ def check_that_it_is_there(store: Store, home: Home, name: str = "") -> Store:
 
 
 def ready_to_write(store: Store, home: Home) -> Store:
-    """The home has its folders and, where the store is its own, its database. Raises ValueError in one line."""
+    """The home has its folders and, where the store is its own, its database; what was moved knows where it lies now,
+    which one line says. Raises ValueError in one line."""
     home.prepare()
     if store.is_own:
         home.prepare_store()
+    other = home_of_store(store.uri)
+    for written in [home] if other in (None, home) else [home, other]:
+        if moved := written.settle():
+            say_once(f"the home {written.root} lay in {', '.join(map(str, moved))}: its record says now where it lies")
     return store
 
 
