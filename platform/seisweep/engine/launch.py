@@ -74,7 +74,7 @@ def launch(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         tags=launch_tags() | {tags.PROFILE: profile.name} | facts | origin,
         store=chosen.kept_as,
-        home=str(home.root),
+        lain_at=[str(home.root)],
     )
     plan = Plan(begun, home, chosen, trainable, profile, concurrency, is_new=True)
     return run_session(plan, watch or Silent())

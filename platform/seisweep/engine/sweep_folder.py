@@ -43,8 +43,9 @@ class Launch:
     tags: dict[str, str]
     store: str = OWN
     """Where it is recorded: `home`, or the address of another store."""
-    home: str = ""
-    """Where the home lay then; empty in older ones."""
+    lain_at: list[str] = field(default_factory=list)
+    """Where its home lay when it was launched; of one that an archive brought, also where it lay later. Empty in older
+    ones."""
     places: dict[str, str] = field(default_factory=dict)
     """Files that its settings name by absolute paths, and where in its folder they are: an archive brought them."""
     moved: Places = NOWHERE_ELSE
@@ -101,7 +102,7 @@ class Launch:
             "created": self.created,
             "tags": self.tags,
             "store": self.store,
-            "home": self.home,
+            "lain_at": self.lain_at,
             "places": self.places,
         }
 
@@ -120,7 +121,7 @@ class Launch:
                 created=kept["created"],
                 tags=kept["tags"],
                 store=kept.get("store") or kept["profile"].get("tracking_uri") or OWN,
-                home=kept.get("home", ""),
+                lain_at=kept.get("lain_at", []),
                 places=kept.get("places", {}),
                 moved=moved,
             )

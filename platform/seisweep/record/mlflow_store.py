@@ -69,11 +69,13 @@ def fetched(uri: str, store: str, folder: Path | None = None) -> Path:
     from mlflow.artifacts import download_artifacts
 
     home, place = home_of_store(store), str(folder) if folder else None
-    if home is None or not (home.places.moves or home.is_read_only):
-        with mlflow_asks(store):
-            return Path(download_artifacts(uri, dst_path=place))
-    with mlflow_asks(read_only_uri(home.database) if home.is_read_only else store):
-        return Path(download_artifacts(home.places.uri_here(underlying_uri(uri)), dst_path=place))
+    asked = read_only_uri(home.database) if home is not None and home.is_read_only else store
+    with mlflow_asks(asked):
+        if home is not None and home.places.moves:
+            lay = underlying_uri(uri)
+            if (lies := home.places.uri_here(lay)) != lay:
+                uri = f"{lies}/" if uri.endswith("/") else lies
+        return Path(download_artifacts(uri, dst_path=place))
 
 
 @contextmanager

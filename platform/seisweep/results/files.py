@@ -14,7 +14,7 @@ BRING = "bring the folder artifacts/ of the home along"
 
 def files_of(run: Run, whose: str, tracking_uri: str) -> Path:
     """Folder of a run's files. Raises ValueError in one line where they are gone, or cannot be fetched."""
-    if (folder := _folder_here(run)) is not None:
+    if (folder := folder_here(run)) is not None:
         if not folder.is_dir():
             raise ValueError(f"the files of {whose} are not there: no folder {folder}; {BRING}")
         return folder
@@ -31,13 +31,14 @@ def files_of(run: Run, whose: str, tracking_uri: str) -> Path:
 def missing(runs: Mapping[str, Run]) -> str:
     """Which of these runs, by what they are called, have no files where the record says, in one line. Empty where all
     have, or a server has them."""
-    gone = {whose: folder for whose, run in runs.items() if (folder := _folder_here(run)) and not folder.is_dir()}
+    gone = {whose: folder for whose, run in runs.items() if (folder := folder_here(run)) and not folder.is_dir()}
     if not gone:
         return ""
     names = f"{', '.join(list(gone)[:MOST_NAMED])}{' ...' if len(gone) > MOST_NAMED else ''}"
     return f"the files of {names} are not there: no folder {next(iter(gone.values()))}; {BRING}"
 
 
-def _folder_here(run: Run) -> Path | None:
+def folder_here(run: Run) -> Path | None:
+    """Where the files of a run lie, or should; None where a server has them."""
     place = urlparse(run.info.artifact_uri)
     return Path(unquote(place.path)) if place.scheme in ("", "file") else None

@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 from seisweep.private.mlflow import TABLES, open_to_read
 from seisweep.record import tags
 from seisweep.record.gc_pause import no_collections
-from seisweep.results.runs import Point, Run, RunData, RunInfo
+from seisweep.results.runs import Point, Run, RunData, RunInfo, Value
 from seisweep.settings.places import NOWHERE_ELSE, can_be_written
 from seisweep.settings.which_store import home_of_store
 
@@ -26,6 +26,8 @@ def _table(name: str) -> TableClause:
 
 
 EXPERIMENTS, RUNS, TAGS, PARAMS = map(_table, ("experiments", "runs", "tags", "params"))
+RUNS_A_QUERY = 100
+
 LAST, METRICS = map(_table, ("latest_metrics", "metrics"))
 
 
@@ -56,6 +58,18 @@ class DatabaseReader:
 
     def trials(self, parent: Run) -> list[Run]:
         return self._runs(_trials_of(parent))
+
+    def tagged(self, wanted: Mapping[str, str]) -> list[Run]:
+        return self._runs(_with_tags(wanted))
+
+    def values(self, runs: Sequence[Run]) -> Iterator[Value]:
+        ids = [run.info.run_id for run in runs]
+        for start in range(0, len(ids), RUNS_A_QUERY):
+            query = select(METRICS).where(METRICS.c.run_uuid.in_(ids[start : start + RUNS_A_QUERY]))
+            with self._connected() as connection:
+                rows = connection.execute(query).all()
+            for run_id, key, step, time_ms, value, is_nan in rows:
+                yield Value(run_id, key, step, math.nan if is_nan else value, time_ms)
 
     def points(self, parent: Run, runs: Mapping[str, Run], metrics: Collection[str]) -> Sequence[Point]:
         every = {name for run in runs.values() for name in run.data.metrics}

@@ -6,7 +6,7 @@ imports; a server is asked through MLflow. Nothing is read before it is asked fo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from seisweep.settings.places import Places
@@ -56,6 +56,16 @@ class Point(NamedTuple):
     value: float
 
 
+class Value(NamedTuple):
+    """One value of a metric, as it was logged."""
+
+    run_id: str
+    metric: str
+    step: int
+    value: float
+    time_ms: int
+
+
 class Reader(Protocol):
     """What results want of a store. All raise ValueError in one line where it does not answer."""
 
@@ -66,6 +76,12 @@ class Reader(Protocol):
 
     def trials(self, parent: Run) -> list[Run]:
         """The runs of a sweep's trials."""
+
+    def tagged(self, wanted: Mapping[str, str]) -> list[Run]:
+        """All runs that have these tags."""
+
+    def values(self, runs: Sequence[Run]) -> Iterator[Value]:
+        """All values of all metrics of these runs."""
 
     def points(self, parent: Run, runs: Mapping[str, Run], metrics: Collection[str]) -> Sequence[Point]:
         """All values of these metrics of these trials (by run id), later ones last."""

@@ -111,12 +111,10 @@ def places_of_sweep(home: Home, name: str) -> Places:
         return home.places
     described, root = read_description(home, name), str(home.root)
     brought = [(was, str(home.sweep_dir(name) / part)) for was, part in described.get("places", {}).items()]
-    lain, begun = [was for was, _ in home.places.moves], described.get("home")
-    if begun in (*lain, root):  # what lay there before it was launched has never been this home's for it
-        lain = [*lain, root][[*lain, root].index(begun) :]
-    elif begun:
-        lain = [begun, *lain]
-    return Places((*brought, *((was, root) for was in lain if was != root)))
+    lain, begun = [*(was for was, _ in home.places.moves), root], described.get("lain_at", [])
+    if begun and begun[-1] in lain:  # where the home lay before the sweep began in it is none of its places
+        lain = lain[lain.index(begun[-1]) :]
+    return Places((*brought, *((was, root) for was in dict.fromkeys([*begun, *lain]) if was != root)))
 
 
 def read_description(home: Home, name: str) -> dict[str, Any]:
