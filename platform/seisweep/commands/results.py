@@ -150,7 +150,7 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _state_now(home: Home, name: str, recorded: str) -> str:
     """A driver that was killed has left its sweep running in MLflow; its lock and its ledger know better."""
-    if recorded != "running" or not home.sweep_dir(name).is_dir():
+    if recorded != "running" or not home.sweep_dir(name).is_dir() or home.is_read_only:
         return recorded
     from seisweep.engine.launch import sweep_state
 
