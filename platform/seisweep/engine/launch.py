@@ -98,6 +98,7 @@ def resume(
     """
     quiet()
     _check_that_it_is_here(home, name)
+    home.check()
     begun = Launch.read(home, name)
     store = store_of_sweep(home, name, profile)
     if same_as is not None:

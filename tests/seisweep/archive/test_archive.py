@@ -276,7 +276,7 @@ def another(name: str) -> Change:
 def test_an_archive_that_is_none_is_one_line_and_takes_no_effect(archive, engine_home, tmp_path, change, reason):
     before = state_of(engine_home)
     file = rewritten(archive, change)
-    with pytest.raises(ValueError, match="changed.tar.gz is damaged, or no archive of a sweep") as caught:
+    with pytest.raises(ValueError, match=r"changed\.tar\.gz is damaged, or no archive of a sweep") as caught:
         merge(file, engine_home, silent)
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
