@@ -43,7 +43,9 @@ def test_the_page_of_a_sweep_has_the_same_figures(recorded, moved):
 def test_what_was_left_behind_is_named(moved, tmp_path, capsys):
     shutil.rmtree(moved.artifacts_dir)
     loaded = results.load_from(moved, "many-1")
-    with pytest.raises(ValueError, match=r"^the files of trial 2 of many-1 are not there: no folder .*bring the folder"):
+    with pytest.raises(
+        ValueError, match=r"^the files of trial 2 of many-1 are not there: no folder .*bring the folder"
+    ):
         loaded.artifacts(2)
     with pytest.raises(ValueError, match=r"^the files of trial \d+ of many-1.* are not there: no folder "):
         charts.residuals(loaded)
