@@ -50,6 +50,12 @@ PLACES = {
 }
 """Tables and columns of its database that say where files lie, as addresses of folders (`file:///...`)."""
 
+OF_SWEEPS = """
+SELECT artifact_location FROM experiments WHERE experiment_id = 0 OR experiment_id IN
+(SELECT experiment_id FROM experiment_tags WHERE key LIKE 'mlflow.sharedViewState.%') ORDER BY experiment_id
+"""
+"""Where the experiment that comes with a store, and those of sweeps, keep their files."""
+
 
 def create_store(database: Path, artifacts: Path) -> None:
     """An empty MLflow store whose readers and writer do not block each other (write-ahead log)."""
@@ -125,29 +131,31 @@ def read_only_uri(database: Path) -> str:
 
 
 def artifact_roots(database: Path) -> list[Path]:
-    """Where the homes lay that experiments of this database keep their files in: above `artifacts`. The first made
-    comes first; empty without a database."""
+    """Where the homes lay that sweeps of this database keep their files in: above `artifacts`. The first made comes
+    first; empty without a database. An experiment that a user has made keeps its place."""
     if not database.is_file():
         return []
     is_writable = os.access(database.parent, os.W_OK)
     try:
         with closing(sqlite3.connect(database) if is_writable else open_to_read(database)) as connection:
-            rows = connection.execute("SELECT artifact_location FROM experiments ORDER BY experiment_id").fetchall()
+            rows = connection.execute(OF_SWEEPS).fetchall()
     except sqlite3.Error:
         return []  # who reads results of it says what is wrong
     paths = [unquote(urlparse(place).path) for (place,) in rows if urlparse(place or "").scheme in ("", "file")]
     found = [re.fullmatch(r"(/.+)/artifacts(/\d+)?", path) for path in paths]
-    return list(dict.fromkeys(Path(one.group(1)) for one in found if one))
+    roots = dict.fromkeys(Path(one.group(1)) for one in found if one)
+    return [root for root in roots if root not in database.parents or root == database.parent]
 
 
 def files_left_behind(database: Path, was: Path, now: Path) -> list[tuple[Path, Path]]:
     """Folders of runs that lie under the old root and not under the new one, then and now: an older version went on
     to write there after the home was moved."""
-    start = f"{was.as_uri()}/"
+    start = f"{was.as_uri()}/artifacts/"
     with closing(sqlite3.connect(database)) as connection:
         rows = connection.execute("SELECT artifact_uri FROM runs WHERE substr(artifact_uri, 1, ?) = ?", _begins(start))
         tails = [unquote(uri[len(start) :]) for (uri,) in rows]
-    return [(was / tail, now / tail) for tail in tails if (was / tail).is_dir() and not (now / tail).exists()]
+    pairs = [(was / "artifacts" / tail, now / "artifacts" / tail) for tail in tails]
+    return [(there, here) for there, here in pairs if there.is_dir() and not here.exists()]
 
 
 def move_artifacts(database: Path, was: Path, now: Path) -> None:
@@ -155,10 +163,11 @@ def move_artifacts(database: Path, was: Path, now: Path) -> None:
     with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
         for table, columns in PLACES.items():
             for column in columns:
-                for start, end in ((f"{was.as_uri()}/", f"{now.as_uri()}/"), (f"{was}/", f"{now}/")):
+                for start, end in ((was.as_uri(), now.as_uri()), (str(was), str(now))):
                     connection.execute(
-                        f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
-                        (end, len(start) + 1, *_begins(start)),
+                        f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                        f"WHERE substr({column} || '/', 1, ?) = ?",
+                        (end, len(start) + 1, *_begins(f"{start}/artifacts/")),
                     )
 
 

@@ -102,6 +102,17 @@ def remembered(root: Path) -> list[str]:
     return json.loads((root / FILE).read_text())["lain_at"]
 
 
+def test_an_experiment_that_a_user_has_put_elsewhere_stays_there(engine_home, tmp_path):
+    """Also where that is above the home."""
+    elsewhere = [(tmp_path / folder / "artifacts").as_uri() for folder in ("own", ".")]
+    for number, place in enumerate(elsewhere):
+        MlflowClient(engine_home.mlflow_uri).create_experiment(f"own {number}", place)
+    home = moved(engine_home, tmp_path / "moved")
+    home.settle()
+    others = {place for place in places_in(home.database) if not place.startswith(home.artifacts_dir.as_uri())}
+    assert others == set(elsewhere)
+
+
 def test_a_copy_takes_what_an_older_version_wrote_into_the_first_place(engine_home, tmp_path):
     """It wrote on under the absolute places of a home that had been moved."""
     run_id = with_run(engine_home)
