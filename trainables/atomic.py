@@ -26,6 +26,7 @@ def whole_file(file: Path) -> Iterator[Path]:
         with arriving.open("rb") as written:
             os.fsync(written.fileno())
         arriving.replace(file)
+        sync_folder(file.parent)
     finally:
         arriving.unlink(missing_ok=True)
 
@@ -41,6 +42,15 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         arriving.rename(folder)
     finally:
         shutil.rmtree(arriving, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Names that were made in a folder survive a power cut."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def arriving_beside(place: Path) -> Path:

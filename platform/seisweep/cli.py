@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import typer
 
-from seisweep.commands import confirm, data, evaluate, pick, plot, promote, report, results, system
+from seisweep.commands import archive, confirm, data, evaluate, pick, plot, promote, report, results, system
 from seisweep.commands.run import resume, train
 from seisweep.commands.run import run as run_sweep
 from seisweep.engine.outcome import Outcome
@@ -41,6 +41,8 @@ app.command()(results.sweeps)
 app.command()(plot.plot)
 app.command()(report.report)
 app.add_typer(data.app, name="data")
+app.command()(archive.pack)
+app.command()(archive.merge)
 app.command()(system.ui)
 app.command()(system.doctor)
 

@@ -132,7 +132,7 @@ def _restarts(events: list[dict[str, Any]], notes: list[dict[str, Any]]) -> Iter
 
 
 def _leftovers(folder: Path, events: list[dict[str, Any]]) -> Iterator[str]:
-    kept = {event["trial"]: event["place"] for event in events if event["event"] == "checkpoint"}
+    kept = {event["trial"]: str(folder / event["place"]) for event in events if event["event"] == "checkpoint"}
     there = {str(found) for found in (folder / "tune").glob("session-*/trial-*/checkpoint_*")}
     if there != set(kept.values()):
         yield f"disk: checkpoints {sorted(there ^ set(kept.values()))} are too many or missing"

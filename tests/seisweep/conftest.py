@@ -56,6 +56,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Hom
 
     home = Home(tmp_path_factory.mktemp("recorded") / "home").prepare()
     shutil.copy(empty_store, home.database)
+    home.settle()
     return write_sweeps(home)
 
 
@@ -65,6 +66,7 @@ def engine_home(tmp_path: Path, empty_store: Path) -> Home:
     home = Home(tmp_path / "home")
     home.prepare()
     shutil.copy(empty_store, home.database)
+    home.settle()
     return home
 
 

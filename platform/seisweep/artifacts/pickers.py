@@ -16,7 +16,7 @@ from seisbench.models import WaveformModel
 
 from seisweep.artifacts.reference import Reference, read_reference
 from seisweep.artifacts.trained_with import TrainedWith, trained_with
-from seisweep.record.mlflow_store import mlflow_asks
+from seisweep.record.mlflow_store import fetched
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
 from trainables.data.batches import Batch
@@ -165,12 +165,10 @@ def _picker(source: Source) -> Picker:
 
 
 def _downloaded(uri: str, tracking_uri: str) -> Path:
-    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
     try:
-        with mlflow_asks(tracking_uri):
-            return Path(download_artifacts(f"{uri}/"))
+        return fetched(f"{uri}/", tracking_uri)
     except (MlflowException, OSError) as error:
         kind = "run" if uri.startswith("runs:/") else "registered model"
         raise ValueError(f"{uri}: no files of such a {kind} in {tracking_uri} ({str(error).splitlines()[0]})") from None

@@ -15,7 +15,7 @@ from typing import Any
 
 from search_spaces.sweep import Choice, Sweep
 from seisweep.record import tags
-from seisweep.record.mlflow_store import mlflow_asks
+from seisweep.record.mlflow_store import fetched
 from seisweep.settings.home import Home
 from seisweep.settings.paths import PRETRAINED, WEIGHTS
 from seisweep.settings.profile import Profile
@@ -87,7 +87,6 @@ def _recorded(key: str, name: str, trainable: str, profile: Profile, home: Home)
 
 def _fetched(key: str, name: str, uri: str, store: str, home: Home) -> Path:
     """A copy of the files in the home: a SeisBench pair's stem, a file, or a folder."""
-    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
     place = home.prepare().cache_dir / FOLDER
@@ -95,8 +94,7 @@ def _fetched(key: str, name: str, uri: str, store: str, home: Home) -> Path:
     arriving.mkdir(parents=True)
     try:
         whole_run = re.fullmatch(r"runs:/[^/]+", uri)
-        with mlflow_asks(store):
-            download_artifacts(f"{uri}/" if whole_run else uri, dst_path=str(arriving))
+        fetched(f"{uri}/" if whole_run else uri, store, arriving)
         files = sorted(path for path in arriving.rglob("*") if path.is_file())
         if not files:
             raise ValueError(f"{key}={name}: {uri} has no files in {store}; its training did not get to an end")

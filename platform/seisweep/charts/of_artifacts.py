@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from seisweep.charts.chart import Lacking, chart, reason_of
 from seisweep.charts.style import style_of
+from seisweep.results.files import missing
 from seisweep.results.sweep_results import SweepResults
 from seisweep.statistics.conditions import best_conditions
 from trainables.export.drawing import GREY, draw_confusions
@@ -32,8 +33,9 @@ def _lacks(file: str, whose: str, most: Callable[[SweepResults], int]) -> Lackin
     def look(sweep: SweepResults) -> None:
         sweep.best()
         numbers = [number for _, part in _parts(sweep, most(sweep)) for number in part]
-        if not any((sweep.artifacts(number) / file).exists() for number in numbers):
-            raise ValueError(f"no finished trial of {sweep.name} has left a {file}: that is of {whose}")
+        if not _there(sweep, numbers, file):
+            gone = missing({f"trial {number} of {sweep.name}": sweep.runs[number] for number in numbers})
+            raise ValueError(gone or f"no finished trial of {sweep.name} has left a {file}: that is of {whose}")
 
     return lacking
 
@@ -104,8 +106,13 @@ def _parts(sweep: SweepResults, most: int) -> list[Part]:
 
 
 def _read(sweep: SweepResults, numbers: list[int], name: str) -> list[pd.DataFrame]:
-    files: list[Path] = [sweep.artifacts(number) / name for number in numbers]
-    return [pd.read_csv(file, index_col=0) for file in files if file.exists()]
+    return [pd.read_csv(file, index_col=0) for file in _there(sweep, numbers, name)]
+
+
+def _there(sweep: SweepResults, numbers: list[int], name: str) -> list[Path]:
+    """This file of each of these trials that has left it, and whose files are to be had."""
+    folders = [sweep.artifacts(number) for number in numbers if not missing({"": sweep.runs[number]})]
+    return [folder / name for folder in folders if (folder / name).exists()]
 
 
 def _added(sweep: SweepResults, numbers: list[int], name: str) -> pd.DataFrame | None:

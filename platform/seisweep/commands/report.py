@@ -31,4 +31,6 @@ def report(
         write_report(sweep, file)
     print(from_here(file))
     sys.stdout.flush()
+    if missing := sweep.missing_files():
+        print(f"not on the page: {missing}", file=sys.stderr)
     print(f"in a browser: {file.as_uri()}", file=sys.stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,12 +38,18 @@ class Checkpoints:
     def arrived(self, record: TrialRecord, epoch: int, checkpoint: tune.Checkpoint, final: bool) -> str:
         """Write a new one down, then remove what it makes superfluous. Returns why the sweep has to end: its
         checkpoints take more than they may. Empty while all is well."""
-        self.ledger.checkpoint(record.number, epoch, checkpoint_place(checkpoint), final)
+        place = self.plan.launch.kept_as(checkpoint_place(checkpoint))
+        self.ledger.checkpoint(record.number, epoch, place, final)
         self.remove_superfluous(record)
         return self._keep_to_budget()
 
+    def resume_from(self, record: TrialRecord) -> str | None:
+        """Where a trial's last checkpoint is, as a path or URI; None where it has none yet."""
+        return self.plan.launch.place(record.checkpoint[1]) if record.checkpoint else None
+
     def fetch(self, place: str) -> Path | None:
-        """A checkpoint as a folder of this machine; None where it is gone."""
+        """A checkpoint of the ledger as a folder of this machine; None where it is gone."""
+        place = self.plan.launch.place(place)
         if "://" not in place:
             return Path(place) if Path(place).is_dir() else None
         from ray import tune
@@ -55,12 +61,16 @@ class Checkpoints:
             logger.warning("checkpoint %s: %s", place, error)
             return None
 
+    def has_last(self, record: TrialRecord) -> bool:
+        """Whether the last checkpoint of a trial is there, or it never had one."""
+        return record.checkpoint is None or is_there(self.plan.launch.place(record.checkpoint[1]))
+
     def to_go_on_from(self, record: TrialRecord) -> tuple[str | None, str]:
         """The newest checkpoint of a trial that is still there, None for the start; and what is to be said where that
         is not the newest that it had."""
         missing = 0
-        for epoch, place in reversed(record.checkpoints):
-            if is_there(place):
+        for epoch, kept_as in reversed(record.checkpoints):
+            if is_there(place := self.plan.launch.place(kept_as)):
                 return place, f"its last checkpoint is gone; it goes on from that of epoch {epoch}" if missing else ""
             missing += 1
         return None, "its checkpoints are gone; it begins again" if missing else ""
@@ -70,18 +80,20 @@ class Checkpoints:
 
     def remove_leftovers(self) -> None:
         """What no trial refers to: of a session that died, and of this one."""
-        remove_leftovers(self.plan.storage, self.ledger, self.lent)
+        kept = {place for record in self.ledger.trials.values() for place in record.kept}
+        kept |= {place for number in self.lent for _, place in self.ledger.trials[number].checkpoints[-1:]}
+        remove_leftovers(self.plan.storage, set(map(self.plan.launch.place, kept)))
         shutil.rmtree(self.plan.folder / FETCHED, ignore_errors=True)
         shutil.rmtree(scratch_place(self.plan.launch.scratch), ignore_errors=True)
 
     def _keep_to_budget(self) -> str:
         """Where checkpoints take too much, trials under way keep one; where that does not do, the sweep ends."""
         records = self.ledger.trials.values()
-        if not self.budget.exceeded(place for record in records for place in record.kept):
+        if not self.budget.exceeded(self.plan.launch.place(place) for record in records for place in record.kept):
             return ""
         for record in records:
             self._remove_all_but(record, record.kept[-1:])
-        kept = {place for record in records for place in record.kept}  # one may be shared
+        kept = {self.plan.launch.place(place) for record in records for place in record.kept}  # one may be shared
         if not self.budget.exceeded(kept):
             return ""
         used_gb = self.budget.used_bytes(kept) / 1e9
@@ -93,8 +105,13 @@ class Checkpoints:
     def _remove_all_but(self, record: TrialRecord, kept: list[str]) -> None:
         for _, place in record.checkpoints:
             if place not in kept and not self.ledger.shared(place, record):
-                remove_checkpoint(place)
+                self._remove(self.plan.launch.place(place))
         record.checkpoints = [(epoch, place) for epoch, place in record.checkpoints if place in kept]
+
+    def _remove(self, place: str) -> None:
+        """Only where this sweep puts its checkpoints: a ledger from elsewhere may name any folder."""
+        if "://" in place or any(Path(place).is_relative_to(own) for own in (self.plan.folder, self.plan.storage)):
+            remove_checkpoint(place)
 
 
 class CheckpointBudget:
@@ -164,13 +181,11 @@ def remove_checkpoint(place: str) -> None:
         logger.warning("checkpoint %s: %s", place, error)
 
 
-def remove_leftovers(storage: str, ledger: Ledger, lent: Collection[int]) -> None:
-    """Checkpoints that no trial refers to: half copied when a session died, or Ray Train's own copies."""
+def remove_leftovers(storage: str, kept: set[str]) -> None:
+    """Checkpoints other than these: half copied when a session died, or Ray Train's own copies."""
     if "://" in storage:
         return
     shutil.rmtree(Path(storage, "train"), ignore_errors=True)
-    kept = {place for record in ledger.trials.values() for place in record.kept}
-    kept |= {place for number in lent for _, place in ledger.trials[number].checkpoints[-1:]}
     for folder in Path(storage).glob("session-*/trial-*/checkpoint_*"):
         if str(folder) not in kept:
             shutil.rmtree(folder, ignore_errors=True)

@@ -71,6 +71,8 @@ def close_trial(parts: Parts, record: TrialRecord) -> None:
     place = record.checkpoint[1] if record.checkpoint else ""
     is_elsewhere = "://" in place  # and takes its time to come: that is for the thread that writes to wait
     files = partial(checkpoints.fetch, place)
+    if not is_elsewhere and not checkpoints.has_last(record):
+        parts.watch.log(f"trial {record.number}: its last checkpoint is gone: MLflow gets no files of it")
     parts.tracker.trial_ends(record, files if is_elsewhere else files() if place else None)
     if parts.tracker.wants(record.number) and not record.kept:
         checkpoints.lent.add(record.number)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import os
 from pathlib import Path
 from typing import Any
 
 from optuna.storages.journal import JournalFileBackend
 
 from seisweep.private.optuna import NoLock
-from seisweep.record.ledger import cut_torn_line
+
+logger = logging.getLogger(__name__)
 
 SET_TRIAL_PARAM, SET_TRIAL_STATE = 5, 6
 """Of the operations in a journal, as Optuna writes them."""
@@ -20,12 +24,31 @@ def has_begun(path: Path) -> bool:
     return any(f'"op_code":{operation},'.encode() in content for operation in (SET_TRIAL_PARAM, SET_TRIAL_STATE))
 
 
+def _cut_from_bad_line(path: Path) -> None:
+    """A killed writer leaves half a line at the end. A full disk used to leave one that the next was glued to, and
+    Optuna could not read on from there: nothing behind it counts, and the ledger tells it again."""
+    whole_bytes = 0
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True) if path.exists() else [], start=1):
+        if not _is_whole(line):
+            logger.warning("%s: cut from line %d on, which cannot be read", path, number)
+            os.truncate(path, whole_bytes)
+            return
+        whole_bytes += len(line)
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        return line.endswith(b"\n") and isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
 class Journal(JournalFileBackend):
     """Optuna's own format, which optuna-dashboard opens. What a full disk or a killed writer tears is cut off, because
     Optuna cannot read past a line that is not whole."""
 
     def __init__(self, path: Path) -> None:
-        cut_torn_line(path)
+        _cut_from_bad_line(path)
         self.path = path
         super().__init__(str(path), lock_obj=NoLock())
 

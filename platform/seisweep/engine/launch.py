@@ -18,13 +18,14 @@ from search_spaces.sweep import Sweep
 from seisweep.artifacts.weights import with_local_weights
 from seisweep.engine.journal import has_begun
 from seisweep.engine.outcome import Outcome, Silent, Watch
-from seisweep.engine.sweep_folder import JOURNAL_FILE, LEDGER_FILE, Launch, has_driver
+from seisweep.engine.sweep_folder import JOURNAL_FILE, LEDGER_FILE, Launch
 from seisweep.quiet import quiet
 from seisweep.record import tags
 from seisweep.record.ledger import Ledger
 from seisweep.record.provenance import launch_tags
 from seisweep.requested.trainable import Trainable
 from seisweep.say import say_once
+from seisweep.settings.driver_lock import has_driver
 from seisweep.settings.fields import nearest
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile, with_limits
@@ -77,6 +78,7 @@ def launch(
         tags=launch_tags() | {tags.PROFILE: profile.name} | facts | origin,
         store=chosen.kept_as,
         best_apart=True,
+        lain_at=[str(home.root)],
     )
     plan = Plan(begun, home, chosen, trainable, profile, concurrency, is_new=True)
     return run_session(plan, watch or Silent())
@@ -196,7 +198,7 @@ def _check_that_it_can_grow(sweep: Sweep, name: str) -> None:
 
 def _check_that_it_is_the_same(begun: Launch, wanted: Sweep) -> None:
     """The sweep of this name is the wanted one, but for its number of trials. Raises ValueError that names a key."""
-    before, now = (dict(_keys(sweep)) for sweep in (begun.sweep, wanted))
+    before, now = (dict(_keys(sweep)) for sweep in (begun.sweep_here, wanted))
     for key in dict.fromkeys([*before, *now]):
         if before.get(key) != now.get(key):
             was, given = (json.dumps(side[key]) if key in side else "not given" for side in (before, now))
@@ -227,7 +229,7 @@ def _check_place(sweep: Sweep, profile: Profile) -> None:
 
 def _check_that_all_is_there(trainable: Trainable, begun: Launch) -> None:
     """The data that the sweep began with are still there and still the same. Raises ValueError."""
-    now = trainable.facts(begun.sweep).get(tags.DATA_FINGERPRINT)
+    now = trainable.facts(begun.sweep_here).get(tags.DATA_FINGERPRINT)
     before = begun.tags.get(tags.DATA_FINGERPRINT)
     if now != before:
         raise ValueError(

@@ -9,7 +9,7 @@ from typing import Any
 
 from search_spaces.sweep import Sweep
 from seisweep.engine.cluster import Resources
-from seisweep.engine.sweep_folder import Launch
+from seisweep.engine.sweep_folder import CHECKPOINTS, LOGS, Launch
 from seisweep.record.ledger import TrialRecord
 from seisweep.requested.trainable import CACHE_KEY, SEED_KEY, Trainable
 from seisweep.settings.home import Home
@@ -59,7 +59,7 @@ class Plan:
     def storage(self) -> str:
         """Where checkpoints go: the sweep's folder, or the profile's storage under the sweep's id."""
         if not self.profile.storage_path:
-            return str(self.folder / "tune")
+            return str(self.folder / CHECKPOINTS)
         place = self.profile.storage_path.rstrip("/")
         place = place if "://" in place else str(Path(place).expanduser().absolute())
         return f"{place}/{self.name}-{self.launch.id[:8]}"
@@ -67,7 +67,7 @@ class Plan:
     @property
     def logs(self) -> Path:
         """Folder of the trials' log files."""
-        return self.folder / "logs"
+        return self.folder / LOGS
 
     @property
     def log(self) -> Path:
@@ -92,7 +92,7 @@ class Plan:
 
     def configure(self, record: TrialRecord) -> tuple[dict[str, Any], str]:
         """The whole configuration of a trial as plain data; or an empty one and why it is refused."""
-        settings = dict(self.sweep.base) | record.params | record.changes
+        settings = self.launch.moved.everywhere(dict(self.sweep.base) | record.params | record.changes)
         if self.trainable.has(SEED_KEY):
             settings.setdefault(SEED_KEY, record.seed)
         if self.trainable.config_class and self.trainable.has(CACHE_KEY):

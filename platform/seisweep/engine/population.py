@@ -75,9 +75,10 @@ class Population:
         if not self.all_begun or not arrived or len(arrived) < len(running):
             return []
         known = len(self.ledger.exploits)
-        for record, donor in self.pairs(arrived):
-            self._exploit(record, donor)
-        self.ledger.pass_barrier(self.ledger.barrier + self.interval)  # no trial goes on before this is written
+        with self.ledger.grouped():  # no trial goes on before all of it is written
+            for record, donor in self.pairs(arrived):
+                self._exploit(record, donor)
+            self.ledger.pass_barrier(self.ledger.barrier + self.interval)
         return self.ledger.exploits[known:]
 
     def pairs(self, arrived: list[TrialRecord]) -> list[tuple[TrialRecord, TrialRecord]]:

@@ -22,10 +22,10 @@ from seisweep.engine.recovery import RETRIES
 from seisweep.engine.schedulers import replay_past
 from seisweep.engine.search import StudySearcher
 from seisweep.engine.stopping import StopRequest, interruptible
-from seisweep.engine.sweep_folder import driver_lock
 from seisweep.engine.tune_callback import TuneCallback
 from seisweep.quiet import LibraryLog
 from seisweep.record.ledger import Report
+from seisweep.settings.driver_lock import driver_lock
 from seisweep.workers.faults import disk_full_line, is_disk_full, one_line
 from seisweep.workers.trial import in_process_trial, scratch_place
 
@@ -77,9 +77,10 @@ def catch_up(parts: Parts, callback: TuneCallback) -> None:
     final report once more.
     """
     ledger, tracker = parts.ledger, parts.tracker
-    for record in ledger.trials.values():
-        if record.running and record.complete:
-            ledger.end_trial(record.number, "done")
+    with ledger.grouped():
+        for record in ledger.trials.values():
+            if record.running and record.complete and parts.checkpoints.has_last(record):
+                ledger.end_trial(record.number, "done")
     parts.study.reconcile(ledger)
     over = [record for record in ledger.trials.values() if not record.running]
     unwritten = {record.number: record for record in over if not tracker.has(record.number)}

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from search_spaces.sweep import Sweep
 from seisweep.settings.home import SWEEP_FILE, Home
+from seisweep.settings.places import NOWHERE_ELSE, Places
 from seisweep.settings.profile import Profile
-from seisweep.settings.which_store import OWN, kept_address, read_description
-from trainables.atomic import whole_file
+from seisweep.settings.which_store import OWN, kept_address, places_of_sweep, read_description
+from trainables.atomic import sync_folder, whole_file
 
 LEDGER_FILE = "ledger.jsonl"
 JOURNAL_FILE = "study.journal"
-LOCK_FILE = "driver.lock"
-
-LOOK_S = 1.0
-"""How long a driver waits for its lock: longer than anyone looks whether it is taken."""
+CHECKPOINTS, LOGS = "tune", "logs"
+"""Folders in it."""
 
 
 class NameTakenError(ValueError):
@@ -48,6 +42,35 @@ class Launch:
     """Where it is recorded: `home`, or the address of another store."""
     best_apart: bool = False
     """Whether MLflow tells best and last apart (`record/metric_names.py`); older ones go on as they began."""
+    lain_at: list[str] = field(default_factory=list)
+    """Where its home lay when it was launched; of one that an archive brought, also where it lay later. Empty in older
+    ones."""
+    places: dict[str, str] = field(default_factory=dict)
+    """Files that its settings name by absolute paths, and where in its folder they are: an archive brought them."""
+    moved: Places = NOWHERE_ELSE
+    """What its settings name and is somewhere else now; not written down."""
+
+    @property
+    def sweep_here(self) -> Sweep:
+        """The sweep with all places as they are now. The study knows it as it was."""
+        return Sweep.model_validate(self.moved.everywhere(self.sweep.model_dump())) if self.moved.moves else self.sweep
+
+    def place(self, kept: str) -> str:
+        """Where a checkpoint is that the ledger has: a path or a URI.
+
+        Places in the sweep's folder are kept relative to it. Older ledgers have where they lay before the home was
+        moved: those are looked for in this folder, so that a copy never touches what it was copied from.
+        """
+        if "://" in kept:
+            return kept
+        _, is_older, tail = kept.partition(f"/sweeps/{self.name}/{CHECKPOINTS}/")
+        found = self.folder / CHECKPOINTS / tail if is_older else self.folder / self.moved.here(kept)
+        return os.path.normpath(found)
+
+    def kept_as(self, place: str) -> str:
+        """What the ledger keeps of the place of a checkpoint: the inverse."""
+        inside = "://" not in place and Path(place).is_relative_to(self.folder)
+        return str(Path(place).relative_to(self.folder)) if inside else place
 
     @property
     def scratch(self) -> str:
@@ -57,13 +80,14 @@ class Launch:
     def write(self) -> None:
         """The folder appears whole: under another name first. Raises NameTakenError where there is one already."""
         arriving = self.folder.with_name(f".{self.folder.name}.{self.id}")
-        for part in ("tune", "logs"):
+        for part in (CHECKPOINTS, LOGS):
             (arriving / part).mkdir(parents=True)
         with whole_file(arriving / SWEEP_FILE) as file:
             file.write_text(json.dumps(self.as_dict(), indent=2))
         (arriving / LEDGER_FILE).touch()
         try:
             arriving.rename(self.folder)
+            sync_folder(self.folder.parent)
         except OSError:
             shutil.rmtree(arriving)
             if not self.folder.exists():
@@ -81,55 +105,30 @@ class Launch:
             "tags": self.tags,
             "store": self.store,
             "best_apart": self.best_apart,
+            "lain_at": self.lain_at,
+            "places": self.places,
         }
 
     @classmethod
     def read(cls, home: Home, name: str) -> Launch:
         """Raises ValueError in one line where the file cannot be read."""
-        kept = read_description(home, name)
+        kept, moved = read_description(home, name), places_of_sweep(home, name)
         try:
             return cls(
                 folder=home.sweep_dir(name),
                 id=kept["id"],
                 name=kept["name"],
                 sweep=Sweep.model_validate(kept["sweep"]),
-                profile=Profile.model_validate(kept["profile"]),
+                profile=Profile.model_validate(moved.everywhere(kept["profile"])),
                 note=kept["note"],
                 created=kept["created"],
                 tags=kept["tags"],
                 store=kept_address(kept),
                 best_apart=kept.get("best_apart", False),
+                lain_at=kept.get("lain_at", []),
+                places=kept.get("places", {}),
+                moved=moved,
             )
         except (KeyError, ValueError) as error:
             reason = f"it says no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
             raise ValueError(f"{home.sweep_file(name)} cannot be read: {reason}") from None
-
-
-def has_driver(folder: Path) -> bool:
-    """Whether a process runs the sweep now. Many may look at once, and none of them keeps a driver out: they share the
-    lock for an instant, which a driver waits for."""
-    try:
-        file = os.open(folder / LOCK_FILE, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(file)
-
-
-@contextlib.contextmanager
-def driver_lock(folder: Path) -> Iterator[None]:
-    """One driver a sweep. The system drops the lock of a process that dies, however it dies."""
-    lock = FileLock(folder / LOCK_FILE)
-    try:
-        lock.acquire(timeout=LOOK_S, poll_interval=0.01)
-    except Timeout:
-        raise ValueError(f"the sweep {folder.name} is running now, in another process") from None
-    try:
-        yield
-    finally:
-        lock.release()

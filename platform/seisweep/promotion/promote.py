@@ -24,7 +24,7 @@ from seisweep.requested.trainable import Trainable
 from seisweep.results.sweep_results import SweepResults
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
-from seisweep.settings.which_store import store_of_sweep
+from seisweep.settings.which_store import ready_to_write, store_of_sweep
 from trainables import metrics
 from trainables.data.catalog import fingerprint
 from trainables.export.artifacts import GATE_TAG
@@ -64,7 +64,7 @@ def promote(name: str, trial: int | None, again: bool, home: Home, profile: Prof
     one line where there is nothing to promote, or the test split was opened before and `again` is not asked for.
     """
     loaded = results.load_from(home, name, profile)
-    store = store_of_sweep(home, name, profile)
+    store = ready_to_write(store_of_sweep(home, name, profile), home)
     uri = store.uri
     number = loaded.best() if trial is None else trial
     facts = _finished(loaded, number)

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from seisweep.settings.home import Home
-from seisweep.settings.which_store import Store, check_that_it_is_there
+from seisweep.settings.which_store import Store, check_that_it_is_there, ready_to_write
 
 DEFAULT_PORT = 5000
 HOST = "127.0.0.1"
@@ -26,6 +26,9 @@ def serve(home: Home, store: Store, port: int | None = None) -> int:
         print(store.uri)
         return 0
     check_that_it_is_there(store, home)
+    if home.is_read_only:
+        raise ValueError(f"home {home.root} cannot be written, which MLflow's pages want: copy it, and open the copy")
+    ready_to_write(store, home)
     chosen = free_port(port)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri]
     command += ["--default-artifact-root", home.artifacts_dir.as_uri(), "--host", HOST, "--port", str(chosen)]

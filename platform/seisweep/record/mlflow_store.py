@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from seisweep.private.mlflow import read_only_uri, underlying_uri
 from seisweep.record import tags
 from seisweep.record.gc_pause import no_collections
 from seisweep.record.mlflow_answers import NoAnswerError, RefusedError, ask, ask_at_the_start
+from seisweep.settings.which_store import home_of_store
 
 PAGE = 1000
 
@@ -70,6 +73,21 @@ def _all_runs(client: MlflowClient, wanted: str, experiment_id: str | None) -> l
         if not token:
             break
     return found
+
+
+def fetched(uri: str, store: str, folder: Path | None = None) -> Path:
+    """The files of `runs:/ID` or `models:/NAME@ALIAS`, copied into a folder where one is given. Those of a home are
+    found wherever it lies now, and whether or not it can be written. Raises MLflow's errors and OSError."""
+    from mlflow.artifacts import download_artifacts
+
+    home, place = home_of_store(store), str(folder) if folder else None
+    asked = read_only_uri(home.database) if home is not None and home.is_read_only else store
+    with mlflow_asks(asked):
+        if home is not None and home.places.moves:
+            lay = underlying_uri(uri)
+            if (lies := home.places.uri_here(lay)) != lay:
+                uri = f"{lies}/" if uri.endswith("/") else lies
+        return Path(download_artifacts(uri, dst_path=place))
 
 
 @contextmanager

@@ -91,6 +91,7 @@ class Tracker:
                 known = self._trials[number] = UnsaidTrial(f"trial {number}", run.info.run_id, number=number)
                 known.names = Names(run.data.tags.get(tags.RENAMED, ""))
                 known.finished = run.info.status in CLOSED
+                known.is_open = run.info.status == "RUNNING"
         self._runs.doubtful |= set(self._trials)
         if not described:
             self._line.say(self._sweep, {Step.VIEW: self._parent.view})
@@ -175,6 +176,8 @@ class Tracker:
             if unsaid.begun and not unsaid.ended:
                 unsaid.is_now(unsaid.drivers_own or unsaid.record)
                 self._line.say(unsaid, {Step.CLOSE: partial(self._runs.interrupt, unsaid)})
+            elif unsaid.is_open and not unsaid.begun:  # nobody knows of this trial any more, or has come to it
+                self._line.say(unsaid, {Step.CLOSE: partial(self._runs.leave, unsaid)})
         steps: dict[Step, Say] = {Step.CLOSE: partial(self._close, state)}
         if best is not None:
             time_ms = best.ended_ms or best.started_ms

@@ -272,6 +272,10 @@ class TrialRuns(Writer):
         ask(partial(self.client.set_tag, unsaid.run_id, tags.EPOCHS, str(unsaid.record.epoch)))
         self.close(unsaid.run_id, "interrupted", STATUS["interrupted"])
 
+    def leave(self, unsaid: UnsaidTrial) -> None:
+        """Close the run that a session has left open and that this one did not come to."""
+        self.close(unsaid.run_id, "interrupted", STATUS["interrupted"])
+
     def _runs_of(self, number: int) -> list[Run]:
         sweep_id = self.common_tags[tags.SWEEP_ID]
         wanted = f"tags.{tags.SWEEP_ID} = '{sweep_id}' and tags.{tags.TRIAL} = '{number}'"

@@ -94,6 +94,8 @@ class UnsaidTrial(Unsaid):
     begun: bool = False
     """In this session."""
     ended: bool = False
+    is_open: bool = False
+    """An earlier session that died has left its run open."""
     finished: bool = False
     """Its run is closed and complete."""
     files: Files = None

@@ -49,5 +49,6 @@ def render(sweep: SweepResults) -> str:
         is_home=not sweep.tracking_uri.startswith("http"),
         sweep_figures=figures_of_sweep(sweep),
         best_figures=figures_of_trial(sweep, result.best) if result.best is not None else [],
+        missing=sweep.missing_files(),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )

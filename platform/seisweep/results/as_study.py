@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from collections.abc import Iterable, Sequence
@@ -34,7 +33,7 @@ class Proposals(NamedTuple):
 def recorded_distributions(sweep: SweepResults) -> Distributions | None:
     """What the record holds; None in sweeps that are older, and where the file is not to be had."""
     try:
-        return Distributions.from_data(json.loads((sweep.files / tags.DISTRIBUTIONS_FILE).read_text()))
+        return Distributions.from_data(sweep.read_json(sweep.files / tags.DISTRIBUTIONS_FILE))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -13,10 +13,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from seisweep.private.mlflow import TABLES
+from seisweep.private.mlflow import TABLES, open_to_read
 from seisweep.record import tags
 from seisweep.record.gc_pause import no_collections
-from seisweep.results.runs import Point, Run, RunData, RunInfo
+from seisweep.results.runs import Point, Run, RunData, RunInfo, Value
+from seisweep.settings.places import NOWHERE_ELSE, can_be_written
+from seisweep.settings.which_store import home_of_store
 
 
 def _table(name: str) -> TableClause:
@@ -24,6 +26,8 @@ def _table(name: str) -> TableClause:
 
 
 EXPERIMENTS, RUNS, TAGS, PARAMS = map(_table, ("experiments", "runs", "tags", "params"))
+RUNS_A_QUERY = 100
+
 LAST, METRICS = map(_table, ("latest_metrics", "metrics"))
 
 
@@ -37,9 +41,16 @@ class DatabaseReader:
             url = make_url(uri)
             if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
                 raise ValueError(f"the tracking store {uri} does not exist")  # connecting would make an empty file
-            self._engine = create_engine(url, poolclass=NullPool)
+            file = Path(url.database or "")
+            if url.get_backend_name() == "sqlite" and not can_be_written(file.parent):
+                self._engine = create_engine("sqlite://", creator=lambda: open_to_read(file), poolclass=NullPool)
+            else:
+                self._engine = create_engine(url, poolclass=NullPool)
         except (ArgumentError, ImportError) as error:
             raise ValueError(f"the tracking store {uri} cannot be opened: {_first_line(error)}") from None
+
+        home = home_of_store(uri)
+        self._places = home.places if home else NOWHERE_ELSE
 
     def sweeps(self, name: str | None = None) -> list[Run]:
         wanted = {tags.ROLE: tags.SWEEP_ROLE} | ({tags.SWEEP: name} if name is not None else {})
@@ -47,6 +58,18 @@ class DatabaseReader:
 
     def trials(self, parent: Run) -> list[Run]:
         return self._runs(_trials_of(parent))
+
+    def tagged(self, wanted: Mapping[str, str]) -> list[Run]:
+        return self._runs(_with_tags(wanted))
+
+    def values(self, runs: Sequence[Run]) -> Iterator[Value]:
+        ids = [run.info.run_id for run in runs]
+        for start in range(0, len(ids), RUNS_A_QUERY):
+            query = select(METRICS).where(METRICS.c.run_uuid.in_(ids[start : start + RUNS_A_QUERY]))
+            with self._connected() as connection:
+                rows = connection.execute(query).all()
+            for run_id, key, step, time_ms, value, is_nan in rows:
+                yield Value(run_id, key, step, math.nan if is_nan else value, time_ms)
 
     def points(self, parent: Run, runs: Mapping[str, Run], metrics: Collection[str]) -> Sequence[Point]:
         every = {name for run in runs.values() for name in run.data.metrics}
@@ -68,7 +91,8 @@ class DatabaseReader:
             newest_first = RUNS.c.start_time.desc(), RUNS.c.run_uuid
             for row in connection.execute(select(RUNS).where(RUNS.c.run_uuid.in_(chosen)).order_by(*newest_first)):
                 run_id, experiment_id, status, start_ms, end_ms, artifact_uri, _ = row
-                info = RunInfo(run_id, str(experiment_id), status, start_ms, end_ms, artifact_uri)
+                files = self._places.uri_here(artifact_uri)
+                info = RunInfo(run_id, str(experiment_id), status, start_ms, end_ms, files)
                 found[run_id] = Run(info, RunData({}, {}, {}))
             for source, place in ((TAGS, 0), (PARAMS, 1)):
                 for run_id, key, value in connection.execute(select(source).where(source.c.run_uuid.in_(chosen))):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import requests
@@ -14,7 +14,7 @@ from search_spaces.sweep import NAME_PATTERN
 from seisweep.private.mlflow import ask_for_curves
 from seisweep.record import tags
 from seisweep.record.mlflow_store import search_runs, store_answers
-from seisweep.results.runs import Point, Run
+from seisweep.results.runs import Point, Run, Value
 
 CONNECT_S, ANSWER_S = 5, 15
 """How long a server may take to take a call, and to answer it. MLflow's own patience is many minutes."""
@@ -46,6 +46,16 @@ class ServerReader:
     def trials(self, parent: Run) -> list[Run]:
         sweep = f"tags.{tags.SWEEP_ID} = '{parent.data.tags[tags.SWEEP_ID]}'"
         return self._search(f"{sweep} and tags.{tags.ROLE} = '{tags.TRIAL_ROLE}'", parent.info.experiment_id)
+
+    def tagged(self, wanted: Mapping[str, str]) -> list[Run]:
+        return self._search(" and ".join(f"tags.{key} = '{value}'" for key, value in wanted.items()))
+
+    def values(self, runs: Sequence[Run]) -> Iterator[Value]:
+        calls = [(run.info.run_id, metric) for run in runs for metric in run.data.metrics]
+        with store_answers(self.uri), ThreadPoolExecutor(CALLS_AT_A_TIME) as pool:
+            histories = pool.map(lambda call: self._client.get_metric_history(*call), calls)
+            for (run_id, metric), points in zip(calls, histories, strict=True):
+                yield from (Value(run_id, metric, one.step, one.value, one.timestamp) for one in points)
 
     def points(self, parent: Run, runs: Mapping[str, Run], metrics: Collection[str]) -> Sequence[Point]:
         calls = []

@@ -10,8 +10,16 @@ from seisweep.results.open_store import open_store
 from seisweep.results.sweep_results import SweepResults
 from seisweep.settings.fields import nearest
 from seisweep.settings.home import Home
+from seisweep.settings.places import NOWHERE_ELSE
 from seisweep.settings.profile import Profile
-from seisweep.settings.which_store import Store, check_that_it_is_there, store_by_default, store_of_sweep
+from seisweep.settings.which_store import (
+    Store,
+    check_that_it_is_there,
+    home_of_store,
+    places_of_sweep,
+    store_by_default,
+    store_of_sweep,
+)
 
 
 def load(name: str, tracking_uri: str | None = None) -> SweepResults:
@@ -19,19 +27,24 @@ def load(name: str, tracking_uri: str | None = None) -> SweepResults:
     store of MLFLOW_TRACKING_URI, or the home's own. Raises ValueError."""
     if tracking_uri is None:
         return load_from(Home.find(), name)
-    reader = open_store(tracking_uri)
+    return _load(name, tracking_uri, home_of_store(tracking_uri))
+
+
+def _load(name: str, uri: str, home: Home | None) -> SweepResults:
+    """`home`: whose sweep it may be, which knows what has been moved since."""
+    reader = open_store(uri)
     found = reader.sweeps(name)
     if not found:
         known = [run.data.tags[tags.SWEEP] for run in reader.sweeps()]
         raise ValueError(f"no sweep named {name} in {reader.uri}{nearest(name, known)}")
-    return SweepResults(name, reader, found[0])
+    return SweepResults(name, reader, found[0], places_of_sweep(home, name) if home else NOWHERE_ELSE)
 
 
 def load_from(home: Home, name: str, profile: Profile | None = None) -> SweepResults:
     """The same with the home and the profile of a command. A store that is not the home's own is named on standard
     error. Raises ValueError."""
     store = check_that_it_is_there(store_of_sweep(home, name, profile), home, name)
-    loaded = load(name, store.uri)
+    loaded = _load(name, store.uri, home if home.sweep_file(name).is_file() else home_of_store(store.uri))
     store.say()
     return loaded
 

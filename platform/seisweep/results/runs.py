@@ -6,8 +6,10 @@ imports; a server is asked through MLflow. Nothing is read before it is asked fo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
+
+from seisweep.settings.places import Places
 
 
 class RunInfo(NamedTuple):
@@ -41,6 +43,15 @@ def seconds_of(info: RunInfo) -> float | None:
     return max(0, info.end_time - info.start_time) / 1000 if info.end_time else None
 
 
+def with_places(run: Run, places: Places) -> Run:
+    """What a run says of files and folders, where these are now; of its own files a reader has said so already."""
+    if not places.moves:
+        return run
+    data = run.data
+    said = RunData(places.everywhere(dict(data.tags)), places.everywhere(dict(data.params)), data.metrics)
+    return Run(run.info, said)
+
+
 class Point(NamedTuple):
     """One value of a learning curve."""
 
@@ -48,6 +59,16 @@ class Point(NamedTuple):
     metric: str
     step: int
     value: float
+
+
+class Value(NamedTuple):
+    """One value of a metric, as it was logged."""
+
+    run_id: str
+    metric: str
+    step: int
+    value: float
+    time_ms: int
 
 
 class Reader(Protocol):
@@ -60,6 +81,12 @@ class Reader(Protocol):
 
     def trials(self, parent: Run) -> list[Run]:
         """The runs of a sweep's trials."""
+
+    def tagged(self, wanted: Mapping[str, str]) -> list[Run]:
+        """All runs that have these tags."""
+
+    def values(self, runs: Sequence[Run]) -> Iterator[Value]:
+        """All values of all metrics of these runs."""
 
     def points(self, parent: Run, runs: Mapping[str, Run], metrics: Collection[str]) -> Sequence[Point]:
         """All values of these metrics of these trials (by run id), later ones last."""

@@ -22,7 +22,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlparse
 
 import pandas as pd
 
@@ -31,8 +30,10 @@ from seisweep.record import tags
 from seisweep.record.gc_pause import no_collections
 from seisweep.results import tables
 from seisweep.results.best_and_last import by_epoch, of_best_weights
-from seisweep.results.runs import Reader, Run
+from seisweep.results.files import files_of, missing
+from seisweep.results.runs import Reader, Run, with_places
 from seisweep.settings.fields import nearest
+from seisweep.settings.places import NOWHERE_ELSE, Places
 from seisweep.statistics import pareto
 from seisweep.statistics.objective import DONE, Objective, Standing
 
@@ -46,8 +47,10 @@ if TYPE_CHECKING:
 class SweepResults:
     """One sweep as its store knows it."""
 
-    def __init__(self, name: str, reader: Reader, parent: Run) -> None:
-        self.name, self.tracking_uri, self.parent = name, reader.uri, parent
+    def __init__(self, name: str, reader: Reader, parent: Run, places: Places = NOWHERE_ELSE) -> None:
+        """`places`: where what its settings name lies now."""
+        self.name, self.tracking_uri, self.places = name, reader.uri, places
+        self.parent = with_places(parent, places)
         self._reader = reader
         self._curves: dict[tuple[str, ...], pd.DataFrame] = {}
 
@@ -57,7 +60,8 @@ class SweepResults:
         best weights, of a trial that is not over the last ones."""
         with no_collections():
             found = self._reader.trials(self.parent)
-        return dict(sorted((int(run.data.tags[tags.TRIAL]), of_best_weights(run)) for run in found))
+        here = [of_best_weights(with_places(run, self.places)) for run in found]
+        return dict(sorted((int(run.data.tags[tags.TRIAL]), run) for run in here))
 
     @property
     def objectives(self) -> dict[str, str]:
@@ -240,7 +244,7 @@ class SweepResults:
     def definition(self) -> Sweep | None:
         """What was asked for, as it was launched; None where the record does not hold it."""
         try:
-            return Sweep.model_validate(json.loads((self.files / tags.SWEEP_FILE).read_text())["sweep"])
+            return Sweep.model_validate(self.read_json(self.files / tags.SWEEP_FILE)["sweep"])
         except (OSError, ValueError, KeyError):
             return None
 
@@ -278,28 +282,25 @@ class SweepResults:
 
     def artifacts(self, trial: int) -> Path:
         """Folder of a trial's files; those of a remote store are fetched first. Raises ValueError."""
-        return self._files(self.run(trial), f"trial {trial} of {self.name}")
+        return files_of(self.run(trial), f"trial {trial} of {self.name}", self.tracking_uri)
 
     @property
     def files(self) -> Path:
         """Folder of the sweep's own files: what it was, and with several seeds `conditions/`. Raises ValueError."""
-        return self._files(self.parent, self.name)
-
-    def _files(self, run: Run, whose: str) -> Path:
-        if (place := urlparse(run.info.artifact_uri)).scheme in ("", "file"):
-            return Path(unquote(place.path))
-        from mlflow.artifacts import download_artifacts
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return Path(download_artifacts(run_id=run.info.run_id, tracking_uri=self.tracking_uri))
-        except (MlflowException, OSError) as error:
-            reason = str(error).partition("\n")[0]
-            raise ValueError(f"the files of {whose} cannot be fetched: {reason}") from None
+        return files_of(self.parent, self.name, self.tracking_uri)
 
     def config(self, trial: int) -> dict[str, Any]:
-        """The whole configuration of a trial."""
-        return json.loads((self.artifacts(trial) / tags.CONFIG_FILE).read_text())
+        """The whole configuration of a trial, its places as they are now."""
+        return self.read_json(self.artifacts(trial) / tags.CONFIG_FILE)
+
+    def read_json(self, file: Path) -> Any:
+        """A file of the record, its places as they are now."""
+        return self.places.everywhere(json.loads(file.read_text()))
+
+    def missing_files(self) -> str:
+        """Of which finished trials, or of the sweep itself, the files are gone, in one line; empty where of none."""
+        finished = {f"trial {number}": run for number, run in self.runs.items() if self.state(number) == DONE}
+        return missing(finished | {self.name: self.parent})
 
     def tags(self, trial: int) -> dict[str, str]:
         """Facts about a trial in words: versions, data fingerprint, hardware, the gate's reasons."""

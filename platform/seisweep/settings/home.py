@@ -9,6 +9,7 @@ import os
 import re
 import uuid
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from filelock import FileLock
@@ -16,6 +17,7 @@ from filelock import FileLock
 from search_spaces.sweep import LONGEST_NAME, NAME_PATTERN
 from seisweep.private.mlflow import create_store, sqlite_uri
 from seisweep.settings.free_disk import check_room
+from seisweep.settings.places import Places, can_be_written, lain_at, moved_since, settle
 
 SWEEP_FILE = "sweep.json"
 """Of the folder of a sweep: what it is and where it is recorded."""
@@ -86,6 +88,21 @@ class Home:
     def sweep_names(self) -> list[str]:
         """The sweeps of this home. A folder that is arriving, or a copy of one, is none."""
         return sorted(name for file in self.sweeps_dir.glob(f"*/{SWEEP_FILE}") if _is_name(name := file.parent.name))
+
+    @cached_property
+    def places(self) -> Places:
+        """Where what lay in this home lies now, since it was moved or copied here. Raises ValueError."""
+        return moved_since(self.root, lain_at(self.root, self.database))
+
+    @property
+    def is_read_only(self) -> bool:
+        """It is there, and nothing can be written into it."""
+        return self.root.is_dir() and not can_be_written(self.root)
+
+    def settle(self) -> list[Path]:
+        """From now on this is where the home lies, for MLflow too. Returns where it lay before, if that was somewhere
+        else. Raises ValueError where the home is in use there."""
+        return settle(self.root, self.database, self.sweeps_dir)
 
     def check(self) -> None:
         """The home can be written and has room. Creates nothing. Raises ValueError in one line."""

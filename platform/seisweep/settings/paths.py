@@ -75,6 +75,11 @@ def existing_path(text: str) -> Path | None:
     return path if any(os.path.exists(f"{path}{suffix}") for suffix in _SUFFIXES) else None  # noqa: PTH110
 
 
+def files_named(path: Path) -> list[Path]:
+    """What weights that are named so consist of: a file, a folder, or the files of a SeisBench pair."""
+    return [found for suffix in _SUFFIXES if (found := Path(f"{path}{suffix}")).exists()]
+
+
 def with_absolute_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting, paths made absolute."""
     return {key: absolute(key, value) for key, value in settings.items()}

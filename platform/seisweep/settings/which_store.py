@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from seisweep.say import say_once
 from seisweep.settings.home import Home
+from seisweep.settings.places import FILE, NOWHERE_ELSE, Places
 from seisweep.settings.profile import Profile
 
 VARIABLE = "MLFLOW_TRACKING_URI"
@@ -91,12 +93,45 @@ def store_of_sweep(home: Home, name: str, profile: Profile | None = None) -> Sto
 def kept_store(home: Home, name: str) -> Store:
     """What the folder of a sweep says. Older ones say no store: the one of the profile that they began with, else the
     home's own."""
-    return _store_at(kept_address(read_description(home, name)), f"{name} began there", home)
+    uri = kept_address(read_description(home, name))
+    if _database_of(uri, home.places) == home.database:
+        return own_store(home)
+    return _store_at(uri, f"{name} began there", home)
 
 
 def kept_address(described: Mapping[str, Any]) -> str:
     """Where a description says that its sweep is recorded."""
     return described.get("store") or described["profile"].get("tracking_uri") or OWN
+
+
+def _database_of(uri: str, places: Places) -> Path | None:
+    """The file of a sqlite store, where it lies now."""
+    scheme, _, path = uri.partition(":///")
+    if not scheme.startswith("sqlite") or not path.startswith("/"):
+        return None
+    return Path(places.here(unquote(path) if "+" in scheme else path))
+
+
+def home_of_store(uri: str) -> Home | None:
+    """The home whose own store this is; None of a server, and of a database that lies in no home."""
+    database = _database_of(uri, NOWHERE_ELSE)
+    if database is None or Home(database.parent).database != database:
+        return None
+    home = Home(database.parent)
+    return home if any(part.exists() for part in (home.root / FILE, home.sweeps_dir, home.artifacts_dir)) else None
+
+
+def places_of_sweep(home: Home, name: str) -> Places:
+    """Where what a sweep's settings name lies now: what was packed with it, and what lay in the homes that it was
+    launched and went on in. A sweep that says nothing of it is older. Raises ValueError."""
+    if not home.sweep_file(name).is_file():
+        return home.places
+    described, root = read_description(home, name), str(home.root)
+    brought = [(was, str(home.sweep_dir(name) / part)) for was, part in described.get("places", {}).items()]
+    lain, begun = [*(was for was, _ in home.places.moves), root], described.get("lain_at", [])
+    if begun and begun[-1] in lain:  # where the home lay before the sweep began in it is none of its places
+        lain = lain[lain.index(begun[-1]) :]
+    return Places((*brought, *((was, root) for was in dict.fromkeys([*begun, *lain]) if was != root)))
 
 
 def read_description(home: Home, name: str) -> dict[str, Any]:
@@ -127,8 +162,13 @@ def check_that_it_is_there(store: Store, home: Home, name: str = "") -> Store:
 
 
 def ready_to_write(store: Store, home: Home) -> Store:
-    """The home has its folders and, where the store is its own, its database. Raises ValueError in one line."""
+    """The home has its folders and, where the store is its own, its database; what was moved knows where it lies now,
+    which one line says. Raises ValueError in one line."""
     home.prepare()
     if store.is_own:
         home.prepare_store()
+    other = home_of_store(store.uri)
+    for written in [home] if other in (None, home) else [home, other]:
+        if moved := written.settle():
+            say_once(f"the home {written.root} lay in {', '.join(map(str, moved))}: its record says now where it lies")
     return store

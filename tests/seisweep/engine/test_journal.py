@@ -44,6 +44,14 @@ def test_what_a_killed_writer_has_torn_is_cut(tmp_path):
     assert len(study_on(Journal(path)).trials) == 1
 
 
+def test_a_journal_that_a_full_disk_has_torn_before_opens(tmp_path):
+    path = tmp_path / "study.journal"
+    study_on(Journal(path)).ask()
+    with path.open("ab") as file:
+        file.write(b'{"op_code":4,"wor{"op_code":4,"worker_id":"w"}\n')
+    assert len(study_on(Journal(path)).trials) == 1
+
+
 def test_it_is_optunas_own_format(tmp_path):
     """As optuna-dashboard opens it; and one that Optuna itself has written is gone on with."""
     path = tmp_path / "study.journal"

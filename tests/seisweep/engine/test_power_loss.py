@@ -1,135 +1,143 @@
-"""A machine that loses its power: the last lines of ledger and journal are gone, of one, the other, or both.
+"""Twenty kills, and after each the last one to three lines of the ledger, of the journal or of both are gone.
 
-Sessions are played event by event as Ray Tune would call the driver, killed at random moments, and cut before the next
-one begins. In the end the record is that of a sweep that nothing happened to.
+The sessions are simulated (nothing trains, Ray does not run), ledger, study and MLflow's database are real.
 """
 
 from __future__ import annotations
 
+import json
 import random
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import optuna
 import pytest
 from mlflow.tracking import MlflowClient
-from optuna.storages.journal import JournalFileBackend, JournalStorage
 from ray import tune
-from seisweep import results
 from seisweep.engine.finish import finish
-from seisweep.engine.outcome import Silent
+from seisweep.engine.outcome import Outcome, Silent
 from seisweep.engine.parts import Parts
 from seisweep.engine.plan import Plan
 from seisweep.engine.session import catch_up
 from seisweep.engine.stopping import StopRequest
-from seisweep.engine.sweep_folder import JOURNAL_FILE, LEDGER_FILE, Launch
+from seisweep.engine.sweep_folder import Launch
 from seisweep.engine.tune_callback import TuneCallback
 from seisweep.record import writing_line
-from seisweep.record.ledger import Ledger
 from seisweep.requested.trainable import Trainable
+from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
 from seisweep.settings.which_store import own_store
+from seisweep.workers.trial import METRICS
 
-EPOCHS, SAMPLES, KILLS = 4, 6, 20
-
-
-@pytest.fixture
-def plan(engine_home, toy_sweep) -> Plan:
-    sweep = toy_sweep(samples=SAMPLES, scheduler="none", base={"training.epochs": EPOCHS})
-    folder = engine_home.sweep_dir("toy-1")
-    begun = Launch(folder, "an-id", "toy-1", sweep, Profile(), "", "2026-01-01T00:00:00", {})
-    begun.write()
-    return Plan(begun, engine_home, own_store(engine_home), Trainable.find(sweep.trainable), Profile())
+LOCAL = Profile()
+KILLS, TRIALS, EPOCHS, FAILS = 20, 5, 3, 2
 
 
-class Session:
-    """A driver between two kills: at most two trials at a time, one event after the other."""
+def session(begun: Launch, home: Home, steps: int | None) -> Outcome | None:
+    """Go on with the sweep, and be killed after so many steps; None where that was so."""
+    parts = Parts.of(Plan(begun, home, own_store(home), Trainable.find(begun.sweep.trainable), LOCAL, None), Silent())
+    over = parts.ledger.outcome
+    parts.ledger.begin_session()
+    parts.tracker.begin("", parts.description, parts.num_trials)
+    callback = TuneCallback(parts)
+    catch_up(parts, callback)
+    under_way: list[Iterator[None]] = []
+    count = 0
+    while not over and (under_way or parts.num_left):
+        if steps is not None and count >= steps:
+            parts.ledger.close()
+            return None
+        if len(under_way) < min(2, parts.num_left):
+            under_way.append(trial(callback, f"{parts.ledger.num_sessions}-{count}", begun.folder / "tune"))
+        turn = under_way[count % len(under_way)]
+        if next(turn, "over") == "over":
+            under_way.remove(turn)
+        count += 1
+    outcome = finish(parts, StopRequest(None))
+    parts.ledger.close()
+    return outcome
 
-    def __init__(self, plan: Plan, draw: random.Random) -> None:
-        self.plan, self.draw, self.parts = plan, draw, Parts.of(plan, Silent())
-        self.parts.ledger.begin_session()
-        self.parts.tracker.begin("", self.parts.description, self.parts.num_trials)
-        self.callback = TuneCallback(self.parts)
-        catch_up(self.parts, self.callback)
-        self.left = self.parts.num_left
-        self.events = [self._trial(f"{number}") for number in range(self.left)]
-        self.under_way: list[Any] = []
 
-    def play(self, most_events: int) -> bool:
-        """Whether the sweep came to its end before so many events."""
-        for _ in range(most_events):
-            while self.events and len(self.under_way) < 2:
-                self.under_way.append(self.events.pop(0))
-            if not self.under_way:
-                return True
-            chosen = self.draw.choice(self.under_way)
-            if next(chosen, "over") == "over":
-                self.under_way.remove(chosen)
-        return False
-
-    def _trial(self, trial_id: str) -> Any:
-        """What happens to one trial, event by event."""
-        asked = self.callback.propose(trial_id)
-        trial = SimpleNamespace(trial_id=trial_id, config=asked, status="RUNNING", error_file=None, max_failures=1)
-        self.callback.on_trial_start(0, [], trial)
-        place = asked["resume_from"]
-        first = int(Path(place, "epoch").read_text()) + 1 if place else 1
-        for epoch, final in [*((epoch, 0) for epoch in range(first, EPOCHS + 1)), (EPOCHS, 1)]:
+def trial(callback: TuneCallback, trial_id: str, folder: Path) -> Iterator[None]:
+    """What Tune tells of a trial, one step at a time. Trial 2 fails in its second epoch."""
+    config = callback.propose(trial_id)
+    tunes = SimpleNamespace(trial_id=trial_id, config=config)
+    resumed = config["resume_from"]
+    first = json.loads((Path(resumed) / "state.json").read_text()) if resumed else 0
+    yield
+    for epoch, final in [*((epoch, 0) for epoch in range(first + 1, EPOCHS + 1)), (EPOCHS, 1)]:
+        if config["trial"] == FAILS and epoch == 2:
+            callback.recovery.reasons[trial_id] = "bad luck"
+            callback.trial_over(trial_id, failed=True)
             yield
-            loss = asked["params"]["x"] + 1 / epoch
-            result = {"metrics": {"epoch": epoch, "final": final, "dev/loss": loss, "dev/f1": -loss}}
-            self.callback.on_trial_result(0, [], trial, result)
-            yield
-            folder = Path(
-                self.plan.storage, f"session-{self.parts.ledger.num_sessions:03d}", f"trial-{asked['trial']:05d}"
-            )
-            folder = folder / f"checkpoint_{epoch + final:06d}"
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "epoch").write_text(str(epoch))
-            self.callback.on_checkpoint(0, [], trial, tune.Checkpoint(str(folder)))
+            callback.on_trial_error(0, [], tunes)
+            return
+        metrics = {"epoch": epoch, "final": final, "dev/f1": random.random()}  # another value each time it trains
+        callback.on_trial_result(0, [], tunes, {METRICS: metrics})
         yield
-        self.callback.trial_over(trial_id, failed=False)
+        saved = folder / "session-1" / f"trial-{trial_id}" / f"checkpoint_{epoch + final}"
+        (saved / "artifacts").mkdir(parents=True)
+        (saved / "state.json").write_text(str(epoch))
+        callback.on_checkpoint(0, [], tunes, tune.Checkpoint(str(saved)))
         yield
-        self.callback.on_trial_complete(0, [], trial)
+    callback.trial_over(trial_id, failed=False)
+    yield
+    callback.on_trial_complete(0, [], tunes)
 
 
 def cut(file: Path, lines: int) -> None:
-    whole = file.read_bytes().splitlines(keepends=True)
-    file.write_bytes(b"".join(whole[: len(whole) - lines]))
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-lines]))
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_nothing_is_lost_but_what_was_cut_and_nothing_is_there_twice(plan, seed, monkeypatch):
-    monkeypatch.setattr(writing_line, "FLUSH_EVERY_S", -1.0)  # MLflow has each report at once, ahead of what is cut
-    draw = random.Random(seed)
+@pytest.mark.parametrize("seed", [0])
+@pytest.mark.parametrize("which", [("ledger.jsonl",), ("study.journal",), ("ledger.jsonl", "study.journal")])
+def test_nothing_is_lost_doubled_or_stuck_where_the_power_fails(engine_home: Home, toy_sweep, monkeypatch, which, seed):
+    monkeypatch.setattr(writing_line, "FLUSH_EVERY_S", -1.0)
+    sweep = toy_sweep(samples=TRIALS, scheduler="none", sampler="random", base={"training.epochs": EPOCHS})
+    begun = Launch(engine_home.sweep_dir("toy-1"), "id", "toy-1", sweep, LOCAL, "", "", {"data_fingerprint": "toy"})
+    begun.write()
+    rng = random.Random(f"{which} {seed}")
     for _ in range(KILLS):
-        session = Session(plan, draw)
-        session.play(draw.randint(1, 12))
-        session.parts.ledger.close()
-        for file in draw.choice([[LEDGER_FILE], [JOURNAL_FILE], [LEDGER_FILE, JOURNAL_FILE]]):
-            cut(plan.folder / file, draw.randint(1, 3))
-    session = Session(plan, draw)
-    assert session.play(10_000)
-    outcome = finish(session.parts, StopRequest(None))
-    session.parts.ledger.close()
-
+        session(begun, engine_home, steps=rng.randint(1, 14))
+        for name in which:
+            cut(begun.folder / name, rng.randint(1, 3))
+    outcome = session(begun, engine_home, steps=None)
+    assert outcome is not None
     assert outcome.state == "finished"
-    assert [row.state for row in outcome.rows] == ["done"] * SAMPLES
-    ledger = Ledger(plan.folder / LEDGER_FILE, read_only=True)
-    assert ledger.outcome == "finished"
-    storage = JournalStorage(JournalFileBackend(str(plan.folder / JOURNAL_FILE)))
-    trials = optuna.load_study(study_name="sweep", storage=storage).trials
-    assert [trial.state for trial in trials] == [optuna.trial.TrialState.COMPLETE] * SAMPLES
-    assert [trial.params for trial in trials] == [ledger.trials[number].proposed for number in range(SAMPLES)]
+    states = {number: "failed" if number == FAILS else "done" for number in range(TRIALS)}
+    assert {row.number: row.state for row in outcome.rows} == states
+    assert ledger_steps(begun.folder) == {
+        (number, step): 1 for number in states for step in range(1, 2 if number == FAILS else EPOCHS + 2)
+    }
+    assert_study_agrees(engine_home, begun, outcome)
+    assert_mlflow_has_each_step_once(MlflowClient(engine_home.mlflow_uri), states)
 
-    client = MlflowClient(plan.store.uri)
-    loaded = results.load("toy-1", plan.store.uri)
-    assert sorted(loaded.runs) == list(range(SAMPLES))
-    assert len(client.search_runs([outcome.experiment_id])) == SAMPLES + 1
-    for number, run in loaded.runs.items():
-        assert run.info.status == "FINISHED"
-        assert float(run.data.params["x"]) == ledger.trials[number].proposed["x"]
-        for metric in ("dev/loss", "dev/f1"):
-            steps = [point.step for point in client.get_metric_history(run.info.run_id, metric)]
-            assert sorted(steps) == list(range(1, EPOCHS + 2)), (number, metric)
+
+def ledger_steps(folder: Path) -> Counter[tuple[int, int]]:
+    events = [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
+    reports = [(event["trial"], event["metrics"]) for event in events if event["event"] == "report"]
+    return Counter((number, metrics["epoch"] + metrics["final"]) for number, metrics in reports)
+
+
+def assert_study_agrees(home: Home, begun: Launch, outcome: Outcome) -> None:
+    from seisweep.engine.search import Study
+
+    asked = Study(begun.sweep, begun.folder / "study.journal", {}).study.trials
+    known: list[dict[str, Any]] = [row.params for row in outcome.rows]
+    assert [found.params for found in asked] == known
+    assert [found.state.name for found in asked] == [
+        "FAIL" if number == FAILS else "COMPLETE" for number in range(TRIALS)
+    ]
+
+
+def assert_mlflow_has_each_step_once(client: MlflowClient, states: dict[int, str]) -> None:
+    runs = client.search_runs([found.experiment_id for found in client.search_experiments()])
+    assert Counter(run.data.tags["role"] for run in runs) == {"sweep": 1, "trial": TRIALS}
+    trials = {int(run.data.tags["trial"]): run for run in runs if run.data.tags["role"] == "trial"}
+    for number, state in states.items():
+        run = trials[number]
+        assert (run.info.status, run.data.tags["state"]) == ("FAILED" if state == "failed" else "FINISHED", state)
+        steps = [point.step for point in client.get_metric_history(run.info.run_id, "dev/f1")]
+        assert sorted(steps) == list(range(1, 2 if state == "failed" else EPOCHS + 2))

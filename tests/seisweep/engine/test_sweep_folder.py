@@ -11,10 +11,11 @@ from seisweep.commands.results import sweeps
 from seisweep.commands.run import start
 from seisweep.engine import launch as launch_module
 from seisweep.engine.search import Study
-from seisweep.engine.sweep_folder import JOURNAL_FILE, LEDGER_FILE, Launch, NameTakenError, driver_lock, has_driver
+from seisweep.engine.sweep_folder import JOURNAL_FILE, LEDGER_FILE, Launch, NameTakenError
 from seisweep.record.ledger import Ledger
 from seisweep.record.tracker import Tracker
 from seisweep.screen.tables import Format
+from seisweep.settings.driver_lock import driver_lock, has_driver
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
 from seisweep.settings.which_store import own_store

@@ -64,7 +64,7 @@ def test_the_search_for_a_name_can_fail():
 
 def test_tables_of_mlflows_database_are_as_results_are_read(empty_store):
     connection = sqlite3.connect(empty_store)
-    for table, columns in mlflow.TABLES.items():
+    for table, columns in [*mlflow.TABLES.items(), *mlflow.PLACES.items()]:
         there = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
         assert set(columns) <= there, f"MLflow's table {table} has no {set(columns) - there} any more"
 

@@ -72,6 +72,7 @@ def recorded(student, empty_store, tmp_path_factory) -> Home:
     config, done = student
     home = Home(tmp_path_factory.mktemp("recorded") / "home").prepare()
     shutil.copy(empty_store, home.database)
+    home.settle()
     refused = home.root / "refused"
     shutil.copytree(done.checkpoint, refused)
     (refused / ARTIFACTS / INT8_FILE).rename(refused / ARTIFACTS / REFUSED_FILE)

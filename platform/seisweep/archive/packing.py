@@ -1,0 +1,209 @@
+"""A sweep into an archive: its folder, its runs and their files out of whichever store it is recorded in."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from search_spaces.sweep import Choice, Sweep
+from seisweep.archive.format import BROUGHT, FILES, MANIFEST, RUNS, SWEEP, Manifest, RunData
+from seisweep.engine.sweep_folder import CHECKPOINTS, Launch
+from seisweep.record import tags
+from seisweep.record.mlflow_store import fetched
+from seisweep.results.files import folder_here, missing
+from seisweep.results.open_store import open_store
+from seisweep.results.runs import Reader, Run
+from seisweep.settings.driver_lock import driver_lock
+from seisweep.settings.home import SWEEP_FILE, Home
+from seisweep.settings.paths import WEIGHTS, files_named
+from seisweep.settings.places import can_be_written
+from seisweep.settings.profile import Profile
+from seisweep.settings.which_store import OWN, check_that_it_is_there, store_of_sweep
+from trainables.atomic import whole_file
+
+SAY_EVERY_S = 5.0
+LEFT_OUT = ("driver.lock", "fetched", SWEEP_FILE)
+"""Of a sweep's folder: what belongs to a running driver, and the description, which is written anew."""
+
+Say = Callable[[str], None]
+
+
+class Member(NamedTuple):
+    """A file of the archive and where it is."""
+
+    name: str
+    file: Path
+
+
+def pack(name: str, file: Path, home: Home, profile: Profile, say: Say) -> Manifest:
+    """Write a sweep of the home as one file, which appears whole or not at all.
+
+    Raises ValueError in one line: there is no such sweep, it is running (what its files say then would not belong
+    together), or the file is there already.
+    """
+    if not home.sweep_file(name).is_file():
+        raise ValueError(f"no sweep named {name} in {home.root}: what is packed is its folder and its record")
+    if file.exists():
+        raise ValueError(f"{file} is there already: choose another name")
+    store = check_that_it_is_there(store_of_sweep(home, name, profile), home, name).say()
+    launch = Launch.read(home, name)
+    with contextlib.ExitStack() as stack:
+        if can_be_written(launch.folder):  # or nobody can be running it
+            stack.enter_context(driver_lock(launch.folder))
+        reader = open_store(store.uri)
+        runs = _runs(reader, launch, home)
+        fetched_files = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seisweep-pack-")))
+        members = [*_of_folder(launch), *_of_runs(runs, store.uri, fetched_files)]
+        if gone := missing({run.data.tags.get("mlflow.runName", run.info.run_id): run for run in runs}):
+            say(f"not in the archive: {gone}")
+        brought = _weights(launch.sweep, launch)
+        texts = {
+            RUNS: json.dumps([one.model_dump() for one in _described(reader, runs)]).encode(),
+            f"{SWEEP}/{SWEEP_FILE}": json.dumps(_description(launch, brought, home), indent=2).encode(),
+        }
+        members += [member for _, found in brought.values() for member in found]
+        _say_what_stays(launch, say)
+        manifest = Manifest(
+            sweep=name,
+            id=launch.id,
+            state=runs[0].data.tags.get(tags.STATE, ""),
+            trials=sum(run.data.tags.get(tags.ROLE) == tags.TRIAL_ROLE for run in runs),
+            files=len(members) + len(texts),
+            bytes=sum(member.file.stat().st_size for member in members) + sum(map(len, texts.values())),
+            packed=datetime.now(UTC).isoformat(timespec="seconds"),
+            packed_by=version("seisweep"),
+        )
+        _write(file, manifest, texts, members, say)
+    return manifest
+
+
+def _runs(reader: Reader, launch: Launch, home: Home) -> list[Run]:
+    """The sweep's own run first, then those of its trials, and of the openings of a test split for them."""
+    found = reader.tagged({tags.SWEEP_ID: launch.id})
+    parents = [run for run in found if run.data.tags.get(tags.ROLE) == tags.SWEEP_ROLE]
+    if not parents:
+        raise ValueError(
+            f"{reader.uri} has no record of {launch.name}: write it again with `seisweep resume {launch.name}`, "
+            f"from {home.sweep_dir(launch.name)}"
+        )
+    trials = [run for run in found if run.data.tags.get(tags.ROLE) == tags.TRIAL_ROLE]
+    trials.sort(key=lambda run: int(run.data.tags[tags.TRIAL]))
+    ids = {run.info.run_id for run in trials}
+    promoted = reader.tagged({tags.ROLE: tags.PROMOTION_ROLE, tags.SWEEP: launch.name})
+    promoted = [run for run in promoted if run.data.tags.get(tags.PROMOTED_RUN) in ids]
+    return [parents[0], *trials, *sorted(promoted, key=lambda run: run.info.start_time)]
+
+
+def _described(reader: Reader, runs: Sequence[Run]) -> Iterator[RunData]:
+    by_id: dict[str, list[tuple[str, int, int, float]]] = {run.info.run_id: [] for run in runs}
+    for value in reader.values(runs):
+        by_id[value.run_id].append((value.metric, value.step, value.time_ms, value.value))
+    for run in runs:
+        info = run.info
+        yield RunData(
+            run_id=info.run_id,
+            status=info.status,
+            start_time_ms=info.start_time,
+            end_time_ms=info.end_time,
+            tags=dict(run.data.tags),
+            params=dict(run.data.params),
+            metrics=sorted(by_id[info.run_id], key=lambda one: (one[2], one[1], one[0])),
+        )
+
+
+def _of_folder(launch: Launch) -> Iterator[Member]:
+    """What lies in the sweep's folder; of Ray's own there only the checkpoints."""
+    for file in sorted(path for path in launch.folder.rglob("*") if path.is_file()):
+        inside = file.relative_to(launch.folder)
+        is_rays = inside.parts[0] == CHECKPOINTS and not any(part.startswith("checkpoint_") for part in inside.parts)
+        if inside.parts[0] not in LEFT_OUT and not is_rays:
+            yield Member(f"{SWEEP}/{inside.as_posix()}", file)
+
+
+def _of_runs(runs: Sequence[Run], uri: str, fetched_files: Path) -> Iterator[Member]:
+    for number, run in enumerate(runs):
+        if (folder := folder_here(run)) is None:
+            folder = fetched(f"runs:/{run.info.run_id}/", uri, fetched_files / str(number))
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            yield Member(f"{FILES}/{number}/{file.relative_to(folder).as_posix()}", file)
+
+
+Brought = dict[str, tuple[str, list[Member]]]
+"""By absolute path as a setting has it: where that is in the sweep's folder, and the files."""
+
+
+def _weights(sweep: Sweep, launch: Launch) -> Brought:
+    """Weights that the sweep begins from: small, and its trials need them wherever it goes on."""
+    vary = {key: one.values for key, one in sweep.vary.items() if isinstance(one, Choice)}
+    given = [sweep.base, sweep.baseline, vary, *(sweep.points or [])]
+    brought: Brought = {}
+    for path in dict.fromkeys(text for settings in given for key in WEIGHTS for text in _texts(settings.get(key))):
+        here = Path(launch.moved.here(path))
+        files = files_named(here) if here.is_absolute() and not here.is_relative_to(launch.folder) else []
+        if not files:
+            continue
+        place = f"{BROUGHT}/{len(launch.places) + len(brought)}"
+        inside = [file for found in files for file in ([found] if found.is_file() else found.rglob("*"))]
+        members = [
+            Member(f"{SWEEP}/{place}/{file.relative_to(here.parent).as_posix()}", file)
+            for file in sorted(inside)
+            if file.is_file()
+        ]
+        brought[path] = f"{place}/{here.name}", members
+    return brought
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def _description(launch: Launch, brought: Brought, home: Home) -> dict[str, Any]:
+    """`sweep.json` for any home: recorded in that home, and what its settings name is looked for there."""
+    lain = [was for was, now in launch.moved.moves if now == str(home.root)]
+    places = launch.places | {path: place for path, (place, _) in brought.items()}
+    return launch.as_dict() | {"store": OWN, "lain_at": [*lain, str(home.root)], "places": places}
+
+
+def _say_what_stays(launch: Launch, say: Say) -> None:
+    if (elsewhere := launch.profile.storage_path) is not None:
+        say(f"not in the archive: checkpoints in {elsewhere}; trials that are not over begin again where it goes")
+    if (data := launch.sweep_here.base.get("data.dataset")) and Path(str(data)).is_absolute():
+        say(f"not in the archive: the data in {data}")
+
+
+def _write(file: Path, manifest: Manifest, texts: dict[str, bytes], members: Sequence[Member], say: Say) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(file) as arriving, tarfile.open(arriving, "w:gz", compresslevel=3) as archive:
+            for name, text in {MANIFEST: manifest.model_dump_json(indent=2).encode(), **texts}.items():
+                archive.addfile(_plain(tarfile.TarInfo(name), len(text)), io.BytesIO(text))
+            done, said_s = 0, time.monotonic()
+            for member in members:
+                size = member.file.stat().st_size
+                with member.file.open("rb") as content:
+                    archive.addfile(_plain(tarfile.TarInfo(member.name), size), content)
+                done += size
+                if time.monotonic() > said_s + SAY_EVERY_S:
+                    say(f"{done / 1e6:.0f} of {manifest.bytes / 1e6:.0f} MB")
+                    said_s = time.monotonic()
+    except OSError as error:
+        raise ValueError(f"{file} cannot be written: {error.strerror or error}") from None
+
+
+def _plain(member: tarfile.TarInfo, size: int) -> tarfile.TarInfo:
+    """Without whose it is on this machine."""
+    member.size, member.mtime, member.mode = size, int(time.time()), 0o644
+    return member
