@@ -17,7 +17,6 @@ import ray
 
 from search_spaces.sweep import Sweep
 from seisweep.private.ray import (
-    ONLY_HERE,
     closed_to_others,
     host_and_port,
     process_group_of_its_own,
@@ -47,8 +46,8 @@ def connected(profile: Profile) -> Iterator[None]:
             ray.init(profile.ray_address, runtime_env={"env_vars": ENVIRONMENT}, **options)
         else:
             share_import_path()
-            with process_group_of_its_own(), closed_to_others():
-                ray.init("local", include_dashboard=False, **ONLY_HERE, **options)
+            with process_group_of_its_own(), closed_to_others() as closed:
+                ray.init("local", include_dashboard=False, **closed, **options)
     except (ConnectionError, RuntimeError) as error:
         if not profile.ray_address:
             raise

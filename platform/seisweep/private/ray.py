@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -11,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._common import utils
 from ray._private import services
 from ray._private.resource_and_label_spec import ResourceAndLabelSpec
 from ray._private.state import state as cluster_state
@@ -23,7 +24,6 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.util.placement_group import PlacementGroup
 
 USES = {
-    "ray._common.utils.try_make_directory_shared": "the folders of a local Ray are closed to other users",
     "ray._private.resource_and_label_spec.ResourceAndLabelSpec": "what cannot fit is known before Ray starts",
     "ray._private.services.canonicalize_bootstrap_address": "a cluster that does not answer is told from a slow one",
     "ray._private.services.ConsolePopen": "a local Ray gets a process group of its own, so that signals spare it",
@@ -47,6 +47,9 @@ LOOPBACK = "127.0.0.1"
 
 MASK = "SEISWEEP_UMASK"
 """Variable of the environment: the mask of the user, for what trials write into the home."""
+
+LONGEST_BASE = 25
+"""Characters of the folder for temporary files: the names of Ray's sockets, which lie below it, may have 107."""
 
 ONLY_HERE: dict[str, Any] = {"_node_ip_address": LOOPBACK}
 """Argument of `ray.init` without which a local Ray listens to the network."""
@@ -88,32 +91,39 @@ def host_and_port(address: str) -> tuple[str, int]:
 
 
 @contextmanager
-def closed_to_others() -> Iterator[None]:
-    """What a Ray that is started while this is open writes, its token above all, is for this user alone.
+def closed_to_others() -> Iterator[dict[str, Any]]:
+    """Arguments of `ray.init` for a Ray that listens to this machine alone, and whose files, its token above all, this
+    user alone reads. To be started while it is open.
 
-    Ray opens the folders of its session to everybody, whatever the mask says. The one that holds the sessions of all
-    users stays open: theirs lie there too.
+    Every process of Ray opens its folders to everybody, whatever the mask says: they lie in one that is closed.
     """
-    before, mask = utils.try_make_directory_shared, os.umask(0o077)
-    utils.try_make_directory_shared = _open_what_all_share
+    mask = os.umask(0o077)
     os.environ[MASK] = f"{mask:o}"
     try:
-        yield
+        with suppress(OSError):  # of an earlier Ray, which nobody has told
+            (Path.home() / ".ray" / "auth_token").chmod(0o600)
+        yield ONLY_HERE | {"_temp_dir": str(_closed_folder() / "ray")}
     finally:
-        utils.try_make_directory_shared = before
         os.umask(mask)
+
+
+def _closed_folder() -> Path:
+    """This user's own, in the folder for temporary files; another one where somebody else has taken the name."""
+    base = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    base = base if len(base) <= LONGEST_BASE else "/tmp"
+    folder = Path(base) / f"seisweep-{os.getuid()}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        return Path(tempfile.mkdtemp(prefix="seisweep-", dir=base))
+    folder.chmod(0o700)
+    return folder
 
 
 def mask_of_the_user() -> None:
     """In a process of Ray: what it writes from now on has the modes that files of the user have."""
     if mask := os.environ.get(MASK):
         os.umask(int(mask, 8))
-
-
-def _open_what_all_share(folder: str) -> None:
-    if not any(part.startswith("session_") for part in Path(folder).parts):
-        with suppress(OSError):  # another user's
-            Path(folder).chmod(0o1777)
 
 
 def orphaned_groups() -> list[PlacementGroup]:

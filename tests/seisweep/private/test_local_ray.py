@@ -37,11 +37,11 @@ with connected(Profile()):
     before, after = ray.get(masks.remote())
     me = psutil.Process()
     sockets = [c for p in [me, *me.children(recursive=True)] for c in p.net_connections("inet")]
-    session = next(Path(os.environ["RAY_TMPDIR"], "ray").glob("session_2*"))
+    sessions = list(Path(os.environ["RAY_TMPDIR"]).rglob("session_2*"))
+    above = [folder for folder in sessions[0].parents if folder.is_relative_to(os.environ["RAY_TMPDIR"])]
     print(json.dumps({
         "token": mode(Path.home() / ".ray" / "auth_token"),
-        "session": mode(session),
-        "files": sorted({mode(path) & 0o077 for path in session.rglob("*") if not path.is_symlink()}),
+        "closed": any(mode(folder) == 0o700 for folder in above),
         "listens": sorted({c.laddr.ip for c in sockets if c.status == "LISTEN"}),
         "masks": [before, after, os.umask(0o027)],
     }))
@@ -50,7 +50,10 @@ with connected(Profile()):
 
 @pytest.mark.integration
 def test_nothing_of_a_local_ray_is_open_to_other_users_or_to_the_network(tmp_path):
-    short = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # names of sockets may not be long
+    short = Path(tempfile.mkdtemp(prefix="r-", dir="/tmp"))  # names of sockets may not be long
+    short.chmod(0o777)
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("ab" * 32)  # an earlier Ray has left it open
     environment = {**os.environ, "HOME": str(tmp_path), "RAY_TMPDIR": str(short)}
     try:
         done = subprocess.run(
@@ -61,18 +64,32 @@ def test_nothing_of_a_local_ray_is_open_to_other_users_or_to_the_network(tmp_pat
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["token"] == 0o600
-    assert found["session"] == 0o700
+    assert found["closed"], "no other user gets to the folders of the session"
     assert set(found["listens"]) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     assert found["masks"] == [0o077, 0o027, 0o027], "closed for Ray; the user's own in trials and afterwards"
 
 
-def test_the_folder_of_all_sessions_stays_open_and_a_session_does_not(tmp_path):
-    from ray._common.utils import try_to_create_directory
-
-    with private.closed_to_others():
-        try_to_create_directory(str(tmp_path / "ray"))
-        try_to_create_directory(str(tmp_path / "ray" / "session_1" / "logs"))
-    modes = {folder.name: folder.stat().st_mode & 0o7777 for folder in tmp_path.rglob("*")}
-    assert modes == {"ray": 0o1777, "session_1": 0o700, "logs": 0o700}
-    try_to_create_directory(str(tmp_path / "session_2"))
-    assert (tmp_path / "session_2").stat().st_mode & 0o777 == 0o777, "Ray's own way again"
+def test_ray_lies_in_a_folder_that_is_closed_and_the_mask_is_the_users_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(private, "LONGEST_BASE", 1000)
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.delenv(private.MASK, raising=False)
+    before = os.umask(0o022)
+    try:
+        for _ in range(2):  # also where it is there already
+            with private.closed_to_others() as options:
+                assert options["_node_ip_address"] == "127.0.0.1"
+                (tmp_path / "token").write_text("secret")
+        assert os.umask(0o022) == 0o022
+        assert os.environ[private.MASK] == "22"
+        folder = Path(options["_temp_dir"]).parent
+        assert folder == tmp_path / f"seisweep-{os.getuid()}"
+        assert (folder.stat().st_mode & 0o777, (tmp_path / "token").stat().st_mode & 0o777) == (0o700, 0o600)
+        folder.rmdir()
+        folder.symlink_to(tmp_path)  # somebody was faster, and would read all of it
+        with private.closed_to_others() as options:
+            other = Path(options["_temp_dir"]).parent
+        assert other not in (folder, tmp_path)
+        assert other.stat().st_mode & 0o777 == 0o700
+    finally:
+        os.umask(before)
