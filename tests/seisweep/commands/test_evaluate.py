@@ -139,7 +139,7 @@ def kept(earthquakes: Path, empty_store: Path, tmp_path_factory) -> tuple[Home, 
         "student": {"base_channels": 4, "pooling": 4},
         "data": {"dataset": str(earthquakes), "cache_dir": str(folder / "cache"), **DATA},
         "picks": {"tolerance_s": 0.3, "distance_samples": 60},
-        "training": {"epochs": 2, "steps_per_epoch": 40, "batch_size": 8, "learning_rate": 0.02},
+        "training": {"epochs": 4, "steps_per_epoch": 20, "batch_size": 16, "learning_rate": 0.01},
         "export": {"calibration_windows": 16},
     }
     config = picking.PickingConfig.model_validate(settings)
