@@ -27,6 +27,8 @@ MANY_TRIALS = 100
 SUMMARY_EVERY_S = 30.0
 """Plain lines say that often how the whole sweep stands."""
 
+WHOSE_SCORES = "scores: while a trial runs of its last epoch, then of its best weights"
+
 
 class PlainLines:
     """A line when a trial begins or ends, now and then one for the whole; every epoch of a sweep of one trial."""
@@ -120,11 +122,11 @@ class LiveTable:
         from rich.console import Group
         from rich.table import Table
 
-        room = self.max_rows or max(3, self.console.size.height - 8)
+        room = self.max_rows or max(3, self.console.size.height - 9)
         rows = list(self.progress.rows.values())  # of this moment: the driver goes on meanwhile
         kept = heapq.nsmallest(room, rows, key=lambda row: (row.state != "running", -row.number))
         varied = list(self.progress.varied)
-        table = Table(title=self.title, title_justify="left")
+        table = Table(title=self.title, title_justify="left", caption=WHOSE_SCORES, caption_justify="left")
         for heading in ("trial", "state", "epoch", *self.progress.objectives, *short_names(varied).values()):
             table.add_column(heading, no_wrap=heading in ("trial", "state", "epoch"))
         for row in sorted(kept, key=lambda row: row.number):
