@@ -61,7 +61,10 @@ class MetricNames(NamedTuple):
         if not self.best_apart:
             return Values(report.step, report.time_ms, report.metrics)
         if report.final:
-            return Values(report.epoch, report.time_ms, self._of_best(report.metrics))
+            told = self._of_best(report.metrics)
+            if report.epoch == 1:  # what the only epoch has said at this step
+                told = {name: value for name, value in told.items() if not _is_constant(name)}
+            return Values(report.epoch, report.time_ms, told)
         later = {name for name in report.metrics if _is_constant(name) and report.epoch > 1} | {names.BEST_EPOCH}
         told = {name: value for name, value in report.metrics.items() if name not in later}
         return Values(report.epoch, report.time_ms, told)
