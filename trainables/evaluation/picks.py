@@ -127,7 +127,7 @@ def count_picks(
     counts = np.zeros((len(PHASES), len(thresholds), len(FIELDS)))
     for row, phase in enumerate(PHASES):
         picks = [
-            match_picks(window_CT[row], window_arrivals[phase], config, thresholds[0])
+            match_picks(window_CT[row], window_arrivals[phase], config, min(thresholds[0], THRESHOLDS[0]))
             for window_CT, window_arrivals in zip(probabilities_BCT, arrivals, strict=True)
         ]
         num_arrivals = sum(len(window_arrivals[phase]) for window_arrivals in arrivals)

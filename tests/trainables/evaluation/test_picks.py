@@ -187,3 +187,15 @@ def test_counting_at_a_models_own_thresholds_is_counting_at_those_alone():
         assert found["dev/p_recall"] == pytest.approx(expected / 3)
     with pytest.raises(ValueError, match=r"threshold 0.5: counted are 0.02, 0.37, 0.39"):
         scores(counts, {"P": 0.5, "S": 0.39})
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_peaks_of_equal_height_are_counted_alike_at_a_threshold_alone_and_among_others(seed):
+    """INT8 probabilities have few levels, and which of two equal peaks stays hangs on all that were found."""
+    rng = np.random.default_rng(seed)
+    probabilities = (rng.integers(0, 8, (4, 3, 3001)) / 20).astype(np.float32)
+    at = [{"P": rng.uniform(0, 3000, 5), "S": rng.uniform(0, 3000, 5)} for _ in range(4)]
+    among = count_picks(probabilities, at, CONFIG)
+    alone = count_picks(probabilities, at, CONFIG, (0.1, 0.25))
+    thresholds = {"P": 0.1, "S": 0.25}
+    assert scores(alone, thresholds) == pytest.approx(scores(among, thresholds))
