@@ -102,6 +102,28 @@ def test_sorting_puts_the_better_end_first(ranked, capsys, metric, order):
     assert numbers(capsys.readouterr().out) == order
 
 
+def test_a_sweep_whose_record_was_left_behind_is_listed_with_what_to_do(ranked, capsys):
+    assert run(["sweeps"]) == 0
+    assert capsys.readouterr().err == ""
+    ranked.database.unlink()
+    said = f"{ranked.sweep_dir('toy-1')} is a sweep's folder, and its record is not in {ranked.mlflow_uri}: bring that "
+    for _ in ("no store", "an empty store"):
+        assert run(["sweeps"]) == 0
+        assert capsys.readouterr().err == f"{said}along, or write it again with `seisweep resume toy-1`\n"
+        ranked.prepare_store()
+
+
+def test_a_store_that_was_taken_away_is_not_made_anew(ranked, tmp_path, capsys):
+    described = json.loads(ranked.sweep_file("toy-1").read_text())
+    gone = tmp_path / "gone.db"
+    ranked.sweep_file("toy-1").write_text(json.dumps(described | {"store": f"sqlite:///{gone}"}))
+    for words in ("resume toy-1", "resume toy-1 --extend 2", "results toy-1", "evaluate toy-1"):
+        assert run(words.split()) == 2
+        assert capsys.readouterr().err.endswith(f"seisweep: the tracking store sqlite:///{gone} does not exist\n")
+    assert not gone.exists()
+    assert not (Path.cwd() / "mlruns").exists()
+
+
 @pytest.fixture
 def server(empty_store: Path, tmp_path: Path) -> str:
     """A real MLflow server with a store of its own."""

@@ -76,7 +76,7 @@ def read_reference(text: str, home: Home, profile: Profile | None = None, *, pic
         return Reference(text, "seisbench")
     seisbench = known_names() if pickers else []
     if (path := path_not_sweep(text, home)) is not None:
-        return Reference(text, "path", path=path)
+        return Reference(text, "path", path=path.absolute())  # `./stead` is no name of SeisBench
     if (sweep := _sweep_of(text, home, profile, seisbench)) is not None:
         if text in seisbench:
             say_once(f"{text}: the sweep of this name, not SeisBench's weights, which are {SEISBENCH}{text}")

@@ -160,10 +160,12 @@ def sweeps(format: TableFormat = Format.TABLE, profile: ProfileName = "local") -
         shown = f"{', '.join(elsewhere[:3])}{' ...' if len(elsewhere) > 3 else ''}"
         print(f"{count} of this home {'are' if elsewhere[1:] else 'is'} in another store: {shown}", file=sys.stderr)
     if store.is_own and not home.database.exists():
+        _say_unrecorded(home, here, store.uri)
         return
     from seisweep import results as record
 
     launched = record.sweeps(profile=where)
+    _say_unrecorded(home, here - set(launched["name"]), store.uri)
     launched["state"] = [
         _state_now(home, name, state) if name in here else state
         for name, state in zip(launched["name"], launched["state"], strict=True)
@@ -172,6 +174,16 @@ def sweeps(format: TableFormat = Format.TABLE, profile: ProfileName = "local") -
         print()
         launched["started"] = launched["started"].dt.strftime("%Y-%m-%d %H:%M")
     write(rows_of(launched), format)
+
+
+def _say_unrecorded(home: Home, names: set[str], store: str) -> None:
+    """Folders of sweeps whose record is not where they began: half of a home was moved, or a server's was lost."""
+    for name in sorted(names):
+        print(
+            f"{home.sweep_dir(name)} is a sweep's folder, and its record is not in {store}: bring that along, or write "
+            f"it again with `seisweep resume {name}`",
+            file=sys.stderr,
+        )
 
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -106,6 +106,10 @@ def resume(
     begun = Launch.read(home, name)
     _check_that_the_ledger_is_here(home, name)
     store = store_of_sweep(home, name, profile)
+    if not store.is_own:
+        from seisweep.results.open_store import open_store
+
+        open_store(store.uri)  # or a ValueError: MLflow would make an empty database where one was taken away
     if same_as is not None:
         _check_that_it_is_the_same(begun, with_local_weights(same_as, profile or begun.profile, home)[0])
     if extend:

@@ -141,6 +141,8 @@ class Home:
                 arriving = self.root / "mlflow.arriving.db"
                 arriving.unlink(missing_ok=True)
                 create_store(arriving, self.artifacts_dir)
+                for left in ("-wal", "-shm"):  # of a database that was taken away: SQLite would put it into this one
+                    self.database.with_name(f"{self.database.name}{left}").unlink(missing_ok=True)
                 arriving.rename(self.database)
         return self.mlflow_uri
 

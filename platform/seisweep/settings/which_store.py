@@ -68,11 +68,13 @@ def store_by_default(home: Home, profile: Profile | None = None) -> Store:
 def _store_at(uri: str, chosen_by: str, home: Home) -> Store:
     """The store of an address. One that is a file is made absolute: a sweep is resumed from other folders too."""
     scheme, slashes, path = uri.partition(":///")
-    if slashes and scheme.startswith("sqlite") and path and not path.startswith("/"):
+    files = None
+    if slashes and scheme.startswith("sqlite") and path:
         uri = f"{scheme}:///{Path(path).absolute()}"
+        files = (Path(path).absolute().parent / "mlruns").as_uri()  # MLflow would take the current folder's
     elif ":" not in uri and uri != OWN:
         uri = str(Path(uri).expanduser().absolute())
-    return own_store(home) if uri in (OWN, home.mlflow_uri) else Store(uri, chosen_by)
+    return own_store(home) if uri in (OWN, home.mlflow_uri) else Store(uri, chosen_by, files)
 
 
 def store_of_sweep(home: Home, name: str, profile: Profile | None = None) -> Store:

@@ -138,3 +138,9 @@ def test_a_sweep_comes_before_weights_of_its_name_and_that_is_said(own, capsys):
     assert read_reference("stead", own).kind == "trial"
     assert "the sweep of this name, not SeisBench's weights, which are seisbench:stead" in capsys.readouterr().err
     assert read_reference("seisbench:stead", own).kind == "seisbench"
+
+
+def test_a_path_is_no_name_of_seisbench(home_with_sweeps, tmp_path, capsys):
+    (tmp_path / "picker").touch()
+    assert run(["evaluate", "./picker", "data.dataset=ETHZ"]) == 2
+    assert f"no such weights; looked for {tmp_path}/picker.json.v1" in capsys.readouterr().err

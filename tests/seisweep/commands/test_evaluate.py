@@ -227,7 +227,8 @@ def test_a_registered_model_is_scored_as_the_trial_behind_it_was_trained(kept, s
     picked = onnx.load(recorded.artifacts(0) / "model_int8.onnx")
     save_model(picked, tmp_path / "registered", save_as_external_data=False, pip_requirements=[])
     client = MlflowClient(kept[0].mlflow_uri, kept[0].mlflow_uri)
-    promotion = client.create_run("0", tags={"promoted_run": recorded.run(0).info.run_id}).info
+    experiment = client.create_experiment("promotions", artifact_location=kept[0].artifacts_dir.as_uri())
+    promotion = client.create_run(experiment, tags={"promoted_run": recorded.run(0).info.run_id}).info
     client.log_artifacts(promotion.run_id, str(tmp_path / "registered"))
     client.create_registered_model("own-1")
     version = client.create_model_version("own-1", promotion.artifact_uri, promotion.run_id).version
