@@ -84,7 +84,6 @@ class Launch:
             (arriving / part).mkdir(parents=True)
         with whole_file(arriving / SWEEP_FILE) as file:
             file.write_text(json.dumps(self.as_dict(), indent=2))
-        (arriving / LEDGER_FILE).touch()
         try:
             arriving.rename(self.folder)
             sync_folder(self.folder.parent)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from trainables import metrics as names
+from trainables.atomic import sync_folder
 
 KEPT_CHECKPOINTS = 2
 """Of a trial under way. The older one is there for a reader that has just begun to copy it."""
@@ -133,7 +134,10 @@ class Ledger:
         if not read_only:
             cut_torn_line(path)
         self._read()
+        is_new = not path.exists()
         self._file = None if read_only else path.open("ab", buffering=0)
+        if self._file is not None and is_new:
+            sync_folder(path.parent)
         self._grouped = False
 
     def close(self) -> None:
