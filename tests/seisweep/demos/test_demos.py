@@ -64,7 +64,7 @@ def test_results_come_out_of_the_record(demo):
     by_state = [[row["dev/f1"] for row in rows if row["state"] == state] for state in ("done", "stopped")]
     assert [row["dev/f1"] for row in rows] == [value for values in by_state for value in sorted(values, reverse=True)]
     top = seisweep(folder, "results", "demo-1-sweep", "--top", "2", "--sort", "loss.alpha")
-    heading, teacher, *trials = top.stdout.splitlines()
+    _, teacher, *trials = top.stdout.splitlines()
     assert "teacher" in teacher
     assert len(trials) == 2
     listed = seisweep(folder, "sweeps").stdout
