@@ -18,6 +18,8 @@ from urllib.parse import quote, unquote, urlparse
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # which starts with the import
 
 USES = {
+    "mlflow.tracking._tracking_service.utils._artifact_repos_cache": "a process that used a home before it was moved "
+    "writes into it where it lies now",
     "mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore": "a home gets its database",
     "mlflow.environment_variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES": "a run that the server may have made is not "
     "asked for twice",
@@ -202,6 +204,9 @@ def move_artifacts(database: Path, was: Path, now: Path) -> None:
                         f"WHERE substr({column} || '/', 1, ?) = ?",
                         (end, len(start) + 1, *_begins(f"{start}/artifacts/")),
                     )
+    from mlflow.tracking._tracking_service import utils
+
+    utils._artifact_repos_cache.clear()  # or this process would go on writing where a run's files lay
 
 
 def _begins(start: str) -> tuple[int, str]:

@@ -97,7 +97,9 @@ def recorded(student, empty_store, tmp_path_factory) -> Home:
 def own(recorded, home) -> Home:
     """A copy of that store, in the home of the environment."""
     shutil.copytree(recorded.root, home)
-    return Home.find()
+    copied = Home.find()
+    copied.settle()  # else the first command that writes would say where it lay
+    return copied
 
 
 def openings_of(home: Home) -> list[str]:

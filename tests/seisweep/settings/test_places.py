@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from mlflow.tracking import MlflowClient
+from seisweep import say
 from seisweep.private.mlflow import PLACES
-from seisweep.settings import which_store
 from seisweep.settings.home import Home
 from seisweep.settings.places import FILE, Places
 from seisweep.settings.which_store import (
@@ -80,7 +80,7 @@ def places_in(database: Path) -> set[str]:
 def test_the_record_of_a_moved_home_says_where_it_lies_before_anything_is_written(
     engine_home, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(which_store, "_said", set())
+    monkeypatch.setattr(say, "_said", set())
     run_id = with_run(engine_home)
     first, there = engine_home.root, tmp_path / "moved here"
     home = moved(engine_home, there)
