@@ -31,14 +31,15 @@ def local_ray(_ray_ends: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one Ray that tests share: two CPUs, whatever the machine has; its processes find `toy_trainable`."""
     quiet()
     import ray
-    from seisweep.private.ray import ONLY_HERE
+    from seisweep.private.ray import closed_to_others
 
     if not ray.is_initialized():
         with monkeypatch.context() as patch:
             path = filter(None, [str(TESTS), os.environ.get("PYTHONPATH")])
             patch.setenv("PYTHONPATH", os.pathsep.join(path))
             options = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
-            ray.init("local", num_cpus=2, **ONLY_HERE, **options)
+            with closed_to_others() as closed:
+                ray.init("local", num_cpus=2, **closed, **options)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import services
+from ray._private import ray_constants, services
 from ray._private.resource_and_label_spec import ResourceAndLabelSpec
 from ray._private.state import state as cluster_state
 from ray._raylet import PlacementGroupID
@@ -24,6 +24,8 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.util.placement_group import PlacementGroup
 
 USES = {
+    "ray._private.ray_constants.ENABLE_RAY_CLUSTER": "a local Ray listens to this machine alone",
+    "ray._private.ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR": "the same, for the processes that it starts",
     "ray._private.resource_and_label_spec.ResourceAndLabelSpec": "what cannot fit is known before Ray starts",
     "ray._private.services.canonicalize_bootstrap_address": "a cluster that does not answer is told from a slow one",
     "ray._private.services.ConsolePopen": "a local Ray gets a process group of its own, so that signals spare it",
@@ -42,16 +44,13 @@ USES = {
 """Dotted name, and what would not work without it."""
 
 LOOPBACK = "127.0.0.1"
-"""Where a local Ray listens: for this machine alone."""
+"""Where a local Ray listens."""
 
 MASK = "SEISWEEP_UMASK"
 """Variable of the environment: the mask of the user, for what trials write into the home."""
 
 LONGEST_BASE = 25
 """Characters of the folder for temporary files: the names of Ray's sockets, which lie below it, may have 107."""
-
-ONLY_HERE: dict[str, Any] = {"_node_ip_address": LOOPBACK}
-"""Argument of `ray.init` without which a local Ray listens to the network."""
 
 WORKER_DEATHS = (WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError)
 """What Train says of a worker whose process is gone."""
@@ -96,14 +95,22 @@ def closed_to_others() -> Iterator[dict[str, Any]]:
 
     Every process of Ray opens its folders to everybody, whatever the mask says: they lie in one that is closed.
     """
-    mask = os.umask(0o077)
-    os.environ[MASK] = f"{mask:o}"
+    mask, before = os.umask(0o077), ray_constants.ENABLE_RAY_CLUSTER
+    variable = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+    said = os.environ.get(variable)
+    os.environ |= {MASK: f"{mask:o}", variable: "0"}
+    # As Ray is on machines where it makes no clusters: an address that it is given it takes for the network's.
+    ray_constants.ENABLE_RAY_CLUSTER = False
     try:
         with suppress(OSError):  # of an earlier Ray, which nobody has told
             (Path.home() / ".ray" / "auth_token").chmod(0o600)
-        yield ONLY_HERE | {"_temp_dir": str(_closed_folder() / "ray")}
+        yield {"_temp_dir": str(_closed_folder() / "ray")}
     finally:
         os.umask(mask)
+        ray_constants.ENABLE_RAY_CLUSTER = before
+        os.environ.pop(variable)
+        if said is not None:
+            os.environ[variable] = said
 
 
 def _closed_folder() -> Path:

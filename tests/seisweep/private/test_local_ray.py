@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import ray
 from seisweep.private import ray as private
 
 STARTED = """
@@ -74,14 +75,16 @@ def test_ray_lies_in_a_folder_that_is_closed_and_the_mask_is_the_users_again(tmp
     monkeypatch.setattr(private, "LONGEST_BASE", 1000)
     monkeypatch.delenv("RAY_TMPDIR", raising=False)
     monkeypatch.delenv(private.MASK, raising=False)
+    monkeypatch.setattr("ray._private.worker._global_node", None)  # that of other tests of this process
     before = os.umask(0o022)
     try:
         for _ in range(2):  # also where it is there already
             with private.closed_to_others() as options:
-                assert options["_node_ip_address"] == "127.0.0.1"
+                assert ray.util.get_node_ip_address() == "127.0.0.1"
                 (tmp_path / "token").write_text("secret")
         assert os.umask(0o022) == 0o022
         assert os.environ[private.MASK] == "22"
+        assert "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER" not in os.environ
         folder = Path(options["_temp_dir"]).parent
         assert folder == tmp_path / f"seisweep-{os.getuid()}"
         assert (folder.stat().st_mode & 0o777, (tmp_path / "token").stat().st_mode & 0o777) == (0o700, 0o600)
