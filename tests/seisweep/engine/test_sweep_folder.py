@@ -110,7 +110,7 @@ def test_a_lost_ledger_is_named_and_nothing_is_called_finished(engine_home, toy_
     begun.write()
     study = Study(begun.sweep, begun.folder / JOURNAL_FILE, {})
     study.ask()
-    (begun.folder / LEDGER_FILE).unlink()
+    assert not (begun.folder / LEDGER_FILE).exists()
     monkeypatch.setenv("SEISWEEP_HOME", str(engine_home.root))
     assert run(["resume", "toy-1"]) == 2
     said = capsys.readouterr().err
