@@ -43,10 +43,6 @@ class Checkpoints:
         self.remove_superfluous(record)
         return self._keep_to_budget()
 
-    def resume_from(self, record: TrialRecord) -> str | None:
-        """Where a trial's last checkpoint is, as a path or URI; None where it has none yet."""
-        return self.plan.launch.place(record.checkpoint[1]) if record.checkpoint else None
-
     def fetch(self, place: str) -> Path | None:
         """A checkpoint of the ledger as a folder of this machine; None where it is gone."""
         place = self.plan.launch.place(place)

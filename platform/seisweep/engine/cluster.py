@@ -17,6 +17,7 @@ import ray
 
 from search_spaces.sweep import Sweep
 from seisweep.private.ray import (
+    IS_ALIVE,
     closed_to_others,
     host_and_port,
     process_group_of_its_own,
@@ -29,9 +30,6 @@ from seisweep.workers.trial import TRIAL_MEMORY_BYTES
 
 CONNECT_TIMEOUT_S = 10
 """A cluster that has not answered by then is not there."""
-
-IS_ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
-"""What every Ray of this version answers, by gRPC."""
 
 
 @contextmanager

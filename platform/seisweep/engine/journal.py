@@ -10,18 +10,15 @@ from typing import Any
 
 from optuna.storages.journal import JournalFileBackend
 
-from seisweep.private.optuna import NoLock
+from seisweep.private.optuna import WORK_BEGAN, NoLock
 
 logger = logging.getLogger(__name__)
-
-SET_TRIAL_PARAM, SET_TRIAL_STATE = 5, 6
-"""Of the operations in a journal, as Optuna writes them."""
 
 
 def has_begun(path: Path) -> bool:
     """Whether a trial has drawn a setting or ended, and not only been enqueued."""
     content = path.read_bytes()
-    return any(f'"op_code":{operation},'.encode() in content for operation in (SET_TRIAL_PARAM, SET_TRIAL_STATE))
+    return any(f'"op_code":{operation},'.encode() in content for operation in WORK_BEGAN)
 
 
 def _cut_from_bad_line(path: Path) -> None:

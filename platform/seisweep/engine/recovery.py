@@ -49,6 +49,13 @@ class Recovery:
         self._tried.pop(trial_id, None)
         self._heard_s.pop(trial_id, None)
 
+    def checkpoint_of(self, record: TrialRecord) -> str | None:
+        """Where a trial goes on from, None for the start; where that is not its last checkpoint, a line says so."""
+        place, loss = self.checkpoints.to_go_on_from(record)
+        if loss:
+            self.watch.log(f"trial {record.number}: {loss}")
+        return place
+
     def fault(self, trial: Any, record: TrialRecord, fault: Fault) -> None:
         """A trial said why it cannot go on. One without memory raises next, so that its process ends."""
         if fault.kind == "disk":
@@ -65,11 +72,7 @@ class Recovery:
         elif trial.trial_id not in self._smaller:
             self.watch.log(f"trial {record.number}: its process died; it goes on from epoch {record.epoch}")
         self._smaller.discard(trial.trial_id)
-        place, loss = self.checkpoints.to_go_on_from(record)
-        if loss:
-            self.watch.log(f"trial {record.number}: {loss}")
-        if place or loss:
-            trial.config["resume_from"] = place
+        trial.config["resume_from"] = self.checkpoint_of(record)
 
     def of_death(self, trial_id: str) -> str:
         """Failure reason of a trial that died without a word."""

@@ -66,14 +66,8 @@ class TuneCallback(tune.Callback):
             "params": record.params,
             "config": config,
             "error": error,
-            "resume_from": self._checkpoint_of(record),
+            "resume_from": self.recovery.checkpoint_of(record),
         }
-
-    def _checkpoint_of(self, record: TrialRecord) -> str | None:
-        place, loss = self.parts.checkpoints.to_go_on_from(record)
-        if loss:
-            self.watch.log(f"trial {record.number}: {loss}")
-        return place
 
     def trial_over(self, trial_id: str, failed: bool) -> None:
         """Tune is done with a trial: write down how it ended, then tell Optuna. Or it waits at a barrier."""

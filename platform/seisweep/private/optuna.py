@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import optuna
 from optuna.storages.journal import JournalFileOpenLock
+from optuna.storages.journal._storage import JournalOperation
 
 USES = {
     "optuna.trial.FrozenTrial._trial_id": "a trial that was under way when its process died is asked for again",
+    "optuna.storages.journal._storage.JournalOperation.SET_TRIAL_PARAM": "a sweep without its ledger is told from "
+    "one that has not begun",
+    "optuna.storages.journal._storage.JournalOperation.SET_TRIAL_STATE_VALUES": "the same",
     "optuna.storages.journal.JournalFileOpenLock": "the journal does without a lock of its own",
 }
 """Dotted name, and what would not work without it."""
+
+WORK_BEGAN = (int(JournalOperation.SET_TRIAL_PARAM), int(JournalOperation.SET_TRIAL_STATE_VALUES))
+"""Operations in a journal that no trial causes which only waits."""
 
 
 def under_way(study: optuna.Study, number: int) -> optuna.Trial:

@@ -44,6 +44,9 @@ USES = {
 }
 """Dotted name, and what would not work without it."""
 
+IS_ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
+"""What every Ray of this version answers, by gRPC."""
+
 LOOPBACK = "127.0.0.1"
 """Where a local Ray listens."""
 

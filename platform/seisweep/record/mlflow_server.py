@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from tempfile import gettempdir
 
 from seisweep.settings.home import Home
 from seisweep.settings.which_store import Store, check_that_it_is_there, ready_to_write
@@ -33,7 +32,7 @@ def serve(home: Home, store: Store, port: int | None = None) -> int:
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri]
     command += ["--default-artifact-root", home.artifacts_dir.as_uri(), "--host", HOST, "--port", str(chosen)]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    log = (home.root if os.access(home.root, os.W_OK) else Path(gettempdir())) / "ui.log"
+    log = home.root / "ui.log"
     with log.open("w") as stream:
         server = subprocess.Popen(
             [*command, "--workers", "1"], env={**os.environ, **quiet}, stdout=stream, stderr=subprocess.STDOUT

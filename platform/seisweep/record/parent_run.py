@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Metric, Run, RunTag
-from mlflow.tracking import MlflowClient
 
 from search_spaces.narrowing import searched_keys
-from search_spaces.sweep import Sweep
 from seisweep.record import tags
 from seisweep.record.ledger import Exploit
-from seisweep.record.metric_names import MetricNames
 from seisweep.record.mlflow_answers import ask, ask_at_the_start
 from seisweep.record.mlflow_files import upload, upload_json, upload_text
 from seisweep.record.mlflow_names import allowed_name
@@ -26,22 +24,13 @@ from seisweep.record.trial_run import CLOSED, Writer
 from seisweep.record.unsaid import Unsaid
 
 
+@dataclass(eq=False)
 class ParentRun(Writer):
     """The run of a sweep."""
 
-    def __init__(
-        self,
-        client: MlflowClient,
-        experiment_id: str,
-        sweep: Sweep,
-        common_tags: Mapping[str, str],
-        called: MetricNames,
-        name: str,
-    ) -> None:
-        super().__init__(client, experiment_id, sweep, common_tags, called)
-        self.name, self.run_id = name, ""
-        self.found = False
-        """An earlier session has written into it; it may have asked for another one too."""
+    run_id: str = ""
+    found: bool = False
+    """An earlier session has written into it; it may have asked for another one too."""
 
     def begin(self, unsaid: Unsaid, note: str, num_trials: str) -> tuple[list[Run], bool]:
         """Find the run and open it again, or make it. Returns the trials' runs of earlier sessions, and whether the

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,19 +39,17 @@ class GoneError(RefusedError):
     """The run itself was deleted in MLflow, or cannot be made."""
 
 
+@dataclass(eq=False)
 class Writer:
     """What trials' runs and the sweep's own have in common. All raise NoAnswerError or RefusedError."""
 
-    def __init__(
-        self,
-        client: MlflowClient,
-        experiment_id: str,
-        sweep: Sweep,
-        common_tags: Mapping[str, str],
-        called: MetricNames,
-    ) -> None:
-        self.client, self.experiment_id, self.sweep = client, experiment_id, sweep
-        self.common_tags, self.called = common_tags, called
+    client: MlflowClient
+    experiment_id: str
+    sweep: Sweep
+    common_tags: Mapping[str, str]
+    called: MetricNames
+    name: str
+    """Of the sweep."""
 
     def create(self, unsaid: Unsaid, name: str, facts: Mapping[str, str], start_ms: int | None = None) -> str:
         """A new run's id. A call that gets no answer may have made one: it is not repeated, and raises as it likes."""
@@ -122,24 +121,15 @@ class Writer:
         return {called(name): value for name, value in kept.items()}
 
 
+@dataclass(eq=False)
 class TrialRuns(Writer):
     """The runs of a sweep's trials."""
 
-    def __init__(
-        self,
-        client: MlflowClient,
-        experiment_id: str,
-        sweep: Sweep,
-        common_tags: Mapping[str, str],
-        called: MetricNames,
-        name: str,
-    ) -> None:
-        super().__init__(client, experiment_id, sweep, common_tags, called)
-        self.name, self.parent_run_id = name, ""
-        self.run_ids: dict[int, str] = {}
-        self.doubtful: set[int] = set()
-        """Trials that may have another run, which nobody knows of: its making was not answered, or an earlier session
-        died."""
+    parent_run_id: str = ""
+    run_ids: dict[int, str] = field(default_factory=dict)
+    doubtful: set[int] = field(default_factory=set)
+    """Trials that may have another run, which nobody knows of: its making was not answered, or an earlier session
+    died."""
 
     def open(self, unsaid: UnsaidTrial) -> None:
         """Find the trial's run and open it again, or make it."""

@@ -111,7 +111,7 @@ class Home:
             existing = existing.parent
         if not existing.is_dir():
             raise ValueError(f"home {self.root}: {existing} is a file; choose another folder in SEISWEEP_HOME")
-        if not os.access(existing, os.W_OK | os.X_OK):
+        if not can_be_written(existing):
             raise ValueError(f"home {self.root} cannot be written; choose another folder in SEISWEEP_HOME")
         check_room(self.root, "home", "free some, or choose another disk in SEISWEEP_HOME")
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from seisweep.settings.free_disk import check_room
+from seisweep.settings.places import can_be_written
 from seisweep.settings.profile import Profile
 
 SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
@@ -30,7 +31,7 @@ def check_storage(profile: Profile) -> None:
     folder = existing = Path(rest if is_uri else profile.storage_path).expanduser().absolute()
     while not os.path.lexists(existing):
         existing = existing.parent
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    if not existing.is_dir() or not can_be_written(existing):
         why = "cannot be written" if existing.is_dir() else "is no folder"
         raise ValueError(f"{said}: {existing} {why}; give another folder")
     check_room(folder, "storage", "free some, or choose another disk")

@@ -36,19 +36,16 @@ def test_a_full_disk_leaves_whole_lines(tmp_path, monkeypatch):
     assert [trial.value for trial in study_on(JournalFileBackend(str(path))).trials] == [0.5]
 
 
-def test_what_a_killed_writer_has_torn_is_cut(tmp_path):
+@pytest.mark.parametrize(
+    "torn",
+    [b'{"op_code":6,"wor', b'{"op_code":4,"wor{"op_code":4,"worker_id":"w"}\n'],
+    ids=["by a killed writer, at the end", "by a full disk, and glued to the next"],
+)
+def test_what_is_torn_is_cut(tmp_path, torn):
     path = tmp_path / "study.journal"
     study_on(Journal(path)).ask()
     with path.open("ab") as file:
-        file.write(b'{"op_code":6,"wor')
-    assert len(study_on(Journal(path)).trials) == 1
-
-
-def test_a_journal_that_a_full_disk_has_torn_before_opens(tmp_path):
-    path = tmp_path / "study.journal"
-    study_on(Journal(path)).ask()
-    with path.open("ab") as file:
-        file.write(b'{"op_code":4,"wor{"op_code":4,"worker_id":"w"}\n')
+        file.write(torn)
     assert len(study_on(Journal(path)).trials) == 1
 
 
