@@ -71,6 +71,11 @@ def check_place(profile: Profile, wanted: Resources) -> None:
 
 def check_answer(address: str) -> None:
     """A Ray cluster answers there. Ray itself would wait for minutes. Raises ValueError in one line."""
+    if address.startswith("ray://"):
+        raise ValueError(
+            f"ray_address = {address}: a sweep does not run through Ray's client; start it on a machine of the cluster "
+            'with ray_address = "auto" or HOST:6379'
+        )
     found: list[Exception | None] = []
 
     def ask() -> None:
@@ -92,7 +97,7 @@ def _ask(address: str) -> None:
     """Raises OSError or ValueError where nothing listens, or something that knows no Ray."""
     host, port = host_and_port(address)
     socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
-    if address.startswith("ray://") or os.environ.get("RAY_USE_TLS"):  # another protocol, certificates
+    if os.environ.get("RAY_USE_TLS"):  # certificates
         return
     with grpc.insecure_channel(f"[{host}]:{port}" if ":" in host else f"{host}:{port}") as channel:
         try:

@@ -84,8 +84,7 @@ def resources_of_this_machine() -> dict[str, float]:
 
 def host_and_port(address: str) -> tuple[str, int]:
     """Where `ray.init(address)` would connect to. Raises ConnectionError or ValueError where nowhere."""
-    client = address.removeprefix("ray://")
-    found = client if client != address else services.canonicalize_bootstrap_address(address)
+    found = services.canonicalize_bootstrap_address(address)
     if not found:
         raise ConnectionError("no Ray runs on this machine")
     host, _, port = found.rpartition(":")

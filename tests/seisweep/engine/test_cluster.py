@@ -91,6 +91,12 @@ def test_an_address_that_is_silent_is_refused_after_a_while(monkeypatch):
             check_answer("head:6379")
 
 
+def test_rays_client_is_refused_without_asking_for_it(monkeypatch, toy_sweep):
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(ValueError, match=r"ray_address = ray://head:10001: .*start it on a machine of the cluster"):
+        check_place(Profile(ray_address="ray://head:10001"), Resources(toy_sweep(), Profile()))
+
+
 def test_something_else_than_ray_is_refused(monkeypatch):
     server = grpc.server(ThreadPoolExecutor(1))  # speaks gRPC, and knows nothing
     port = server.add_insecure_port("127.0.0.1:0")
