@@ -19,8 +19,8 @@ from seisweep.private.mlflow import asked_once
 
 PAUSES_S = (0.1, 0.4)
 """After which a call that got no answer is repeated at once, before it counts as one..."""
-MOST_S = 10.0
-"""... unless waiting for the answer took so long."""
+MOST_S = 30.0
+"""... unless waiting for the answer took so long: one that came too late is asked for once more."""
 FIRST_PAUSES_S, FIRST_MOST_S = (0.2, 0.8, 2.0), 30.0
 """The same where nothing can begin without the answer."""
 
@@ -41,6 +41,18 @@ class RefusedError(Exception):
     """MLflow answered that it does not take this."""
 
 
+class _Last:
+    heard_s = -math.inf
+
+
+_LAST = _Last()
+
+
+def heard_s() -> float:
+    """When MLflow answered last in this process, on the clock of `time.monotonic`."""
+    return _LAST.heard_s
+
+
 def ask(call: Callable[[], T], pauses_s: Sequence[float] | None = None, most_s: float = MOST_S) -> T:
     """What MLflow answers. The call may be repeated, so it must do no harm twice; MLflow's own client repeats none.
 
@@ -50,7 +62,9 @@ def ask(call: Callable[[], T], pauses_s: Sequence[float] | None = None, most_s: 
     for pause_s in (*(PAUSES_S if pauses_s is None else pauses_s), math.inf):
         try:
             with asked_once():
-                return call()
+                answer = call()
+            _LAST.heard_s = time.monotonic()
+            return answer
         except RefusedError:
             raise
         except Exception as error:  # stores of files and databases raise what their libraries do

@@ -15,7 +15,7 @@ from functools import partial
 
 from mlflow.tracking import MlflowClient
 
-from seisweep.record.mlflow_answers import RefusedError, one_line
+from seisweep.record.mlflow_answers import RefusedError, heard_s, one_line
 from seisweep.record.trial_run import GoneError, say_left_out, say_renamed
 from seisweep.record.unsaid import Say, Step, Unsaid
 
@@ -25,6 +25,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 15.0
 QUIET_S = 2.0
 """Who waits at the end for no longer is not told of it."""
 LOOK_EVERY_S = 0.2
+MOST_PATIENCES = 10
+"""So many times their patience those who wait at the end do so at most: a server may answer, and yet take nothing."""
 LONGEST_WORD_S = 2.0
 """So long the thread may take to end what it has begun to say, where the rest is left for later."""
 
@@ -75,13 +77,13 @@ class WritingLine:
             self._silent_until_s, self._pause_s, self._taken_s = 0.0, FIRST_PAUSE_S, time.monotonic()
 
     def wait(self, lacks: Callable[[], str], patience_s: float, say: Callable[[str], None], then: str) -> None:
-        """Until nothing is lacking, MLflow has taken nothing for so long, or Ctrl-C. Nothing is written afterwards.
+        """Until nothing is lacking, MLflow has not answered for so long, or Ctrl-C. Nothing is written afterwards.
 
         `then`: what goes on with it later, for whoever waits.
         """
         began_s, has_said = time.monotonic(), False
         try:
-            while self._thread is not None and (lacking := lacks()) and not self._out_of_patience(patience_s):
+            while self._thread is not None and (lacking := lacks()) and not self._out_of_patience(began_s, patience_s):
                 if not has_said and time.monotonic() - began_s > QUIET_S:
                     has_said = True
                     say(
@@ -94,8 +96,10 @@ class WritingLine:
             logger.warning("MLflow was not waited for any longer")
         self._stop()
 
-    def _out_of_patience(self, patience_s: float) -> bool:
-        return time.monotonic() - self._taken_s >= patience_s
+    def _out_of_patience(self, began_s: float, patience_s: float) -> bool:
+        """An answer is a sign of life, though what it belongs to may need several to be done."""
+        now_s, alive_s = time.monotonic(), max(self._taken_s, heard_s())
+        return now_s - alive_s >= patience_s or now_s - began_s >= MOST_PATIENCES * patience_s
 
     def _stop(self) -> None:
         with self.changed:

@@ -58,7 +58,8 @@ class Profile(Config):
     """What the checkpoints of a sweep may take (GB); default: all that is free."""
 
     tracking_deadline_s: float = Field(60, ge=0)
-    """So long the end of a sweep waits for an MLflow that takes nothing (s); `resume` brings later what it lacks."""
+    """So long the end of a sweep waits for an answer of MLflow (s), and ten times as long in all; `resume` brings later
+    what it lacks."""
 
     max_concurrency: int | None = Field(None, ge=1)
     """Upper bound of trials at a time; default: as many as the resources allow."""

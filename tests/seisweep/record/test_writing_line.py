@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 from seisweep.record import writing_line
-from seisweep.record.mlflow_answers import NoAnswerError, RefusedError
+from seisweep.record.mlflow_answers import NoAnswerError, RefusedError, ask
 from seisweep.record.trial_run import GoneError
 from seisweep.record.unsaid import Step, Unsaid
 from seisweep.record.writing_line import WritingLine
@@ -141,6 +142,31 @@ def test_the_end_waits_until_its_deadline_and_says_so_once(line):
         "MLflow at http://server lacks 1 trial: waiting up to 0.5 s for it to take more (Ctrl-C: not now; "
         "`seisweep resume toy-1`)"
     ]
+
+
+def test_the_end_waits_while_mlflow_answers_though_nothing_is_done_yet(line):
+    unsaid = Unsaid("trial 0")
+
+    def asks_for_much() -> None:
+        for _ in range(8):
+            ask(lambda: time.sleep(0.25))
+
+    with line.in_background():
+        line.say(unsaid, {Step.OPEN: asks_for_much})
+        line.wait(lambda: "1 trial" if unsaid.due else "", 1.0, lambda words: None, "later")
+    assert not unsaid.due
+
+
+def test_who_answers_and_takes_nothing_is_not_waited_for_for_ever(line):
+    def answers_and_fails() -> None:
+        ask(lambda: None)
+        raise NoAnswerError("the disk is full")
+
+    line.last_of_all(unsaid := Unsaid("trial 0"))
+    with line.in_background():
+        line.say(unsaid, {Step.OPEN: answers_and_fails})
+        line.wait(lambda: "1 trial", 0.05, lambda words: None, "later")
+    assert unsaid.due
 
 
 def test_nothing_is_written_after_the_wait(line):
