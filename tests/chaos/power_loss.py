@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from kill_matrix import EPOCHS, NAME, Arena, Report, end_of, wait_for
+from kill_matrix import EPOCHS, MAX_RESUMES, NAME, Arena, Report, end_of, wait_for
 from mlflow.tracking import MlflowClient
 from seisweep.quiet import quiet
 from victim import read_notes, scores
@@ -47,7 +47,11 @@ def lose_power(arena: Arena, kills: int) -> tuple[int, Report]:
         done += 1
         print(f"  {done}: {cut(arena)}", flush=True)
         driver = arena.seisweep("resume", NAME)
-    if code := end_of(driver, report):
+    code = end_of(driver, report)
+    while code and report.resumes < MAX_RESUMES:  # Ray may be slow to start on a busy machine
+        report.resumes += 1
+        code = end_of(arena.seisweep("resume", NAME), report)
+    if code:
         report.broken.append(f"the exit code is {code}")
     report.broken += violations(arena)
     return done, report

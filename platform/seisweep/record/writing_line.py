@@ -25,7 +25,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 15.0
 QUIET_S = 2.0
 """Who waits at the end for no longer is not told of it."""
 LOOK_EVERY_S = 0.2
-MOST_PATIENCES = 10
+MOST_PATIENCES = 5
 """So many times their patience those who wait at the end do so at most: a server may answer, and yet take nothing."""
 LONGEST_WORD_S = 2.0
 """So long the thread may take to end what it has begun to say, where the rest is left for later."""

@@ -57,9 +57,9 @@ class Profile(Config):
     disk_budget_gb: float | None = Field(None, gt=0)
     """What the checkpoints of a sweep may take (GB); default: all that is free."""
 
-    tracking_deadline_s: float = Field(60, ge=0)
-    """So long the end of a sweep waits for an answer of MLflow (s), and ten times as long in all; `resume` brings later
-    what it lacks."""
+    tracking_deadline_s: float = Field(120, ge=0)
+    """So long the end of a sweep waits for an answer of MLflow (s), and five times as long in all; what it lacks then
+    `resume` brings later."""
 
     max_concurrency: int | None = Field(None, ge=1)
     """Upper bound of trials at a time; default: as many as the resources allow."""
