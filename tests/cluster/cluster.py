@@ -3,7 +3,7 @@
 It is made once for all tests of this folder (`conftest.py`), and put in order before each of them. In a test:
 
     def test_a_sweep(cluster):
-        user = cluster.user(cluster.new_home("a-sweep"))            # variables of who launches on the head
+        user = cluster.user(cluster.new_folder())            # variables of who launches on the head
         profile = cluster.profile(storage_path="/home/shared/storage")  # a file that head, w1 and w2 see
         done = cluster.head.run("seisweep", "run", "toy_trainable:sweep", "--profile", profile, env=user)
         assert done.code == 0, done
@@ -118,8 +118,8 @@ class Cluster:
             **S3_KEYS,
         }
 
-    def new_home(self, name: str = "home") -> str:
-        """A home that head, w1 and w2 see, not created yet."""
+    def new_folder(self, name: str = "home") -> str:
+        """A folder that head, w1 and w2 see, not created yet: a home, or what they share."""
         return f"{SHARED}/{name}-{next(self.numbers)}"
 
     def profile(self, machine: Machine | None = None, **fields: Any) -> str:
