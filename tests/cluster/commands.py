@@ -73,7 +73,7 @@ class Command:
 
 def environment() -> dict[str, str]:
     """What every command gets: this Python, this repository, one thread."""
-    places = [REPOSITORY / "platform", REPOSITORY, REPOSITORY / "tests"]
+    places = [REPOSITORY / "platform", REPOSITORY, REPOSITORY / "tests", REPOSITORY / "tests" / "chaos"]
     return {
         "HOME": HOME,
         "USER": "root",

@@ -9,7 +9,7 @@ import pytest
 from cluster.cluster import Cluster, why_not
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # made once, and gone with the last test here: it takes 2 GB of memory
 def cluster_of_all_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Skips where this machine cannot make one; with `SEISWEEP_REQUIRE_CLUSTER=1` that is a failure."""
     if reason := why_not():

@@ -28,6 +28,17 @@ def toy() -> Sweep:
     )
 
 
+def seconds() -> Sweep:
+    """Trials that take a second each."""
+    objectives = {"score": "max"}
+    return toy().changed(name="seconds", trainable="cluster.sweeps:one_second", objectives=objectives)
+
+
+def one_second(config: dict[str, Any], run: Run) -> None:
+    time.sleep(1)
+    run.report({"score": config["x"]})
+
+
 class Noting(Config):
     notes: Path
     """A folder that all machines see: each worker leaves a line for each epoch that it trained."""
