@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from seisweep import load
+from seisweep.settings.overrides import nest
+
 from cluster.cluster import Cluster
 from cluster.commands import Command, wait_until
 from cluster.sweeps import read_notes
 from cluster.whole import checkpoints, epochs_computed, whole_record
-from seisweep import load
-from seisweep.settings.overrides import nest
-
 from trainables import metrics
 from trainables.distillation import DistillationConfig, train
 from trainables.run import LocalRun
@@ -74,6 +75,20 @@ def test_an_outage_of_half_a_minute_costs_nothing(cluster: Cluster, outage: Call
     time.sleep(OUTAGE_S)
     end()
     assert toys.driver.wait(300) == 0, toys.driver
+    toys.assert_whole()
+
+
+def test_storage_in_s3_through_a_stop_of_its_server_a_kill_of_the_driver_and_a_resume(cluster: Cluster) -> None:
+    toys = Toys(cluster, "in-s3", epochs=20, storage_path=f"{cluster.bucket_uri}/sweeps")
+    toys.wait_for_checkpoints()
+    cluster.s3.pause()
+    time.sleep(OUTAGE_S)
+    cluster.s3.go_on()
+    toys.wait_for_checkpoints(epoch=5)
+    toys.driver.send(signal.SIGKILL)
+    assert toys.driver.wait(30) == -signal.SIGKILL
+    resumed = toys.seisweep("resume", toys.name)
+    assert resumed.wait(300) == 0, resumed
     toys.assert_whole()
 
 
