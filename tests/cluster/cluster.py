@@ -25,8 +25,9 @@ import itertools
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +70,14 @@ class Cluster:
             token.chmod(0o600)
 
     def __enter__(self) -> Cluster:
-        starting = self._begin_ray(self.head)  # while the services start
-        for service in (self.postgres, self.s3, self.mlflow):
-            service.start()
-        self._until_ray_is_there(starting)
-        self._until_ray_is_there(*(self._begin_ray(node) for node in self.nodes[1:]))
+        with ExitStack() as stack:
+            stack.enter_context(self.lab)
+            starting = self._begin_ray(self.head)  # while the services start
+            for service in (self.postgres, self.s3, self.mlflow):
+                service.start()
+            self._until_ray_is_there(starting)
+            self._until_ray_is_there(*(self._begin_ray(node) for node in self.nodes[1:]))
+            stack.pop_all()
         return self
 
     def __exit__(self, *ended: Any) -> None:
@@ -91,6 +95,9 @@ class Cluster:
             for command in machine.commands:
                 command.end()
             machine.commands.clear()
+            for process in machine.processes():  # drivers of jobs
+                if any(Path(word).name in ("seisweep", "seisweep.cli") for word in process.title.split()[:4]):
+                    process.kill()
         broken = [node for node in self.nodes if node.disturbed or not runs_ray(node)]
         if self.head in broken:
             self.restart_ray("head")
@@ -98,11 +105,12 @@ class Cluster:
             self.restart_ray(*(node.name for node in broken))
 
     def restart_ray(self, *names: str, env: dict[str, str] | None = None) -> None:
-        """These nodes lose all their processes and get Ray again, with other variables where some are given. With the
-        head all nodes do."""
+        """These nodes lose all their processes and get Ray again, until the next test with other variables where some
+        are given. One that is off joins. With the head all nodes do."""
         nodes = self.nodes if "head" in names else [self.lab.machines[name] for name in names]
         for node in nodes:
             restart(node)
+            node.disturbed = bool(env) and node.name in names
         if "head" in names:
             self._until_ray_is_there(self._begin_ray(self.head, env))
         others = [node for node in nodes if node is not self.head]
@@ -174,6 +182,7 @@ def restart(machine: Machine) -> None:
     """Off and on again, plugged in, nothing of Ray in its /tmp."""
     if machine.is_on:
         machine.power_off()
+    shutil.rmtree(machine.path("/tmp/ray"), ignore_errors=True)
     machine.power_on()
     machine.disturbed = False
 

@@ -175,7 +175,7 @@ def why_not() -> str:
     """What keeps these services from running here; empty where nothing does."""
     if not initdb():
         return "PostgreSQL is not installed (Debian: postgresql)"
-    missing = [name for name in ("moto", "boto3", "psycopg", "flask_wtf") if find_spec(name) is None]
+    missing = [name for name in ("moto", "flask_cors", "boto3", "psycopg", "flask_wtf") if find_spec(name) is None]
     return f"{', '.join(missing)} not installed (pip install -e '.[dev]')" if missing else ""
 
 
