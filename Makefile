@@ -3,14 +3,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Debian's PostgreSQL and iproute2, where they are missing and may be installed; else the tests say what is missing.
+CLUSTER_NEEDS = @if ! { command -v ip && { ls /usr/lib/postgresql/*/bin/initdb || command -v initdb; }; } >/dev/null 2>&1 \
+	&& [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	apt-get update && apt-get install -y --no-install-recommends postgresql iproute2; fi
 
-.PHONY: demo test chaos lint bench clean
+.PHONY: demo test cluster chaos lint bench clean
 
 demo: $(READY)  ## the main job end to end, offline: data, teacher, sweep, quantized pickers
 	$(BIN)/seisweep demo
 
 test: $(READY)  ## the test suite, without network
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -rs -n 2 --dist loadfile --no-loadscope-reorder
+
+cluster: $(READY)  ## sweeps on a cluster of five machines, made on this one: power cuts, cables, servers that stop; root
+	$(CLUSTER_NEEDS)
+	SEISWEEP_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest -rs -m "" tests/cluster
 
 chaos: $(READY)  ## kill every part of running sweeps at random moments, resume, compare; takes an hour or two
 	$(BIN)/python tests/chaos/kill_matrix.py

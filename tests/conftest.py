@@ -20,6 +20,20 @@ settings.register_profile("busy machine", deadline=None)  # how long an example 
 settings.load_profile("busy machine")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadfile` one process gets all tests of `tests/cluster`: there is one cluster for them."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ClusterTogether(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "tests/cluster" if nodeid.startswith("tests/cluster/") else str(super()._split_scope(nodeid))
+
+    return ClusterTogether(config, log)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real records, teachers and continuous data (`SEISWEEP_SHARED_DATA`, default ../shared).

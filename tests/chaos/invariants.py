@@ -19,7 +19,7 @@ from victim import artifacts, read_notes
 def violations(folder: Path, notes: Path, uri: str, samples: int, epochs: int, scratch: Path) -> list[str]:
     """Each broken promise in a line; empty where the sweep in `folder` is as if nothing had happened."""
     events = [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
-    runs = _runs(uri)
+    runs = _runs(uri, folder.name)
     trials = {int(run.data.tags["trial"]): run for run in runs if run.data.tags["role"] == "trial"}
     return [
         *_ledger(events, samples, epochs),
@@ -48,10 +48,10 @@ def _ledger(events: list[dict[str, Any]], samples: int, epochs: int) -> Iterator
         yield f"ledger: reports (trial, epoch, final) {sorted(reports.elements())}"
 
 
-def _runs(uri: str) -> list[Run]:
+def _runs(uri: str, name: str) -> list[Run]:
     client = MlflowClient(tracking_uri=uri)
     experiments = [found.experiment_id for found in client.search_experiments()]
-    return list(client.search_runs(experiments, max_results=1000))
+    return list(client.search_runs(experiments, f"tags.sweep = '{name}'", max_results=1000))
 
 
 def _run_list(runs: list[Run], samples: int) -> Iterator[str]:

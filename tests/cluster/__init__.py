@@ -1,0 +1,1 @@
+"""Tests that run on several machines; `cluster.py` says how to write one."""
