@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos.processes import Process, descendants
+
 from cluster.commands import HOME, REPOSITORY, Command, environment
 
 ADDRESSES = {

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from chaos.processes import Process, descendants, outlasting
+
 from cluster.commands import HOME, wait_until
 from cluster.machines import SHARED, Lab, why_not
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster.cluster import Cluster
-from cluster.sweeps import read_notes
-from cluster.whole import whole_record
 from seisweep import load
 from seisweep.settings.overrides import flatten
 
+from cluster.cluster import Cluster
+from cluster.sweeps import read_notes
+from cluster.whole import whole_record
 from search_spaces.named import objectives_of
 from trainables import metrics
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from cluster.cluster import Cluster
 from mlflow.tracking import MlflowClient
 from seisweep import load
 from toy_trainable import ToyConfig, scores
+
+from cluster.cluster import Cluster
 
 
 def whole_record(cluster: Cluster, name: str, samples: int, epochs: int) -> pd.DataFrame:
