@@ -31,6 +31,7 @@ lint: $(READY)  ## style, types, import rules
 
 bench: $(READY)  ## data plane and training step against SeisBench's own way; the engine against Tune's and Optuna's
 	$(BIN)/python benchmarks/data_plane.py
+	$(BIN)/python benchmarks/window_store.py
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/sweep_overhead.py
 	$(BIN)/python benchmarks/query.py

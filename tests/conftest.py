@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # which store a test uses is for the test to say
+for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+    os.environ.pop(name, None)
+# Keys of no real bucket, which the processes of a Ray that tests share have too.
+os.environ |= {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true"}
 settings.register_profile("busy machine", deadline=None)  # how long an example takes says nothing about the code
 settings.load_profile("busy machine")
 
@@ -64,6 +69,44 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return folder
+
+
+@pytest.fixture(scope="session")
+def _s3_server() -> Iterator[str]:
+    moto = pytest.importorskip("moto.server")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request
+    server = moto.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(_s3_server: str) -> Bucket:
+    """An S3 server with one empty bucket."""
+    return Bucket(_s3_server)
+
+
+class Bucket:
+    """An empty bucket `lab` of a server, as its owner sees it."""
+
+    def __init__(self, endpoint: str) -> None:
+        import boto3
+        import requests
+
+        self.endpoint = endpoint
+        requests.post(f"{endpoint}/moto-api/reset", timeout=10)
+        self.client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+        self.client.create_bucket(Bucket="lab")
+
+    def put(self, key: str, content: bytes) -> None:
+        self.client.put_object(Bucket="lab", Key=key, Body=content)
+
+    def objects(self) -> list[str]:
+        """The keys of all objects, without the empty ones that stand for folders."""
+        listed = self.client.list_objects_v2(Bucket="lab").get("Contents", [])
+        return [one["Key"] for one in listed if not one["Key"].endswith("/")]
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -55,6 +56,8 @@ class ToyConfig(Config):
     """Folder where each epoch that is computed leaves a line."""
     bad_x: float | None = None
     """Preflight refuses this x."""
+    records: Path | None = None
+    """A file that preflight wants to be there."""
 
     @model_validator(mode="after")
     def _squares_are_small(self) -> ToyConfig:
@@ -66,6 +69,8 @@ class ToyConfig(Config):
 def preflight(config: ToyConfig) -> dict[str, str]:
     if config.bad_x is not None:
         raise ValueError(f"bad_x = {config.bad_x}: the toy's data is not there")
+    if config.records is not None and not config.records.exists():
+        raise ValueError(f"records = {config.records}: no such file")
     if config.data.share < 0.1:
         raise ValueError(f"data.share = {config.data.share}: leaves nothing")
     return {"data_fingerprint": "toy"}
@@ -92,6 +97,15 @@ def train(config: ToyConfig, run: Run) -> None:
     (artifacts / "model.txt").write_text(f"x = {config.x}")
     (folder / TAGS).write_text(json.dumps({"gate": "accepted"}))
     run.report({"epoch": epoch, "final": 1, **scores(config, epoch)}, folder if run.rank == 0 else None)
+
+
+def train_and_say_where(config: ToyConfig, run: Run) -> None:
+    """The same; each node of a cluster on which it begins leaves a file with its host's name."""
+    import ray
+
+    assert config.marks is not None
+    (config.marks / f"on-{ray.get_runtime_context().get_node_id()}").write_text(socket.gethostname())
+    train(config, run)
 
 
 def scores(config: ToyConfig, epoch: int) -> dict[str, float]:

@@ -15,11 +15,26 @@ from collections.abc import Sequence
 
 import typer
 
-from seisweep.commands import archive, confirm, data, evaluate, pick, plot, promote, report, results, system
+from seisweep.commands import (
+    archive,
+    command_line,
+    confirm,
+    data,
+    evaluate,
+    jobs,
+    pick,
+    plot,
+    promote,
+    report,
+    results,
+    system,
+)
 from seisweep.commands.run import resume, train
 from seisweep.commands.run import run as run_sweep
 from seisweep.engine.outcome import Outcome
 from seisweep.quiet import quiet
+from seisweep.settings.home import Home
+from trainables.fetched import keep_in
 
 app = typer.Typer(
     name="seisweep",
@@ -32,6 +47,8 @@ app.command()(system.demo)
 app.command()(run_sweep)
 app.command()(train)
 app.command()(resume)
+app.command()(jobs.stop)
+app.command()(jobs.logs)
 app.command()(confirm.confirm)
 app.command()(evaluate.evaluate)
 app.command()(promote.promote)
@@ -50,6 +67,7 @@ app.command()(system.doctor)
 @app.callback()
 def _settings() -> None:
     """Hyperparameter sweeps for small seismic models: distil, quantize, compare."""
+    keep_in(Home.find().fetched_dir)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -63,7 +81,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; an error is one line on standard error."""
     quiet()
     try:
-        result = app(list(arguments) or ["--help"], prog_name="seisweep", standalone_mode=False)
+        with command_line.typed(arguments):
+            result = app(list(arguments) or ["--help"], prog_name="seisweep", standalone_mode=False)
         sys.stdout.flush()
         if isinstance(result, Outcome):
             return result.exit_code

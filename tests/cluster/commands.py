@@ -67,7 +67,7 @@ class Command:
         self.process.kill()
         self.process.wait()
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"{shlex.join(self.words[self.words.index('env') + 2 :])}\n{self.stdout[-2000:]}\n{self.stderr[-4000:]}"
 
 

@@ -246,9 +246,10 @@ def why_not() -> str:
     missing = [tool for tool in ("ip", "unshare", "nsenter", "mount") if not shutil.which(tool)]
     if missing:
         return f"{' and '.join(missing)} not installed (Debian: iproute2, util-linux)"
+    parts = ["ip link add bridge type bridge", "ip link add one type veth peer name two", "mount -t proc proc /proc"]
     kinds = ["--net", "--mount", "--uts", "--pid", "--fork"]
-    tried = subprocess.run(["unshare", *kinds, "ip", "link", "set", "lo", "up"], capture_output=True, text=True)
-    return f"no namespaces here: {tried.stderr.strip()}" if tried.returncode else ""
+    tried = subprocess.run(["unshare", *kinds, "sh", "-ec", "; ".join(parts)], capture_output=True, text=True)
+    return f"no machines out of namespaces: {tried.stderr.strip()}" if tried.returncode else ""
 
 
 def _mount(*words: object) -> str:

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from search_spaces.sweep import Sweep, single_run
-from trainables import distillation, finetuning
+import toy_trainable
+from seisweep.settings.overrides import flatten
+from torch import nn
+from toy_trainable import ToyConfig
+
+from cluster.commands import wait_until
+from search_spaces.sweep import Sweep
+from trainables import distillation, finetuning, metrics
 from trainables.config import Config
 from trainables.run import Run
 
@@ -28,6 +33,28 @@ def toy() -> Sweep:
     )
 
 
+def wandering() -> Sweep:
+    """The toy, whose trials say on which nodes they begin."""
+    return toy().changed(name="wandering", trainable="toy_trainable:train_and_say_where")
+
+
+class MeetingConfig(ToyConfig):
+    meeting: Path
+    """A folder that all machines see."""
+
+
+def meeting() -> Sweep:
+    """The toy on three machines at a time: no trial begins before one is on each."""
+    return toy().changed(name="meeting", trainable="cluster.sweeps:meet")
+
+
+def meet(config: MeetingConfig, run: Run) -> None:
+    config.meeting.mkdir(exist_ok=True)
+    (config.meeting / socket.gethostname()).touch()
+    wait_until(lambda: len(list(config.meeting.iterdir())) == 3, 180, "the others do not come")
+    toy_trainable.train(config, run)
+
+
 def seconds() -> Sweep:
     """Trials that take a second each."""
     objectives = {"score": "max"}
@@ -39,7 +66,22 @@ def one_second(config: dict[str, Any], run: Run) -> None:
     run.report({"score": config["x"]})
 
 
-class Noting(Config):
+class Both(Config):
+    """A distillation and then a fine-tuning, in the same processes: half the time of two."""
+
+    distillation: distillation.DistillationConfig
+    finetuning: finetuning.FinetuningConfig
+    notes: Path
+
+
+def both(config: Both, run: Run) -> None:
+    """Each worker notes its losses; nothing of them is reported."""
+    distillation.train(config.distillation, NotingRun(run, config.notes, "distillation", is_silent=True))
+    finetuning.train(config.finetuning, NotingRun(run, config.notes, "finetuning", is_silent=True))
+    run.report({"epoch": 1, metrics.DEV_F1: 1})
+
+
+class Slow(distillation.DistillationConfig):
     notes: Path
     """A folder that all machines see: each worker leaves a line for each epoch that it trained."""
 
@@ -47,12 +89,9 @@ class Noting(Config):
     """Seconds that a worker waits after each epoch."""
 
 
-class Distillation(distillation.DistillationConfig, Noting):
-    """A distillation that notes where it trains."""
-
-
-class Finetuning(finetuning.FinetuningConfig, Noting):
-    """A fine-tuning that does."""
+def distil(config: Slow, run: Run) -> None:
+    noting = NotingRun(run, config.notes, f"seed {config.seed}", pause_s=config.pause_s)
+    distillation.train(config, noting)
 
 
 def distil_seeds() -> Sweep:
@@ -60,49 +99,36 @@ def distil_seeds() -> Sweep:
     return Sweep(name="distil", trainable="cluster.sweeps:distil", sampler="grid", scheduler="none")
 
 
-def distil(config: Distillation, run: Run) -> None:
-    distillation.train(config, NotingRun(run, config))  # type: ignore[arg-type]
-
-
-def fine_tune(config: Finetuning, run: Run) -> None:
-    finetuning.train(config, NotingRun(run, config))  # type: ignore[arg-type]
-
-
 class NotingRun:
-    """A run that notes each report, and takes its time."""
+    """A run that notes where it trains and what it reports, under a heading of its own."""
 
-    def __init__(self, run: Run, config: Any) -> None:
-        self.run, self.config = run, config
+    def __init__(self, run: Run, notes: Path, what: str, *, pause_s: float = 0, is_silent: bool = False) -> None:
+        self.run, self.notes, self.what, self.pause_s, self.is_silent = run, notes, what, pause_s, is_silent
+        self.device, self.rank, self.world_size, self.workdir = run.device, run.rank, run.world_size, run.workdir / what
+        self.workdir.mkdir(parents=True)
+        notes.mkdir(exist_ok=True)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.run, name)
+    def prepare(self, model: nn.Module) -> nn.Module:
+        return self.run.prepare(model)
+
+    def resume_from(self) -> Path | None:
+        return self.run.resume_from()
 
     def report(self, metrics: Mapping[str, float], checkpoint: Path | None = None) -> None:
-        note = {"seed": self.config.seed, "rank": self.run.rank, "machine": socket.gethostname(), **metrics}
-        self.config.notes.mkdir(exist_ok=True)
-        with (self.config.notes / NOTES).open("a") as file:
+        note = {"what": self.what, "rank": self.rank, "machine": socket.gethostname(), **metrics}
+        with (self.notes / NOTES).open("a") as file:
             file.write(json.dumps(note) + "\n")
-        self.run.report(metrics, checkpoint)
-        time.sleep(self.config.pause_s)
+        if not self.is_silent:
+            self.run.report(metrics, checkpoint)
+        time.sleep(self.pause_s)
+
+
+def settings_as_words(settings: Mapping[str, Any]) -> list[str]:
+    """Nested settings as a command line takes them."""
+    return [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in flatten(settings)]
 
 
 def read_notes(folder: Path) -> list[dict[str, Any]]:
-    """In the order in which they were written."""
-    return [json.loads(line) for line in (folder / NOTES).read_text().splitlines()]
-
-
-def launch_all(launches: list[dict[str, Any]]) -> None:
-    """Single runs: `name`, `trainable`, `base`, `objectives`, `profile` (a file) and its fields under `changes`."""
-    from seisweep.engine.launch import launch
-    from seisweep.settings.home import Home
-    from seisweep.settings.profile import load_profile, with_limits
-
-    for given in launches:
-        sweep = single_run(given["trainable"], given["base"], given["objectives"])
-        profile = with_limits(load_profile(given["profile"]), given["changes"])
-        outcome = launch(sweep, profile, Home.find(), name=given["name"])
-        print(given["name"], outcome.state, [row.reason for row in outcome.rows], flush=True)
-
-
-if __name__ == "__main__":
-    launch_all(json.loads(Path(sys.argv[1]).read_text()))
+    """In the order in which they were written; the last one may be half there and is left out then."""
+    file = folder / NOTES
+    return [json.loads(line) for line in file.read_text().split("\n")[:-1]] if file.exists() else []

@@ -15,7 +15,7 @@ from seisweep.settings.overrides import nest
 
 from cluster.cluster import Cluster
 from cluster.commands import Command, wait_until
-from cluster.sweeps import read_notes
+from cluster.sweeps import read_notes, settings_as_words
 from cluster.whole import checkpoints, epochs_computed, whole_record
 from trainables import metrics
 from trainables.distillation import DistillationConfig, train
@@ -112,8 +112,9 @@ def test_a_trial_of_a_node_whose_power_is_cut_goes_on_elsewhere_loss_by_loss(
         "export.enabled": False,
     }
     noting = {"notes": folder, "pause_s": 3}
-    words = [f"{key}={str(value).lower() if value is False else value}" for key, value in (settings | noting).items()]
-    options = ["--name", "power-cut", "--seed", "0,1,2", "--profile", cluster.profile(cpus_per_worker=2)]
+    words = settings_as_words(settings | noting)
+    # Of a node's two CPUs: one trial a node, that computes in one thread, as this process does.
+    options = ["--name", "power-cut", "--seed", "0,1,2", "--profile", cluster.profile(cpus_per_worker=1.5)]
     driver = cluster.head.start(
         "seisweep", "run", "cluster.sweeps:distil_seeds", *options, *words, env=cluster.user(home)
     )
@@ -123,11 +124,11 @@ def test_a_trial_of_a_node_whose_power_is_cut_goes_on_elsewhere_loss_by_loss(
 
     wait_until(lambda: driver.code is not None or len(on_w2()) >= 2, 180, f"no trial on w2: {driver}")
     assert driver.code is None, driver
-    seed = on_w2()[0]["seed"]
+    seed = int(on_w2()[0]["what"].removeprefix("seed "))
     wait_until(lambda: checkpoints(cluster, home, "power-cut").get(seed, 0) >= 2, 60, "no checkpoint")
     cluster.w2.power_off()
     assert driver.wait(400) == 0, driver
-    its = [note for note in read_notes(here) if note["seed"] == seed]
+    its = [note for note in read_notes(here) if note["what"] == f"seed {seed}" and not note["final"]]
     assert its[-1]["machine"] != "w2"
     assert [note["epoch"] for note in its].count(1) == 1, f"it began again at the start: {its}"
 

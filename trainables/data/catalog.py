@@ -17,6 +17,7 @@ import seisbench
 import seisbench.data as sbd
 
 from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ
+from trainables.fetched import dataset_here, is_elsewhere
 from trainables.quiet import quiet_library
 
 _P_NAMES = ("p", "P", "P1", "Pg", "Pn", "Pb", "PmP", "pP", "pwP", "pwPm")
@@ -46,10 +47,13 @@ def dataset_names() -> dict[str, type[sbd.WaveformDataset]]:
 
 
 def dataset_folder(dataset: str) -> Path:
-    """Folder of a data set named by SeisBench name (any case) or by path, there or not yet.
+    """Folder of a data set named by SeisBench name (any case) or by path, there or not yet. One that lies elsewhere
+    (`s3://bucket/folder`, `https://host/folder`) is fetched first.
 
-    Raises ValueError where it is neither.
+    Raises ValueError where it is none of these, or cannot be fetched.
     """
+    if is_elsewhere(dataset):
+        return dataset_here(dataset)
     path = Path(dataset).expanduser()
     if path.is_dir():
         return path.absolute()
@@ -73,7 +77,7 @@ def load_dataset(dataset: str) -> sbd.WaveformDataset:
     has_files = bool(list(folder.glob("metadata*.csv"))) and bool(list(folder.glob("waveforms*.hdf5")))
     options = {"component_order": COMPONENT_ORDER, "sampling_rate": SAMPLING_RATE_HZ}
     with quiet_seisbench():
-        if not has_files and Path(dataset).expanduser().is_dir():
+        if not has_files and (is_elsewhere(dataset) or Path(dataset).expanduser().is_dir()):
             raise ValueError(
                 f"data.dataset={dataset}: not a SeisBench data set; its folder holds metadata.csv and waveforms.hdf5"
             )

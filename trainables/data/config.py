@@ -19,7 +19,8 @@ class DataConfig(Config):
     """A SeisBench data set and the prescribed windows of it: 3001 samples, 100 Hz, components E, N, Z."""
 
     dataset: str
-    """SeisBench name (ETHZ, STEAD, ...) or a folder in SeisBench's format (metadata.csv, waveforms.hdf5)."""
+    """SeisBench name (ETHZ, STEAD, ...) or a folder in SeisBench's format (metadata.csv, waveforms.hdf5), here or as
+    s3://, https:// or http://: each machine fetches that once."""
 
     few_shot_fraction: float = Field(1.0, gt=0, le=1)
     """Share of the training events, seeded and nested (5 % lies inside 10 %); dev and test never change."""

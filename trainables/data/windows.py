@@ -10,34 +10,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import shutil
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import seisbench
-import seisbench.data as sbd
 from filelock import FileLock
 
 from trainables.data.catalog import PICK_COLUMNS, check_dataset, fingerprint, load_dataset
-from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ, DataConfig
+from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, DataConfig
 from trainables.data.seal import SEALED, Opening, check_seal
 from trainables.data.splits import few_shot_traces, split_traces
-
-SAMPLES_BEFORE, SPAN_SAMPLES = 3000, 6000
-"""WindowAroundSample's settings: a window is drawn from 6000 samples that begin 3000 before a pick."""
+from trainables.data.store_parts import SAMPLES_BEFORE, SPAN_SAMPLES, Part, margin, write_parts
 
 STORE_FORMAT = 1
 _INDEX, _SAMPLES = "index.npz", "samples.bin"
-_SHIFT_MARGIN_SAMPLES = 1000  # the largest time shift that a configuration allows
-
-logger = logging.getLogger("trainables.data")
 
 
 @dataclass(frozen=True)
@@ -119,17 +110,13 @@ def cache_folder(config: DataConfig) -> Path:
 
 def _store_key(config: DataConfig, split: str) -> str:
     few_shot = (config.few_shot_fraction, config.few_shot_seed) if _is_few_shot(config, split) else None
-    facts = [STORE_FORMAT, fingerprint(config.dataset), split, few_shot, config.store_dtype, _margin(config)]
+    facts = [STORE_FORMAT, fingerprint(config.dataset), split, few_shot, config.store_dtype, margin(config)]
     facts += [COMPONENT_ORDER, SAMPLING_RATE_HZ, SAMPLES_BEFORE, SPAN_SAMPLES, list(PICK_COLUMNS.items())]
     return hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
 
 
 def _is_few_shot(config: DataConfig, split: str) -> bool:
     return split == "train" and config.few_shot_fraction < 1
-
-
-def _margin(config: DataConfig) -> int:
-    return _SHIFT_MARGIN_SAMPLES if config.max_time_shift_s > 0 else 0
 
 
 def _is_complete(folder: Path) -> bool:
@@ -155,16 +142,12 @@ def _build(config: DataConfig, split: str, folder: Path) -> None:
     building = folder.parent / f".building-{folder.name}-{os.getpid()}"
     building.mkdir()
     try:
-        index: dict[str, list[Any]] = {}
         with (building / _SAMPLES).open("wb") as file:
-            for part in _parts(dataset, traces, config, split):
-                file.write(part.pop("values"))
-                for name, value in part.items():
-                    index.setdefault(name, []).append(value)
+            parts = write_parts(dataset, traces, config, split, file, building)
             file.flush()
             os.fsync(file.fileno())
         with (building / _INDEX).open("wb") as file:
-            np.savez(file, **_index_columns(index))  # type: ignore[arg-type]
+            np.savez(file, **_index_columns(parts))  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
         shutil.rmtree(folder, ignore_errors=True)
@@ -173,54 +156,8 @@ def _build(config: DataConfig, split: str, folder: Path) -> None:
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _parts(
-    dataset: sbd.WaveformDataset, traces: np.ndarray, config: DataConfig, split: str
-) -> Iterator[dict[str, Any]]:
-    last_word = time.monotonic()
-    for done, trace in enumerate(traces):
-        try:
-            waveform_XT, metadata = dataset.get_sample(int(trace))
-        except (OSError, KeyError, ValueError, IndexError) as error:
-            name = dataset.metadata["trace_name"].iloc[trace]
-            raise ValueError(f"data.dataset={config.dataset}: trace {name} cannot be read ({error})") from error
-        yield _needed_part(waveform_XT, metadata, config)
-        if time.monotonic() - last_word > 10:
-            last_word = time.monotonic()
-            logger.info("window store of %s, split %s: %d of %d traces", config.dataset, split, done, len(traces))
-
-
-def _needed_part(waveform_XT: np.ndarray, metadata: dict[str, Any], config: DataConfig) -> dict[str, Any]:
-    """What the store keeps of one trace: the union of its spans, and picks and spans relative to its start."""
-    num_samples = waveform_XT.shape[-1]
-    picks = [(column, float(metadata[column])) for column in PICK_COLUMNS if column in metadata]
-    picks = [(column, pick) for column, pick in picks if np.isfinite(pick)]
-    # int() cuts towards zero, as SeisBench does.
-    starts_W = np.array([int(pick - SAMPLES_BEFORE) for _, pick in picks] or [0])
-    low_W, high_W = starts_W.clip(0, num_samples), (starts_W + SPAN_SAMPLES).clip(0, num_samples)
-    first = max(0, low_W.min() - _margin(config))
-    last = min(num_samples, high_W.max() + _margin(config))
-    part_XT = np.nan_to_num(waveform_XT[:, first:last], nan=0.0, posinf=0.0, neginf=0.0)
-    mean_X, gain_X = np.zeros(3), np.ones(3)
-    if config.store_dtype == "float16":
-        part_XT = part_XT.astype(np.float64)
-        mean_X = part_XT.mean(axis=1) if last > first else mean_X
-        part_XT = part_XT - mean_X[:, None]
-        gain_X = np.maximum(np.abs(part_XT).max(axis=1, initial=0.0), 1e-30)
-        part_XT = part_XT / gain_X[:, None]
-    return {
-        "values": np.ascontiguousarray(part_XT, dtype=config.store_dtype).tobytes(),
-        "length": last - first,
-        "gain": gain_X,
-        "mean": mean_X,
-        "picks": np.array([pick - first for _, pick in picks], dtype=np.float64),
-        "phases": np.array([PHASES.index(PICK_COLUMNS[column]) for column, _ in picks], dtype=np.int64),
-        "lows": low_W - first,
-        "highs": high_W - first,
-        "name": str(metadata["trace_name"]),
-    }
-
-
-def _index_columns(index: dict[str, list[Any]]) -> dict[str, np.ndarray]:
+def _index_columns(parts: list[Part]) -> dict[str, np.ndarray]:
+    index = {name: [part[name] for part in parts] for name in parts[0]}
     length_N = np.array(index["length"], dtype=np.int64)
     return {
         "offset_N": np.concatenate([[0], 3 * np.cumsum(length_N)[:-1]]),
@@ -243,7 +180,7 @@ def _check_disk(metadata: pd.DataFrame, config: DataConfig, split: str, cache_di
     columns = [column for column in PICK_COLUMNS if column in metadata]
     picks = metadata[columns].apply(pd.to_numeric, errors="coerce")
     apart = (picks.max(axis=1) - picks.min(axis=1)).fillna(0).to_numpy() * factor
-    needed = SPAN_SAMPLES + apart + 2 * _margin(config)
+    needed = SPAN_SAMPLES + apart + 2 * margin(config)
     if "trace_npts" in metadata:
         in_trace = metadata["trace_npts"].to_numpy(dtype=float) * factor
         needed = np.fmin(needed, in_trace)

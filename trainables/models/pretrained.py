@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from trainables.data.config import COMPONENT_ORDER
+from trainables.fetched import is_elsewhere, weights_here
 from trainables.models.representation import PARTS, Representation
 
 WEIGHTS = "encoder.pt"
@@ -126,7 +127,7 @@ def load_pretrained(model: Representation, source: str, field: str = "model.pret
 
 def find_checkpoint(source: str, field: str = "model.pretrained") -> Path:
     """The file of weights that `source` (a file or a folder) names. Raises ValueError, which says where it looked."""
-    path = Path(source).expanduser().absolute()
+    path = Path(weights_here(source, field) if is_elsewhere(source) else source).expanduser().absolute()
     if path.is_file():
         return path
     if not path.is_dir():

@@ -13,6 +13,7 @@ from typing import TypeVar
 import torch
 from seisbench.models import PhaseNet, WaveformModel
 
+from trainables.fetched import is_elsewhere, weights_here
 from trainables.models.seisbench_private import weights_folder
 
 Model = TypeVar("Model", bound=WaveformModel)
@@ -33,8 +34,11 @@ def load_weights(model_class: type[Model], weights: str, field: str = "") -> Mod
     """A SeisBench model by weight name (`stead`) or by file, in eval mode.
 
     A file is named by either half of its pair (`picker.pt.v1`, `picker.json.v1`) or by their common stem
-    (`picker`). Raises ValueError where nothing can be loaded, which names the setting `field`, if it was one.
+    (`picker`), here or as s3://, https:// or http://. Raises ValueError where nothing can be loaded, which names the
+    setting `field`, if it was one.
     """
+    if is_elsewhere(weights):
+        weights = weights_here(weights, field)
     pair = find_pair(weights)
     if pair is not None:
         return _load_pair(model_class, *pair, field)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -23,12 +24,21 @@ class Measured:
     events: int
 
 
+def digests_of(files: Iterable[Path]) -> str:
+    """`model_fp32.onnx 0123456789abcdef, ...`"""
+    return ", ".join(f"{file.name} {blake2b(file.read_bytes(), digest_size=8).hexdigest()}" for file in files)
+
+
 class Candidate(Protocol):
     """What promotion asks of a trained model."""
 
     @property
     def models(self) -> Mapping[str, Path]:
         """ONNX files by precision: fp32 always, int8 where there is one that the gate accepted."""
+
+    @property
+    def digests(self) -> str:
+        """Of the trained files: two candidates with the same ones score the same."""
 
     @property
     def input_shape(self) -> tuple[int, int]:

@@ -26,7 +26,7 @@ from trainables.export.onnx import INPUT, OPSET, OUTPUT, save, strip
 from trainables.finetuning import FinetuningConfig, build_classifier
 from trainables.models.classifier import Classifier
 from trainables.models.mlstm_kernel import use_kernel
-from trainables.promotion.candidate import FP32, Measured
+from trainables.promotion.candidate import FP32, Measured, digests_of
 from trainables.quiet import quiet_library
 
 CPU = torch.device("cpu")
@@ -43,6 +43,8 @@ class ClassifierCandidate:
     input_shape: tuple[int, int]
     sampling_rate_hz: float
     headlines: tuple[str, ...]
+    digests: str
+    """Of the weights: the ONNX file made of them is made anew each time."""
 
     @classmethod
     def of(cls, config: FinetuningConfig, folder: Path, workdir: Path) -> ClassifierCandidate:
@@ -56,7 +58,8 @@ class ClassifierCandidate:
         shape = (len(COMPONENT_ORDER), sequence.num_samples)
         names = class_names(config.data.num_classes)
         headlines = ("macro_f1", "accuracy", *(f"class_{label}_f1" for label in range(len(names))))
-        candidate = cls(config, {FP32: workdir / FP32_FILE}, shape, sequence.sampling_rate_hz, headlines)
+        models, digests = {FP32: workdir / FP32_FILE}, digests_of([folder / WEIGHTS_FILE])
+        candidate = cls(config, models, shape, sequence.sampling_rate_hz, headlines, digests)
         export_classifier_onnx(model.eval(), candidate)
         return candidate
 

@@ -20,7 +20,7 @@ from trainables.evaluation.intervals import Interval, bootstrap, by_group
 from trainables.evaluation.picks import count_picks, scores_of
 from trainables.export.artifacts import EVALUATION_BATCH, FP32_FILE, INT8_FILE
 from trainables.export.onnx import INTERFACE, OnnxPicker
-from trainables.promotion.candidate import FP32, INT8, Measured
+from trainables.promotion.candidate import FP32, INT8, Measured, digests_of
 from trainables.training.config import PickerTrainingConfig
 
 HEADLINES = (
@@ -61,6 +61,10 @@ class PickerCandidate:
             models[INT8] = folder / INT8_FILE
         metadata = OnnxPicker(models[FP32]).metadata
         return cls(config, models, {phase: float(metadata[f"{phase}_threshold"]) for phase in PHASES})
+
+    @property
+    def digests(self) -> str:
+        return digests_of(self.models.values())
 
     @property
     def facts(self) -> dict[str, object]:

@@ -13,22 +13,19 @@ import shutil
 import tarfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from filelock import FileLock
-from mlflow.entities import Metric, Param, Run
-from mlflow.tracking import MlflowClient
 
-from search_spaces.narrowing import searched_keys
 from search_spaces.sweep import Sweep
 from seisweep.archive.format import FILES, SWEEP, Manifest, RunData, extract, opened, read_runs
+from seisweep.archive.recording import Recording, Say
 from seisweep.engine.sweep_folder import CHECKPOINTS, LOGS, Launch
 from seisweep.record import tags
-from seisweep.record.mlflow_pages import saved_view
-from seisweep.record.mlflow_store import experiment_named, search_runs, store_answers
+from seisweep.record.mlflow_store import search_runs
 from seisweep.results.files import folder_here
 from seisweep.settings.free_disk import MIN_FREE_BYTES, free_bytes
 from seisweep.settings.home import SWEEP_FILE, Home
@@ -36,42 +33,40 @@ from seisweep.settings.profile import Profile
 from seisweep.settings.which_store import OWN, Store, own_store, read_description, ready_to_write
 
 SAY_EVERY_S = 5.0
-ITEMS_A_CALL = 1000
-PARAMS_A_CALL = 100
-NOT_TAKEN = (tags.PARENT, "mlflow.runName", "mlflow.log-model.history")
-"""Tags that are made anew, or say something of another store."""
-
-Say = Callable[[str], None]
 
 
-def merge(file: Path, home: Home, say: Say) -> Manifest:
-    """Take a sweep into a home. Raises ValueError in one line where the home has it or another one of its name, and
-    where the file is no whole archive; then the home is as it was."""
+def merge(file: Path, home: Home, say: Say, name: str | None = None) -> Manifest:
+    """Take a sweep into a home, under its own name or another one. Raises ValueError in one line where the home has it
+    or another one of that name, and where the file is no whole archive; then the home is as it was."""
     with opened(file) as (manifest, archive):
-        _check_that_it_is_new(manifest, home)
+        called = name or manifest.sweep
+        _check_that_it_is_new(manifest, called, home)
         _check_room(manifest, home)
         store = ready_to_write(own_store(home), home)
         arriving = home.root / f".merging-{uuid.uuid4().hex}"
         try:
             with FileLock(home.root / "merge.lock"):
-                _check_that_it_is_new(manifest, home)
+                _check_that_it_is_new(manifest, called, home)
                 arriving.mkdir()
                 for done in _said(say, extract(archive, manifest, arriving), manifest):
                     assert done <= manifest.bytes
-                sweep = _prepared(arriving / SWEEP, manifest)
-                _record(store, manifest, sweep, read_runs(arriving), arriving / FILES, say)
-                (arriving / SWEEP).rename(home.sweep_dir(manifest.sweep))
-                _say_what_lacks(Launch.read(home, manifest.sweep), say)
+                sweep = described_in(arriving / SWEEP, manifest, name=called)
+                _record(store, manifest, called, sweep, read_archive(arriving, manifest), arriving / FILES, say)
+                (arriving / SWEEP).rename(home.sweep_dir(called))
+                _say_what_lacks(Launch.read(home, called), say)
         finally:
             shutil.rmtree(arriving, ignore_errors=True)
     return manifest
 
 
-def _check_that_it_is_new(manifest: Manifest, home: Home) -> None:
-    name = manifest.sweep
+def _check_that_it_is_new(manifest: Manifest, name: str, home: Home) -> None:
+    for known in home.sweep_names:
+        if read_description(home, known).get("id") == manifest.id:
+            raise ValueError(f"home {home.root} has this sweep already: {known}")
     if home.sweep_file(name).is_file():
-        same = read_description(home, name).get("id") == manifest.id
-        raise ValueError(f"home {home.root} has {'this sweep' if same else 'another sweep'} already: {name}")
+        raise ValueError(
+            f"home {home.root} has another sweep already: {name}; --name NEW takes it in under another one"
+        )
     if home.sweep_dir(name).exists():
         raise ValueError(f"{home.sweep_dir(name)} is in the way: it is no sweep")
 
@@ -95,8 +90,9 @@ def _said(say: Say, steps: Iterator[int], manifest: Manifest) -> Iterator[int]:
             said_s = time.monotonic()
 
 
-def _prepared(folder: Path, manifest: Manifest) -> Sweep:
-    """The sweep's folder as this home has it. Raises TarError where it is not the folder of that sweep."""
+def described_in(folder: Path, manifest: Manifest, name: str) -> Sweep:
+    """The sweep whose folder it is, which from now on is called `name` and recorded in its home. Raises TarError where
+    it is not the folder of that sweep."""
     file = folder / SWEEP_FILE
     try:
         said: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -109,38 +105,37 @@ def _prepared(folder: Path, manifest: Manifest) -> Sweep:
                 raise ValueError(f"{place} is no place in its folder")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise tarfile.TarError(f"{SWEEP}/{SWEEP_FILE}: {' '.join(str(error).split())[:200]}") from None
-    file.write_text(json.dumps(said | {"store": OWN}, indent=2))
+    file.write_text(json.dumps(said | {"store": OWN, "name": name}, indent=2))
     for part in (CHECKPOINTS, LOGS):
         (folder / part).mkdir(exist_ok=True)
     return sweep
 
 
-def _record(store: Store, manifest: Manifest, sweep: Sweep, runs: Sequence[RunData], files: Path, say: Say) -> None:
-    """The runs of an archive as runs of a store. Raises ValueError where it has another sweep of this name, or does not
-    answer; then it has none of them."""
+def read_archive(folder: Path, manifest: Manifest) -> list[RunData]:
+    """The runs of an archive that lies in a folder. Raises TarError where they are not those of the sweep."""
+    runs = read_runs(folder)
     if not runs or runs[0].tags.get(tags.ROLE) != tags.SWEEP_ROLE or runs[0].tags.get(tags.SWEEP_ID) != manifest.id:
         raise tarfile.TarError("its first run is not that of the sweep")
-    client = MlflowClient(tracking_uri=store.uri)
-    known = search_runs(client, f"tags.{tags.SWEEP} = '{manifest.sweep}' and tags.{tags.ROLE} = '{tags.SWEEP_ROLE}'")
-    if any(run.data.tags.get(tags.SWEEP_ID) != manifest.id for run in known):
-        raise ValueError(f"the store {store.uri} has another sweep named {manifest.sweep}")
-    if known:
-        say(f"{manifest.sweep} is recorded here already: only its folder is taken in")
+    return runs
+
+
+def _record(
+    store: Store, manifest: Manifest, name: str, sweep: Sweep, runs: list[RunData], files: Path, say: Say
+) -> None:
+    """The runs of an archive as runs of the home's store. Raises ValueError where it has another sweep of this name, or
+    does not answer; then it has none of them."""
+    recording = Recording(store, sweep, manifest.id, name, runs, lambda place: files / str(place), say)
+    named = f"tags.{tags.SWEEP} = '{name}' and tags.{tags.ROLE} = '{tags.SWEEP_ROLE}'"
+    if any(run.data.tags.get(tags.SWEEP_ID) != manifest.id for run in search_runs(recording.client, named)):
+        raise ValueError(f"the store {store.uri} has another sweep named {name}")
+    known = recording.known()
+    if any(run.data.tags.get(tags.ROLE) == tags.SWEEP_ROLE for run in known):
+        say(f"{name} is recorded here already: only its folder is taken in")
         return
-    for left in search_runs(client, f"tags.{tags.SWEEP_ID} = '{manifest.id}'"):
-        client.delete_run(left.info.run_id)  # of a merge that was killed
-    experiments = {
-        tags.SWEEP_ROLE: experiment_named(client, sweep.name, store.artifacts_uri),
-        tags.PROMOTION_ROLE: experiment_named(client, tags.PROMOTIONS, store.artifacts_uri),
-    }
-    with store_answers(store.uri), _all_or_none(client) as made:
-        for number, run in enumerate(runs):
-            if number and number % 20 == 0:
-                say(f"run {number} of {len(runs)}")
-            _write(client, experiments, run, files / str(number), made)
-        view = saved_view(manifest.sweep, sweep.objectives, searched_keys(sweep))
-        client.set_experiment_tag(experiments[tags.SWEEP_ROLE], *view)
-        client.set_tag(made[runs[0].run_id].info.run_id, tags.ROLE, tags.SWEEP_ROLE)
+    for left in known:
+        recording.client.delete_run(left.info.run_id)  # of a merge that was killed
+    with _all_or_none(recording):
+        recording.write([])
 
 
 def _say_what_lacks(launch: Launch, say: Say) -> None:
@@ -151,43 +146,13 @@ def _say_what_lacks(launch: Launch, say: Say) -> None:
 
 
 @contextmanager
-def _all_or_none(client: MlflowClient) -> Iterator[dict[str, Run]]:
-    """Runs that are made while it is open, by the id that each had; where that does not end well, there are none."""
-    made: dict[str, Run] = {}
+def _all_or_none(recording: Recording) -> Iterator[None]:
+    """Where that does not end well, there are none of the runs that were made."""
     try:
-        yield made
+        yield
     except BaseException:
-        for run in made.values():
-            client.delete_run(run.info.run_id)
+        for run in recording.made:
+            recording.client.delete_run(run.info.run_id)
             if (folder := folder_here(run)) is not None:  # type: ignore[arg-type]  # of the same shape
                 shutil.rmtree(folder.parent, ignore_errors=True)
         raise
-
-
-def _write(client: MlflowClient, experiments: dict[str, str], run: RunData, files: Path, made: dict[str, Run]) -> None:
-    """One run. That of the sweep, which is the first, gets its role when all others are there."""
-    role = run.tags.get(tags.ROLE, "")
-    is_first = not made
-    facts = {key: value for key, value in run.tags.items() if key not in NOT_TAKEN}
-    if is_first:
-        facts.pop(tags.ROLE)
-    elif role == tags.TRIAL_ROLE:
-        facts[tags.PARENT] = next(iter(made.values())).info.run_id
-    elif (promoted := made.get(facts.get(tags.PROMOTED_RUN, ""))) is not None:
-        facts[tags.PROMOTED_RUN] = promoted.info.run_id
-    new = made[run.run_id] = client.create_run(
-        experiments.get(role, experiments[tags.SWEEP_ROLE]),
-        start_time=run.start_time_ms,
-        run_name=run.tags.get("mlflow.runName"),
-        tags=facts,
-    )
-    run_id, params = new.info.run_id, [Param(key, value) for key, value in run.params.items()]
-    for start in range(0, len(params), PARAMS_A_CALL):
-        client.log_batch(run_id, params=params[start : start + PARAMS_A_CALL])
-    points = [Metric(name, value, time_ms, step) for name, step, time_ms, value in run.metrics]
-    for start in range(0, len(points), ITEMS_A_CALL):
-        client.log_batch(run_id, metrics=points[start : start + ITEMS_A_CALL])
-    if files.is_dir():
-        client.log_artifacts(run_id, str(files))
-    if run.status != "RUNNING":
-        client.set_terminated(run_id, run.status, run.end_time_ms)

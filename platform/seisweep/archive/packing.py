@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from search_spaces.sweep import Choice, Sweep
-from seisweep.archive.format import BROUGHT, FILES, MANIFEST, RUNS, SWEEP, Manifest, RunData
+from seisweep.archive.contents import described, folder_of, runs_of_sweep
+from seisweep.archive.format import BROUGHT, FILES, MANIFEST, RUNS, SWEEP, Manifest
 from seisweep.engine.sweep_folder import CHECKPOINTS, Launch
 from seisweep.record import tags
-from seisweep.record.mlflow_store import fetched
-from seisweep.results.files import folder_here, missing
+from seisweep.results.files import missing
 from seisweep.results.open_store import open_store
-from seisweep.results.runs import Reader, Run
+from seisweep.results.runs import Run
 from seisweep.settings.driver_lock import driver_lock
 from seisweep.settings.home import SWEEP_FILE, Home
 from seisweep.settings.paths import WEIGHTS, files_named
@@ -60,14 +60,14 @@ def pack(name: str, file: Path, home: Home, profile: Profile, say: Say) -> Manif
         if can_be_written(launch.folder):  # or nobody can be running it
             stack.enter_context(driver_lock(launch.folder))
         reader = open_store(store.uri)
-        runs = _runs(reader, launch, home)
+        runs = runs_of_sweep(reader, launch)
         fetched_files = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seisweep-pack-")))
         members = [*_of_folder(launch), *_of_runs(runs, store.uri, fetched_files)]
         if gone := missing({run.data.tags.get("mlflow.runName", run.info.run_id): run for run in runs}):
             say(f"not in the archive: {gone}")
         brought = _weights(launch.sweep, launch)
         texts = {
-            RUNS: json.dumps([one.model_dump() for one in _described(reader, runs)]).encode(),
+            RUNS: json.dumps([one.model_dump() for one in described(reader, runs)]).encode(),
             f"{SWEEP}/{SWEEP_FILE}": json.dumps(_description(launch, brought, home), indent=2).encode(),
         }
         members += [member for _, found in brought.values() for member in found]
@@ -86,40 +86,6 @@ def pack(name: str, file: Path, home: Home, profile: Profile, say: Say) -> Manif
     return manifest
 
 
-def _runs(reader: Reader, launch: Launch, home: Home) -> list[Run]:
-    """The sweep's own run first, then those of its trials, and of the openings of a test split for them."""
-    found = reader.tagged({tags.SWEEP_ID: launch.id})
-    parents = [run for run in found if run.data.tags.get(tags.ROLE) == tags.SWEEP_ROLE]
-    if not parents:
-        raise ValueError(
-            f"{reader.uri} has no record of {launch.name}: write it again with `seisweep resume {launch.name}`, "
-            f"from {home.sweep_dir(launch.name)}"
-        )
-    trials = [run for run in found if run.data.tags.get(tags.ROLE) == tags.TRIAL_ROLE]
-    trials.sort(key=lambda run: int(run.data.tags[tags.TRIAL]))
-    ids = {run.info.run_id for run in trials}
-    promoted = reader.tagged({tags.ROLE: tags.PROMOTION_ROLE, tags.SWEEP: launch.name})
-    promoted = [run for run in promoted if run.data.tags.get(tags.PROMOTED_RUN) in ids]
-    return [parents[0], *trials, *sorted(promoted, key=lambda run: run.info.start_time)]
-
-
-def _described(reader: Reader, runs: Sequence[Run]) -> Iterator[RunData]:
-    by_id: dict[str, list[tuple[str, int, int, float]]] = {run.info.run_id: [] for run in runs}
-    for value in reader.values(runs):
-        by_id[value.run_id].append((value.metric, value.step, value.time_ms, value.value))
-    for run in runs:
-        info = run.info
-        yield RunData(
-            run_id=info.run_id,
-            status=info.status,
-            start_time_ms=info.start_time,
-            end_time_ms=info.end_time,
-            tags=dict(run.data.tags),
-            params=dict(run.data.params),
-            metrics=sorted(by_id[info.run_id], key=lambda one: (one[2], one[1], one[0])),
-        )
-
-
 def _of_folder(launch: Launch) -> Iterator[Member]:
     """What lies in the sweep's folder; of Ray's own there only the checkpoints."""
     for file in sorted(path for path in launch.folder.rglob("*") if path.is_file()):
@@ -131,8 +97,7 @@ def _of_folder(launch: Launch) -> Iterator[Member]:
 
 def _of_runs(runs: Sequence[Run], uri: str, fetched_files: Path) -> Iterator[Member]:
     for number, run in enumerate(runs):
-        if (folder := folder_here(run)) is None:
-            folder = fetched(f"runs:/{run.info.run_id}/", uri, fetched_files / str(number))
+        folder = folder_of(run, uri, fetched_files / str(number))
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             yield Member(f"{FILES}/{number}/{file.relative_to(folder).as_posix()}", file)
 

@@ -19,6 +19,7 @@ from seisweep.record.mlflow_store import fetched
 from seisweep.settings.home import Home
 from seisweep.settings.paths import PRETRAINED, WEIGHTS
 from seisweep.settings.profile import Profile
+from trainables.fetched import is_elsewhere
 
 FOLDER = "weights"
 """Of the home's cache."""
@@ -64,7 +65,7 @@ def with_local_weights(sweep: Sweep, profile: Profile, home: Home) -> tuple[Swee
 def _recorded(key: str, name: str, trainable: str, profile: Profile, home: Home) -> tuple[str, str] | None:
     """MLflow's address of the files that `name` stands for, and in which store; None where it is a path or a name of
     SeisBench, or for a trainable of the user's own to understand. Raises ValueError where it is nothing."""
-    if Path(name).is_absolute():
+    if Path(name).is_absolute() or is_elsewhere(name):
         return None  # what is wrong with a path its reader knows best
     from seisweep.artifacts.reference import (  # with SeisBench, which not every trainable needs
         UnknownNameError,

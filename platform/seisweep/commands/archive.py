@@ -9,8 +9,11 @@ from typing import Annotated
 import typer
 
 from seisweep.commands.options import ProfileName, profile_of
+from seisweep.commands.run import check_name
+from seisweep.settings.fields import nearest
 from seisweep.settings.home import Home
 from seisweep.settings.paths import from_here
+from seisweep.settings.which_store import given_store
 
 
 def pack(
@@ -31,16 +34,55 @@ def pack(
 
 
 def merge(
-    file: Annotated[Path, typer.Argument(help="An archive that `seisweep pack` has written.")],
+    sweep: Annotated[
+        str,
+        typer.Argument(metavar="NAME|FILE", help="A sweep of the home, or a file that `seisweep pack` has written."),
+    ],
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="A tracking server, as http://HOST:5000; default, of a FILE: the home."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="NEW", help="Another name for it there.")] = None,
 ) -> None:
-    """Take a packed sweep into the home: it is listed, read and resumed here like any other."""
-    home = Home.find()
+    """Record a sweep in another store, once however often it is said: from offline nodes, from another home."""
+    home, file = Home.find(), Path(sweep).expanduser().resolve()
+    check_name(name)
+    is_sweep, is_file = sweep in home.sweep_names, file.is_file()
+    if to is None and (is_file or not is_sweep):
+        return _into_the_home(file, home, name)
+    if to is None:
+        raise ValueError(f"{sweep} is a sweep of this home: say with --to URI to which server it goes")
+    if is_sweep and is_file:
+        raise ValueError(f"{sweep} is a file here and a sweep: write ./{sweep} for the file, or go to another folder")
+    if not is_sweep and not is_file:
+        raise ValueError(f"{sweep}: no sweep in {home.root} and no file of this name{nearest(sweep, home.sweep_names)}")
+    return _to_a_store(sweep, file if is_file else None, home, to, name)
+
+
+def _into_the_home(file: Path, home: Home, name: str | None) -> None:
     from seisweep.archive.merging import merge as merged
 
-    manifest = merged(file.expanduser().resolve(), home, say=_say)
-    print(manifest.sweep)
+    manifest = merged(file, home, _say, name)
+    print(name or manifest.sweep)
     sys.stdout.flush()
-    _say(f"{manifest.trials} trials, {manifest.state}; next: seisweep results {manifest.sweep}")
+    _say(f"{manifest.trials} trials, {manifest.state}; next: seisweep results {name or manifest.sweep}")
+
+
+def _to_a_store(sweep: str, file: Path | None, home: Home, to: str, name: str | None) -> None:
+    store = given_store(to, home)
+    from seisweep.archive.bringing import bring_archive, bring_sweep
+
+    if file is not None:
+        brought = bring_archive(file, store, _say, name)
+    else:
+        brought = bring_sweep(sweep, home, store, _say, name)
+    print(brought.name)
+    sys.stdout.flush()
+    is_new = f"{brought.num_written} runs written" if brought.num_written else "all of it was there already"
+    _say(f"{brought.trials} trials, {brought.state}, in {store.uri}: {is_new}")
+    if file is None:
+        _say(f"in the home {sweep} stays as it is; once it has more, the same command brings that")
+    _say(f"next: MLFLOW_TRACKING_URI={store.uri} seisweep results {brought.name}")
 
 
 def _say(line: str) -> None:

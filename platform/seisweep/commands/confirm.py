@@ -11,9 +11,11 @@ from seisweep.commands.options import Name, Note, profile_of
 from seisweep.commands.run import check_name, finish, start
 from seisweep.engine.outcome import Outcome
 from seisweep.engine.sweep_folder import Launch
+from seisweep.settings import in_a_job
 from seisweep.settings.home import Home
 from seisweep.settings.overrides import parse_overrides
 from seisweep.settings.profile import Profile
+from seisweep.settings.sent import sent_with
 from seisweep.settings.which_store import store_of_sweep
 
 
@@ -35,7 +37,7 @@ def confirm(
     concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials to run at a time.")] = None,
     name: Name = None,
     note: Note = "",
-) -> Outcome:
+) -> Outcome | int:
     """Train the best K configurations of a sweep again with S new seeds: does its winner stay the winner?"""
     check_name(name)
     overrides = parse_overrides(settings or [])
@@ -47,7 +49,7 @@ def confirm(
     first = results.load_from(home, sweep, where)
     wanted, words = plan(first, top, seeds, overrides)
     called = name or f"{sweep}-confirm"
-    if home.sweep_dir(called).exists():
+    if home.sweep_dir(called).exists() and not in_a_job.is_again():
         raise ValueError(f"a sweep named {called} exists: go on with `seisweep resume {called}`, or choose --name")
     print("\n".join(words), file=sys.stderr)
     beside = store_of_sweep(home, sweep, where)
@@ -55,7 +57,8 @@ def confirm(
 
 
 def _where(sweep: str, profile: str | None, home: Home) -> Profile:
-    """The profile by name, else the one that the sweep was launched with from this home, else `local`."""
+    """The profile by name, else the one that the sweep was launched with or sent with from this home, else `local`."""
     if profile is None and home.sweep_file(sweep).exists():
         return Launch.read(home, sweep).profile
-    return profile_of(profile or "local")
+    sent = sent_with(home, sweep) if profile is None else None
+    return sent or profile_of(profile or "local")

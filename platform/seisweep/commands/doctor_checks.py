@@ -49,8 +49,8 @@ def examine(home: Home, profile: Profile) -> Iterator[Check]:
     yield _guarded("home", lambda: _home(home))
     yield _guarded("shared memory", _shared_memory)
     yield _guarded("tracking", lambda: _tracking(home, profile))
-    if profile.ray_address:
-        yield _guarded("ray cluster", lambda: _ray(profile.ray_address))
+    if profile.submit_to:
+        yield _guarded("job server", lambda: _job_server(profile))
 
 
 def _guarded(what: str, examine_one: Callable[[], tuple[Literal["ok", "note", "fails"], str]]) -> Check:
@@ -115,22 +115,18 @@ def reach_tracking(uri: str) -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     from mlflow import MlflowClient
 
+    from seisweep.record.mlflow_answers import keeps_out, why_not_let_in
+
     try:
         MlflowClient(uri).search_experiments(max_results=1)
     except Exception as error:
+        if status := keeps_out(error):
+            raise ValueError(f"the MLflow server {uri} does not let you in: {why_not_let_in(status)}") from None
         raise ValueError(f"the MLflow server {uri} does not answer: {' '.join(str(error).split())[:200]}") from None
 
 
-def _ray(address: str | None) -> tuple[Literal["ok"], str]:
-    import ray
+def _job_server(profile: Profile) -> tuple[Literal["ok"], str]:
+    from seisweep.engine.jobs import Server
 
-    from seisweep.engine.cluster import check_answer
-
-    assert address is not None
-    check_answer(address)
-    ray.init(address, log_to_driver=False, logging_level="ERROR")
-    try:
-        resources = ray.cluster_resources()
-    finally:
-        ray.shutdown()
-    return "ok", f"{resources.get('CPU', 0):g} CPUs, {resources.get('GPU', 0):g} GPUs"
+    running = [job for job in Server(profile).jobs() if not job.is_over]
+    return "ok", f"{profile.submit_to}, {len(running)} job{'s' if len(running) != 1 else ''} of seisweep under way"

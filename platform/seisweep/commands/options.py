@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -64,5 +66,8 @@ Workers = Annotated[
 
 
 def profile_of(name: str) -> Profile:
-    """The profile that `--profile` names. Raises ValueError."""
-    return load_profile(name, Home.find().profiles_dir)
+    """The profile that `--profile` names; modules in its folder of code are found from now on. Raises ValueError."""
+    profile = load_profile(name, Home.find().profiles_dir)
+    if profile.working_dir and (folder := str(Path(profile.working_dir).expanduser().absolute())) not in sys.path:
+        sys.path.append(folder)
+    return profile

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seisweep.commands.jobs import latest_jobs, with_jobs
 from seisweep.commands.options import ProfileName, profile_of
 from seisweep.record.gc_pause import no_collections
 from seisweep.screen.tables import Format, TableFormat, write
@@ -154,17 +155,20 @@ def sweeps(format: TableFormat = Format.TABLE, profile: ProfileName = "local") -
         write([{"sweep": name, "what it is": words} for name, words in descriptions().items()], format)
     home, where = Home.find(), profile_of(profile)
     store = store_by_default(home, where)
+    jobs = latest_jobs(home, where)
     here, elsewhere = _sweeps_by_store(home, store)
     if elsewhere:
         count = f"{len(elsewhere)} sweep{'s' if elsewhere[1:] else ''}"
         shown = f"{', '.join(elsewhere[:3])}{' ...' if len(elsewhere) > 3 else ''}"
         print(f"{count} of this home {'are' if elsewhere[1:] else 'is'} in another store: {shown}", file=sys.stderr)
-    if store.is_own and not home.database.exists():
+    if store.is_own and not home.database.exists() and not jobs:
         _say_unrecorded(home, here, store.uri)
         return
     from seisweep import results as record
+    from seisweep.results.tables import sweeps_frame
 
-    launched = record.sweeps(profile=where)
+    is_empty = store.is_own and not home.database.exists()
+    launched = with_jobs(sweeps_frame([]) if is_empty else record.sweeps(profile=where), jobs)
     _say_unrecorded(home, here - set(launched["name"]), store.uri)
     launched["state"] = [
         _state_now(home, name, state) if name in here else state

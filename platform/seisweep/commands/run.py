@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -28,11 +30,13 @@ from seisweep.commands.options import (
 from seisweep.engine.outcome import Outcome
 from seisweep.engine.sweep_folder import NameTakenError
 from seisweep.requested.sweep import SEEDS, narrow, next_name, parse_duration, parse_seeds
-from seisweep.screen.live import watching
+from seisweep.screen.kept import watching_and_keeping
+from seisweep.settings import in_a_job
 from seisweep.settings.home import Home
 from seisweep.settings.overrides import Overrides, parse_overrides
 from seisweep.settings.profile import Profile, with_limits
-from seisweep.settings.which_store import Store, store_by_default
+from seisweep.settings.sent import sent_with
+from seisweep.settings.which_store import Store, kept_store, store_by_default
 
 
 def run(
@@ -60,10 +64,11 @@ def run(
     retry_oom: RetryOom = None,
     report_timeout: ReportTimeout = None,
     disk_budget: DiskBudget = None,
-) -> Outcome:
+) -> Outcome | int:
     """Search: run a sweep of trials."""
     from search_spaces.named import named_sweep
 
+    where = profile_of(profile or "local")
     changes = {
         "samples": samples,
         "seeds": parse_seeds(seed) if seed else None,
@@ -75,7 +80,6 @@ def run(
     limits = _limits(retry_oom, report_timeout, disk_budget)
     chosen = narrow(named_sweep(sweep), parse_overrides(settings or []), changes)
     if extend is None:
-        where = profile or "local"
         return finish(start(chosen, where, name=name, note=note, concurrency=concurrency, limits=limits))
     if name is None:
         raise ValueError("--extend adds trials to a sweep that exists: give its --name (see `seisweep sweeps`)")
@@ -101,10 +105,11 @@ def train(
     retry_oom: RetryOom = None,
     report_timeout: ReportTimeout = None,
     disk_budget: DiskBudget = None,
-) -> Outcome:
+) -> Outcome | int:
     """Train once, without a search."""
     from search_spaces.named import objectives_of
 
+    where = profile_of(profile)
     base, vary = parse_overrides(settings or [])
     if vary:
         key = next(iter(vary))
@@ -112,7 +117,7 @@ def train(
     changes = {"seeds": None if seed is None else [seed], **_resources(workers, cpus, gpus, memory)}
     chosen = narrow(single_run(trainable, {}, objectives_of(trainable)), Overrides(base, vary), changes)
     limits = _limits(retry_oom, report_timeout, disk_budget)
-    return finish(start(chosen, profile, name=name, note=note, limits=limits))
+    return finish(start(chosen, where, name=name, note=note, limits=limits))
 
 
 def resume(
@@ -123,10 +128,34 @@ def resume(
     report_timeout: ReportTimeout = None,
     disk_budget: DiskBudget = None,
     extend: Extend = None,
-) -> Outcome:
+) -> Outcome | int:
     """Go on with a sweep that was interrupted: same search, same checkpoints, same record. Or add trials to one."""
     limits = _limits(retry_oom, report_timeout, disk_budget)
+    if profile and not extend and (store := _only_lacks(name, Home.find(), profile_of(profile))) is not None:
+        return _bring(name, Home.find(), store)
     return finish(go_on(name, profile, concurrency=concurrency, limits=limits, extend=extend or 0))
+
+
+def _only_lacks(name: str, home: Home, profile: Profile) -> Store | None:
+    """The profile's server, where the sweep is over and recorded in its home alone: there is nothing to run, and who
+    names a server wants it there."""
+    if not profile.tracking_uri or name not in home.sweep_names or not kept_store(home, name).is_own:
+        return None
+    from seisweep.engine.launch import sweep_state
+
+    store = store_by_default(home, profile)
+    return store if not store.is_own and sweep_state(home, name) in ("finished", "failed") else None
+
+
+def _bring(name: str, home: Home, store: Store) -> int:
+    """The same as `seisweep merge NAME --to URI`."""
+    from seisweep.archive.bringing import bring_sweep
+
+    say = partial(print, file=sys.stderr)
+    say(f"{name} is over, there is nothing left to run: to {store.uri}, as `seisweep merge {name} --to {store.uri}`")
+    brought = bring_sweep(name, home, store, say)
+    say(f"{brought.trials} trials, {brought.num_written} runs written; in the home {name} stays as it is")
+    return 0
 
 
 def go_on(
@@ -137,13 +166,32 @@ def go_on(
     limits: Mapping[str, Any] | None = None,
     extend: int = 0,
     same_as: Sweep | None = None,
-) -> Outcome:
+) -> Outcome | int:
     """Resume a sweep, where it was launched or on a profile by name, watched in this terminal."""
     home = Home.find()
     where = profile_of(profile) if profile else None
+    from seisweep.commands import jobs
+
+    if where is None and not home.sweep_file(name).is_file():
+        where = sent_with(home, name)
+    if where is not None and where.submit_to:
+        return jobs.send_resume(name, where, home)
+    return _go_on(name, where, home, limits=limits, concurrency=concurrency, extend=extend, same_as=same_as)
+
+
+def _go_on(
+    name: str,
+    where: Profile | None,
+    home: Home,
+    *,
+    limits: Mapping[str, Any] | None,
+    concurrency: int | None,
+    extend: int = 0,
+    same_as: Sweep | None = None,
+) -> Outcome:
     from seisweep.engine import launch
 
-    with watching() as watch:
+    with watching_and_keeping(home) as watch:
         return launch.resume(
             name,
             where,
@@ -190,27 +238,34 @@ def start(
     concurrency: int | None = None,
     limits: Mapping[str, Any] | None = None,
     store: Store | None = None,
-) -> Outcome:
-    """Launch a sweep on a profile, watched in this terminal. `limits` are fields of the profile, `store` where it is
-    recorded, if that is not for profile and environment to say."""
+) -> Outcome | int:
+    """Launch a sweep on a profile, watched in this terminal, or as a job of the profile's cluster. `limits` are fields
+    of the profile, `store` where it is recorded, if that is not for profile and environment to say."""
     home = Home.find()
-    named = profile_of(profile) if isinstance(profile, str) else profile
-    where = with_limits(named, limits or {})
+    where = with_limits(profile_of(profile) if isinstance(profile, str) else profile, limits or {})
+    check_name(name)
+    if where.submit_to:
+        from seisweep.commands import jobs
+
+        return jobs.send(sweep, where, home, name, note, store)
+    if name is not None and in_a_job.is_again() and home.sweep_file(name).is_file():
+        return _go_on(name, where, home, limits=limits, concurrency=concurrency)  # an earlier job has begun it
     from seisweep.engine import launch
 
-    check_name(name)
-    taken = [] if name else _names_of_others(home, store or store_by_default(home, where))
+    refused: list[str] = []
     while True:
-        chosen = name or next_name(home, sweep.name, taken)
+        taken = [] if name else _names_of_others(home, store or store_by_default(home, where))
+        chosen = name or next_name(home, sweep.name, [*taken, *refused])
         check_name(chosen)
         try:
-            with watching() as watch:
+            with watching_and_keeping(home) as watch:
                 return launch.launch(
                     sweep, where, home, name=chosen, note=note, concurrency=concurrency, store=store, watch=watch
                 )
-        except NameTakenError:  # by another launch of the same moment
+        except NameTakenError:  # by another launch of the same moment, perhaps from another home
             if name is not None:
                 raise
+            refused.append(chosen)
 
 
 def _names_of_others(home: Home, store: Store) -> list[str]:
@@ -222,8 +277,10 @@ def _names_of_others(home: Home, store: Store) -> list[str]:
     return []
 
 
-def finish(outcome: Outcome) -> Outcome:
-    """Print how it ended; the command line makes an exit code of it."""
+def finish(outcome: Outcome | int) -> Outcome | int:
+    """Print how it ended; the command line makes an exit code of it. Of a job that is one, and all is said."""
+    if isinstance(outcome, int):
+        return outcome
     from seisweep.screen.ending import show
 
     show(outcome)

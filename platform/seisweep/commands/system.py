@@ -57,12 +57,28 @@ def ui(
 
 def doctor(profile: ProfileName = "local") -> None:
     """Check what is installed, what can be reached and what would fail; exit code 1 if anything would."""
-    from seisweep.commands.doctor_checks import examine
+    from seisweep.commands.doctor_checks import Check, examine
+    from seisweep.quiet import quiet
 
-    home = Home.find()
+    quiet()
+    home, where = Home.find(), profile_of(profile)
     failed = False
-    for check in examine(home, profile_of(profile)):
+
+    def show(check: Check) -> None:
+        nonlocal failed
         print(f"{check.state:5}  {check.what:13}  {check.detail}", flush=True)
         failed = failed or check.state == "fails"
+
+    for check in examine(home, where):
+        show(check)
+    if where.ray_address and not where.submit_to:  # a machine that sends jobs is no node
+        from seisweep.commands.doctor_nodes import examine_nodes
+        from seisweep.screen.tables import as_table
+
+        checks, table = examine_nodes(where)
+        for check in checks:
+            show(check)
+        if table:
+            print(f"\n{as_table(table)}")
     if failed:
         raise typer.Exit(1)

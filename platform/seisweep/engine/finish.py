@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from seisweep.engine.outcome import Outcome
+from seisweep.engine.outcome import NOTHING, LeftBehind, Outcome, TrialRow
 from seisweep.engine.parts import Parts
 from seisweep.engine.stopping import StopRequest
 from seisweep.record import tags
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 Ending = Literal["finished", "interrupted", "failed"]
 
 
-def finish(parts: Parts, stop: StopRequest) -> Outcome:
+def finish(parts: Parts, stop: StopRequest, left_behind: LeftBehind = NOTHING) -> Outcome:
     """Close what is open and say how it went."""
     plan, ledger, tracker, watch = parts.plan, parts.ledger, parts.tracker, parts.watch
     if stop.out_of_time and not stop.interrupted:
@@ -33,6 +34,7 @@ def finish(parts: Parts, stop: StopRequest) -> Outcome:
     best = best_record(parts)
     tracker.searched(parts.study.distributions.as_data())
     tracker.exploited(ledger.exploits)
+    tracker.nodes_left_out(left_behind.nodes)
     tracker.end(state, best, _conditions(parts) if state == "finished" else None)
     tracker.wait(plan.profile.tracking_deadline_s, watch.log)
     for line in tracker.refused:
@@ -48,9 +50,7 @@ def finish(parts: Parts, stop: StopRequest) -> Outcome:
     return Outcome(
         name=plan.name,
         state=state,
-        rows=[
-            parts.row(record, "interrupted" if record.running else None) for _, record in sorted(ledger.trials.items())
-        ],
+        rows=[_row(parts, record, left_behind) for _, record in sorted(ledger.trials.items())],
         best=parts.row(best) if best else None,
         experiment_id=tracker.experiment_id,
         parent_run_id=tracker.parent_run_id,
@@ -62,7 +62,14 @@ def finish(parts: Parts, stop: StopRequest) -> Outcome:
         is_grid=plan.sweep.sampler == "grid",
         lacks_in_mlflow=lacks,
         best_apart=plan.launch.best_apart,
+        nodes_left_out=left_behind.nodes,
     )
+
+
+def _row(parts: Parts, record: TrialRecord, left_behind: LeftBehind) -> TrialRow:
+    if not record.running:
+        return parts.row(record)
+    return replace(parts.row(record, "interrupted"), reason=left_behind.trials.get(record.number, ""))
 
 
 def close_trial(parts: Parts, record: TrialRecord) -> None:

@@ -27,10 +27,11 @@ from seisweep.requested.trainable import Trainable
 from seisweep.say import say_once
 from seisweep.settings.driver_lock import has_driver
 from seisweep.settings.fields import nearest
-from seisweep.settings.home import Home
+from seisweep.settings.home import Home, NameTakenError
 from seisweep.settings.profile import Profile, with_limits
-from seisweep.settings.storage import check_storage
+from seisweep.settings.storage import check_storage, storage_of
 from seisweep.settings.which_store import Store, ready_to_write, store_by_default, store_of_sweep
+from trainables.fetched import keep_in
 
 
 def launch(
@@ -49,8 +50,9 @@ def launch(
     `store`: where it is recorded; default where the profile or the environment say, else in the home.
     """
     quiet()
+    keep_in(home.fetched_dir, storage_of(profile).endpoint)
     trainable = Trainable.find(sweep.trainable)
-    points = _check_sweep(sweep, trainable, profile)
+    points = check_sweep(sweep, trainable, profile)
     _check_that_the_name_is_free(home, name)
     _check_disk(home, profile)
     _check_place(sweep, profile)
@@ -62,10 +64,9 @@ def launch(
 
     from seisweep.engine.plan import Plan
     from seisweep.engine.session import run_session
-    from seisweep.record.mlflow_store import name_taken
+    from seisweep.record.name_claim import check_that_the_name_is_free
 
-    if name_taken(chosen.uri, name):
-        raise ValueError(f"the store {chosen.uri} has a sweep named {name} from another home: choose --name")
+    check_that_the_name_is_free(chosen.uri, name)
     ready_to_write(chosen, home).say()
     begun = Launch(
         folder=home.sweep_dir(name),
@@ -115,6 +116,7 @@ def resume(
     if extend:
         _check_that_it_can_grow(begun.sweep, name)
     session = with_limits(profile or begun.profile, limits or {})
+    keep_in(home.fetched_dir, storage_of(session).endpoint)
     trainable = Trainable.find(begun.sweep.trainable)
     if extend or sweep_state(home, name) == "interrupted":
         _check_that_all_is_there(trainable, begun)
@@ -130,7 +132,7 @@ def resume(
     return run_session(Plan(begun, home, store, trainable, session, concurrency, extend), watch or Silent())
 
 
-def _check_sweep(sweep: Sweep, trainable: Trainable, profile: Profile) -> list[dict[str, Any]]:
+def check_sweep(sweep: Sweep, trainable: Trainable, profile: Profile) -> list[dict[str, Any]]:
     """Every setting and every point makes sense. The points of a grid. Raises ValueError in one line."""
     trainable.check(sweep)
     if profile.retry_oom:
@@ -146,9 +148,9 @@ def _check_sweep(sweep: Sweep, trainable: Trainable, profile: Profile) -> list[d
 
 
 def _check_that_the_name_is_free(home: Home, name: str) -> None:
-    """Raises ValueError that says how to go on with the sweep of this name."""
+    """Raises NameTakenError that says how to go on with the sweep of this name."""
     if home.sweep_file(name).exists():
-        raise ValueError(
+        raise NameTakenError(
             f"a sweep named {name} exists ({sweep_state(home, name)}): go on with `seisweep resume {name}`, add "
             "--extend N for more trials, or choose another --name"
         )

@@ -27,6 +27,19 @@ class TrialRow:
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class LeftBehind:
+    """What a session could not use or finish, for the machines of its cluster."""
+
+    nodes: list[tuple[str, str]] = field(default_factory=list)
+    """Nodes on which no trial ran, and why."""
+    trials: dict[int, str] = field(default_factory=dict)
+    """Trials, by number, that no machine they were tried on could finish, and why."""
+
+
+NOTHING = LeftBehind()
+
+
 @dataclass
 class Outcome:
     """How a sweep ended, and where its record lies."""
@@ -51,6 +64,8 @@ class Outcome:
     """What MLflow could not be told yet; empty where it has everything that it takes."""
     best_apart: bool = False
     """Whether MLflow tells best and last apart."""
+    nodes_left_out: list[tuple[str, str]] = field(default_factory=list)
+    """Of a cluster: nodes that held nothing that was asked for, and why no trial ran there."""
 
     @property
     def exit_code(self) -> int:

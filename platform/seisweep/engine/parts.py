@@ -16,6 +16,7 @@ from seisweep.engine.search import Study
 from seisweep.engine.sweep_folder import JOURNAL_FILE, LEDGER_FILE
 from seisweep.record.ledger import Ledger, TrialRecord
 from seisweep.record.tracker import Tracker
+from seisweep.settings import in_a_job
 
 
 @dataclass
@@ -84,12 +85,16 @@ class Parts:
         return replace(launch, sweep=launch.sweep.changed(samples=self.ledger.samples)).as_dict()
 
     def extend(self) -> None:
-        """The sweep gets as many trials more as the plan says. Raises ValueError where there is no time for any."""
+        """The sweep gets as many trials more as the plan says, once, however often a job that asks for them is
+        submitted. Raises ValueError where there is no time for any."""
+        job = in_a_job.which()
+        if job and job in self.ledger.extended_by:
+            return
         if self.seconds_left is not None and self.seconds_left <= 0:
             budget_s = self.plan.sweep.time_budget_s
             raise ValueError(f"the time budget of {self.plan.name} ({budget_s:g} s) is used up")
         assert self.num_trials is not None
-        self.ledger.extend(self.num_trials + self.plan.extend)
+        self.ledger.extend(self.num_trials + self.plan.extend, job)
 
     def row(self, record: TrialRecord, state: State | None = None) -> TrialRow:
         """A trial as a user sees it. One under way that no process trains now is pending. One that trains shows its

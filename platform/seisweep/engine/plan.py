@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from seisweep.record.ledger import TrialRecord
 from seisweep.requested.trainable import CACHE_KEY, SEED_KEY, Trainable
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
+from seisweep.settings.storage import Storage, storage_of
 from seisweep.settings.which_store import Store
 from seisweep.workers.trial import Job
 
@@ -55,14 +56,13 @@ class Plan:
     def resources(self) -> Resources:
         return Resources(self.sweep, self.profile)
 
-    @property
-    def storage(self) -> str:
+    @cached_property
+    def storage(self) -> Storage:
         """Where checkpoints go: the sweep's folder, or the profile's storage under the sweep's id."""
-        if not self.profile.storage_path:
-            return str(self.folder / CHECKPOINTS)
-        place = self.profile.storage_path.rstrip("/")
-        place = place if "://" in place else str(Path(place).expanduser().absolute())
-        return f"{place}/{self.name}-{self.launch.id[:8]}"
+        named = storage_of(self.profile)
+        if not named.place:
+            return replace(named, place=str(self.folder / CHECKPOINTS))
+        return named.below(f"{self.name}-{self.launch.id[:8]}")
 
     @property
     def logs(self) -> Path:
@@ -81,7 +81,10 @@ class Plan:
             trainable=self.sweep.trainable,
             objectives=tuple(self.sweep.objectives),
             logs=str(self.logs),
-            storage=self.storage,
+            storage=self.storage.place,
+            endpoint=self.storage.endpoint,
+            region=self.storage.region,
+            fetched=str(self.home.fetched_dir),
             workers=wanted.workers,
             cpus_per_worker=wanted.cpus,
             gpus_per_worker=wanted.gpus,

@@ -184,20 +184,38 @@ class Host(Protocol):
 
 
 class StudySearcher(Searcher):
-    """Ray Tune asks here for trials and tells here when one is over; the driver does both."""
+    """Ray Tune asks here for trials and tells here when one is over; the driver does both.
 
-    def __init__(self, host: Host, limit: Callable[[], bool]) -> None:
+    `at_a_time`: how many may be under way, which changes where machines join and leave. No trial is proposed before
+    there is a place for it.
+    """
+
+    def __init__(self, host: Host, limit: Callable[[], bool], at_a_time: Callable[[], int]) -> None:
         super().__init__(metric=None, mode=None)
-        self._host, self._limit = host, limit
+        self._host, self._limit, self._at_a_time = host, limit, at_a_time
+        self._under_way: set[str] = set()
+
+    def set_max_concurrency(self, max_concurrent: int) -> bool:
+        """Tune's own limit, which is fixed, is left to this."""
+        return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        return Searcher.FINISHED if self._limit() else self._host.propose(trial_id)
+        if self._limit():
+            return Searcher.FINISHED
+        if len(self._under_way) >= self._at_a_time():
+            return None
+        given = self._host.propose(trial_id)
+        if isinstance(given, dict):
+            self._under_way.add(trial_id)
+        return given
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Nothing: the driver's callback sees every report."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        self._host.trial_over(trial_id, failed=error)
+        if trial_id in self._under_way:
+            self._under_way.remove(trial_id)
+            self._host.trial_over(trial_id, failed=error)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study's journal and the ledger are the state."""

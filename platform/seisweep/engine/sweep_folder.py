@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from search_spaces.sweep import Sweep
-from seisweep.settings.home import SWEEP_FILE, Home
+from seisweep.settings.home import SWEEP_FILE, Home, NameTakenError
 from seisweep.settings.places import NOWHERE_ELSE, Places
 from seisweep.settings.profile import Profile
 from seisweep.settings.which_store import OWN, kept_address, places_of_sweep, read_description
@@ -20,10 +21,6 @@ LEDGER_FILE = "ledger.jsonl"
 JOURNAL_FILE = "study.journal"
 CHECKPOINTS, LOGS = "tune", "logs"
 """Folders in it."""
-
-
-class NameTakenError(ValueError):
-    """Another process has launched a sweep of this name since it was found to be free."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +60,8 @@ class Launch:
         """
         if "://" in kept:
             return kept
-        _, is_older, tail = kept.partition(f"/sweeps/{self.name}/{CHECKPOINTS}/")
-        found = self.folder / CHECKPOINTS / tail if is_older else self.folder / self.moved.here(kept)
+        is_older = re.match(rf".*/sweeps/[^/]+/{CHECKPOINTS}/(.*)", kept)  # by whatever name it had then
+        found = self.folder / CHECKPOINTS / is_older[1] if is_older else self.folder / self.moved.here(kept)
         return os.path.normpath(found)
 
     def kept_as(self, place: str) -> str:

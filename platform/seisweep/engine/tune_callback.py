@@ -8,7 +8,8 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from seisweep.engine.finish import close_trial, take_back
-from seisweep.engine.outcome import State
+from seisweep.engine.nodes import Nodes
+from seisweep.engine.outcome import LeftBehind, State
 from seisweep.engine.parts import Parts
 from seisweep.engine.recovery import Recovery
 from seisweep.engine.schedulers import Comparing
@@ -28,15 +29,37 @@ class TuneCallback(tune.Callback):
         self.recovery = Recovery(parts)
         self.relay: Any = None
         """The actor that frees the workers of Ray Train trials; None where trials train by themselves."""
+        self.nodes: Nodes | None = None
+        """Of a cluster; None on one machine."""
         self._numbers: dict[str, int] = {}  # by Tune's trial id
         self._legs: dict[int, int] = {}  # how often a trial of a population began again in this session
         self._cut: set[str] = set()  # Tune's ids of trials that the scheduler stopped
         self._seen: dict[str, tuple[int, bool]] = {}  # epoch of the last report, and whether it was the final one
 
+    def on_nodes(self, nodes: Nodes) -> None:
+        """The session runs on these nodes of a cluster."""
+        self.nodes = nodes
+        self.recovery.on_nodes(nodes)
+
+    def use_relay(self, relay: Any) -> None:
+        """Ray Train trials go through this actor, which also knows where their workers may be."""
+        self.relay, nodes = relay, self.nodes
+        if nodes:
+            relay.use.remote(list(nodes.usable))
+            nodes.changed.append(lambda: relay.use.remote(list(nodes.usable)))
+            nodes.leave.append(lambda leaving: relay.vacate.remote(list(leaving)))
+
     # What the searcher asks
 
+    def places(self) -> int:
+        """How many trials may be under way on the nodes of now."""
+        assert self.nodes is not None
+        self.look_at_nodes()
+        return self.nodes.slots()
+
     def propose(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next trial's Tune config: number, parameters, whole configuration, checkpoint to go on from."""
+        """The next trial's Tune config: number, parameters, whole configuration, checkpoint to go on from, and nodes
+        that it is not to run on."""
         if self.population is None:
             return self._begin(trial_id)
         record = self.population.take()
@@ -67,6 +90,7 @@ class TuneCallback(tune.Callback):
             "config": config,
             "error": error,
             "resume_from": self.recovery.checkpoint_of(record),
+            "avoid": [],
         }
 
     def trial_over(self, trial_id: str, failed: bool) -> None:
@@ -126,6 +150,7 @@ class TuneCallback(tune.Callback):
             if FAILURE in result:
                 self.recovery.fault(trial, self._record(trial.trial_id), Fault(*result[FAILURE]))
             else:
+                self.recovery.reported(trial.trial_id)
                 self._result(trial, result)
 
     def _result(self, trial: Any, result: dict[str, Any]) -> None:
@@ -164,6 +189,20 @@ class TuneCallback(tune.Callback):
         if full := self.parts.checkpoints.free_disk.full():
             self.recovery.stop.end(full)
         self.recovery.end_hung(trials)
+        self.look_at_nodes()
+
+    def look_at_nodes(self) -> None:
+        """Nodes of a cluster may have joined, left, or all be gone."""
+        if self.nodes:
+            self.nodes.look()
+            if gone := self.nodes.obstacle:
+                self.recovery.stop.end(gone)
+
+    @property
+    def left_behind(self) -> LeftBehind:
+        """What this session could not use or finish, for the machines of its cluster."""
+        left_out = self.nodes.left_out_by_name if self.nodes else []
+        return LeftBehind(left_out, self.recovery.unfinished)
 
     def _free(self, trial_id: str) -> None:
         if self.relay is not None:

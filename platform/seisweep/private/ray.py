@@ -10,24 +10,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray._private import ray_constants, services
+from ray._private.authentication import authentication_token_setup
 from ray._private.resource_and_label_spec import ResourceAndLabelSpec
 from ray._private.state import state as cluster_state
 from ray._raylet import PlacementGroupID
-from ray.core.generated.gcs_pb2 import PlacementGroupTableData
+from ray.core.generated.gcs_pb2 import GcsNodeInfo, PlacementGroupTableData
+from ray.core.generated.gcs_service_pb2 import GetAllNodeInfoReply, GetAllNodeInfoRequest
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
 from ray.tune.schedulers import ASHAScheduler
 from ray.util.placement_group import PlacementGroup
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
 
 USES = {
     "ray._private.ray_constants.ENABLE_RAY_CLUSTER": "a local Ray listens to this machine alone",
     "ray._private.ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR": "the same, for the processes that it starts",
     "ray._private.resource_and_label_spec.ResourceAndLabelSpec": "what cannot fit is known before Ray starts",
     "ray._private.services.canonicalize_bootstrap_address": "a cluster that does not answer is told from a slow one",
+    "ray._private.services.find_node_ids": "a machine that is no node of a cluster is told so at once",
+    "ray.core.generated.gcs_service_pb2.GetAllNodeInfoRequest.state_filter": "the same",
+    "ray.core.generated.gcs_service_pb2.GetAllNodeInfoReply.node_info_list": "the same",
+    "ray.core.generated.gcs_pb2.GcsNodeInfo.node_manager_address": "and which machines are its nodes",
+    "ray._private.authentication.authentication_token_setup.Config.initialize": "a token that a profile names counts",
+    "ray._private.authentication.authentication_token_setup.AuthenticationTokenLoader.reset_cache": "the same",
+    "ray.job_submission.JobSubmissionClient._do_request": "a job server that falls silent is noticed",
     "ray._private.services.ConsolePopen": "a local Ray gets a process group of its own, so that signals spare it",
     "ray._private.state.state": "placement groups that a dead trial has left behind are found",
     "ray._raylet.PlacementGroupID": "and removed",
@@ -46,6 +58,12 @@ USES = {
 
 IS_ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
 """What every Ray of this version answers, by gRPC."""
+
+NODES = "/ray.rpc.NodeInfoGcsService/GetAllNodeInfo"
+"""And this: which nodes it has."""
+
+JOB_SERVER_TIMEOUT_S = (5, 15)
+"""How long a job server may take to take a call, and to answer it (or to take the next piece of an upload)."""
 
 LOOPBACK = "127.0.0.1"
 """Where a local Ray listens."""
@@ -86,9 +104,47 @@ def host_and_port(address: str) -> tuple[str, int]:
     """Where `ray.init(address)` would connect to. Raises ConnectionError or ValueError where nowhere."""
     found = services.canonicalize_bootstrap_address(address)
     if not found:
-        raise ConnectionError("no Ray runs on this machine")
+        raise ConnectionError("no Ray runs on this machine, and the profile names no other in submit_to")
     host, _, port = found.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+def ask_for_nodes() -> bytes:
+    """What is sent to NODES."""
+    return GetAllNodeInfoRequest(state_filter=GcsNodeInfo.ALIVE).SerializeToString()
+
+
+def nodes_in(answer: bytes) -> dict[str, str]:
+    """The nodes that are alive, id and address, in what NODES answers."""
+    found = GetAllNodeInfoReply.FromString(answer).node_info_list
+    return {one.node_id.hex(): one.node_manager_address for one in found if one.state == GcsNodeInfo.ALIVE}
+
+
+def nodes_of_this_machine() -> set[str]:
+    """Ids of the nodes, of whatever cluster, that run here: to one of them Ray's drivers connect."""
+    return set(services.find_node_ids())
+
+
+def token_has_changed() -> None:
+    """What the environment says of Ray's token has changed since Ray was imported."""
+    authentication_token_setup.Config.initialize("")
+    authentication_token_setup.AuthenticationTokenLoader.instance().reset_cache()
+
+
+def job_client(address: str, headers: dict[str, str]) -> JobSubmissionClient:
+    """Ray's client of a job server, which does not wait for ever. Asks the server for its version. Raises what Ray and
+    `requests` raise."""
+    from ray.job_submission import JobSubmissionClient
+
+    class Client(JobSubmissionClient):
+        def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
+            return super()._do_request(method, endpoint, timeout=JOB_SERVER_TIMEOUT_S, **options)
+
+    others = {name: os.environ.pop(name, None) for name in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")}
+    try:  # what they say would count more than the address that is given
+        return Client(address, headers=headers)
+    finally:
+        os.environ |= {name: value for name, value in others.items() if value is not None}
 
 
 @contextmanager

@@ -1,24 +1,42 @@
 """Who opened which test split, and when: written down before it is read.
 
 Every opening is a run of the experiment `promotions`, with the test split as its tag. It stays there whatever becomes
-of the promotion, and counts also where its run was deleted.
+of the promotion, and counts also where its run was deleted. It is `running` until scores and registration are
+complete: whoever promotes the same files of the same trial again until then goes on with it, and it counts once.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import pandas as pd
-from mlflow.entities import Run, ViewType
+from mlflow.entities import Metric, Run, RunTag, ViewType
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from seisweep.private.mlflow import asked_once
+from seisweep.promotion.registry import is_registered
 from seisweep.record import tags
 from seisweep.record.mlflow_store import experiment_named, store_answers
 from seisweep.settings.which_store import Store
 from trainables.data.seal import Opening
+
+DONE, FAILED, REFUSED, RUNNING = "done", "failed", "refused", "running"
+SAME = (tags.PROMOTED_RUN, tags.MODELS)
+"""Tags in which two promotions of one test split are one."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A test split that may be read."""
+
+    run: Run
+    opening: Opening
+    earlier: list[Run]
+    """Openings of it before this one."""
 
 
 @dataclass(frozen=True)
@@ -40,37 +58,80 @@ class Openings:
         wanted = f"tags.{tags.ROLE} = '{tags.PROMOTION_ROLE}' and tags.{tags.TEST_SPLIT} = '{self.test_split}'"
         with store_answers(self.client.tracking_uri):
             runs = self.client.search_runs([self.experiment_id], wanted, ViewType.ALL, max_results=1000)
-        return sorted(runs, key=_order)
+        return sorted((run for run in runs if run.data.tags.get(tags.STATE) != REFUSED), key=_order)
 
-    def check(self, again: bool) -> None:
-        """Raises ValueError where it was opened before, and not to be opened again."""
-        if (known := self.known()) and not again:
+    def check(self, about: Mapping[str, str], again: bool) -> None:
+        """Raises ValueError where it was opened before, for something else, and not to be opened again."""
+        known = self.known()
+        if known and not again and self._unfinished(known, about) is None:
             raise ValueError(_refusal(known))
 
     @contextmanager
-    def opened(self, name: str, facts: Mapping[str, str], again: bool) -> Iterator[tuple[Run, Opening]]:
-        """Write an opening down, and its end when what is done with it has ended. Raises ValueError."""
-        own = {tags.ROLE: tags.PROMOTION_ROLE, tags.TEST_SPLIT: self.test_split, tags.STATE: "running"}
-        self.check(again)
-        with store_answers(self.client.tracking_uri):
-            run = self.client.create_run(self.experiment_id, run_name=name, tags=dict(facts) | own)
-            known = self.known()  # another promotion may have come between
-            number = 1 + [earlier.info.run_id for earlier in known].index(run.info.run_id)
-            self.client.set_tag(run.info.run_id, tags.OPENING, str(number))
-        try:
-            if number > 1 and not again:
-                raise ValueError(_refusal(known))
-            yield run, Opening(self.test_split, number)
-        except BaseException as error:
-            self._ends(run, "failed", "FAILED", f"{type(error).__name__}: {error}"[:500])
-            raise
-        self._ends(run, "done", "FINISHED")
+    def opened(self, name: str, about: Mapping[str, str], again: bool) -> Iterator[Opened]:
+        """Write an opening down, or go on with one of the same that was not completed. Raises ValueError.
 
-    def _ends(self, run: Run, state: str, status: str, reason: str = "") -> None:
-        self.client.set_tag(run.info.run_id, tags.STATE, state)
-        if reason:
-            self.client.set_tag(run.info.run_id, tags.REASON, reason)
-        self.client.set_terminated(run.info.run_id, status)
+        What is done with it ends with `complete`, or has failed.
+        """
+        opened = self._gone_on_with(about) or self._begun(name, about, again)
+        try:
+            yield opened
+        except BaseException as error:
+            with suppress(MlflowException, OSError):  # of a server that is away; who comes again goes on with it
+                self._ends(opened.run, FAILED, f"{type(error).__name__}: {error}"[:500])
+            raise
+
+    def complete(self, opened: Opened, metrics: Sequence[Metric], facts: Mapping[str, str]) -> None:
+        """Scores, and that all is there, in one step, the last."""
+        run_id, said = opened.run.info.run_id, {**facts, tags.STATE: DONE}
+        if tags.REASON in opened.run.data.tags:
+            self.client.delete_tag(run_id, tags.REASON)
+        self.client.set_terminated(run_id, "FINISHED")
+        self.client.log_batch(run_id, metrics=metrics, tags=[RunTag(key, value) for key, value in said.items()])
+
+    def _gone_on_with(self, about: Mapping[str, str]) -> Opened | None:
+        known = self.known()
+        if (run := self._unfinished(known, about)) is None:
+            return None
+        with store_answers(self.client.tracking_uri):
+            self.client.update_run(run.info.run_id, "RUNNING")
+            return self._numbered(run, known)
+
+    def _begun(self, name: str, about: Mapping[str, str], again: bool) -> Opened:
+        self.check(about, again)
+        own = {tags.ROLE: tags.PROMOTION_ROLE, tags.TEST_SPLIT: self.test_split, tags.STATE: RUNNING}
+        with store_answers(self.client.tracking_uri):
+            with asked_once():  # an answer that is late may have made it: it is found when this is called again
+                run = self.client.create_run(self.experiment_id, run_name=name, tags={**about, **own})
+            known = self.known()  # another promotion may have come between
+            opened = self._numbered(run, known)
+            if opened.earlier and not again:
+                self._ends(run, REFUSED)
+                raise ValueError(_refusal(known))
+            return opened
+
+    def _numbered(self, run: Run, known: Sequence[Run]) -> Opened:
+        """The opening with its number among those that are known, written down."""
+        place = [one.info.run_id for one in known].index(run.info.run_id)
+        said = {tags.OPENING: str(place + 1), tags.STATE: RUNNING}
+        news = [RunTag(key, value) for key, value in said.items() if run.data.tags.get(key) != value]
+        if news:
+            self.client.log_batch(run.info.run_id, tags=news)
+        return Opened(run, Opening(self.test_split, place + 1), list(known[:place]))
+
+    def _unfinished(self, known: Sequence[Run], about: Mapping[str, str]) -> Run | None:
+        """The latest of these openings that is for the same trial and files, and is not complete: it was interrupted,
+        or came from another store, without its models."""
+        for run in reversed(known):
+            facts = run.data.tags
+            if run.info.lifecycle_stage == "active" and all(about.get(tag, "") == facts.get(tag) for tag in SAME):
+                is_whole = facts.get(tags.STATE) == DONE and is_registered(self.client, run)
+                return None if is_whole else run
+        return None
+
+    def _ends(self, run: Run, state: str, reason: str = "") -> None:
+        said = {tags.STATE: state} | ({tags.REASON: reason} if reason else {})
+        self.client.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in said.items()])
+        self.client.set_terminated(run.info.run_id, "FAILED")
 
 
 def _order(run: Run) -> tuple[float, int, str]:

@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 from seisweep import results
 from seisweep.promotion import model_card as cards
 from seisweep.promotion.openings import Openings, described
-from seisweep.promotion.registry import register
+from seisweep.promotion.registry import fitting, register, without_scores
 from seisweep.promotion.sources import origins_of
 from seisweep.record import tags
 from seisweep.record.provenance import hardware, launch_tags
@@ -65,33 +65,38 @@ def promote(name: str, trial: int | None, again: bool, home: Home, profile: Prof
     """
     loaded = results.load_from(home, name, profile)
     store = ready_to_write(store_of_sweep(home, name, profile), home)
-    uri = store.uri
     number = loaded.best() if trial is None else trial
     facts = _finished(loaded, number)
     with tempfile.TemporaryDirectory(prefix="seisweep-promotion-") as scratch:
         candidate = _candidate(loaded, number, facts, home, Path(scratch))
-        openings = Openings.of(store, candidate.test_split)
-        openings.check(again)
-        say(f"{name} trial {number}: {', '.join(candidate.models)} on dev")
-        measured = {"dev": candidate.measure("dev")}
-        origins = origins_of(loaded.config(number), facts, candidate.test_split)
         about = launch_tags() | {
             tags.SWEEP: name,
             tags.TRIAL: str(number),
             tags.TRAINABLE: facts[tags.TRAINABLE],
             tags.PROMOTED_RUN: loaded.run(number).info.run_id,
+            tags.MODELS: candidate.digests,
         }
-        with openings.opened(f"{name}-{number:03d}", about, again) as (run, opening):
+        openings = Openings.of(store, candidate.test_split)
+        openings.check(about, again)
+        say(f"{name} trial {number}: {', '.join(candidate.models)} on dev")
+        measured = {"dev": candidate.measure("dev")}
+        origins = origins_of(loaded.config(number), facts, candidate.test_split)
+        with openings.opened(f"{name}-{number:03d}", about, again) as opened:
+            run, opening = opened.run, opened.opening
             say(f"the test split is open ({opening.number})")
             measured["test"] = candidate.measure("test", opening)
-            earlier = [described(before) for before in openings.known()[: opening.number - 1]]
+            earlier = [described(before) for before in opened.earlier]
             card = _card(loaded, number, candidate, measured, origins, opening.number, earlier)
             text = cards.markdown(card, candidate.headlines)
             kept = {key: about[key] for key in (tags.SWEEP, tags.TRIAL, tags.PROMOTED_RUN)}
-            folder = _written(uri, run, candidate, measured, card, text, home.pickers_dir / name, Path(scratch))
-            aliases = register(uri, run, name, candidate, text, kept | {tags.OPENING: str(opening.number)})
+            client = openings.client
+            folder = _written(client, run, candidate, card, text, home.pickers_dir / name, Path(scratch))
+            aliases = register(client, run, name, candidate, text, kept | {tags.OPENING: str(opening.number)})
+            scored = without_scores(client, run, aliases)
+            openings.complete(opened, _points(run, measured, scored), {tags.NOTE: fitting(text)})
     refused = facts.get(GATE_TAG, "") if folder and INT8 not in aliases else ""
-    return Promotion(name, number, aliases, measured, card, candidate, folder, refused, uri, run.info.run_id)
+    versions = {alias: version.number for alias, version in aliases.items()}
+    return Promotion(name, number, versions, measured, card, candidate, folder, refused, store.uri, run.info.run_id)
 
 
 def _finished(loaded: SweepResults, number: int) -> dict[str, str]:
@@ -185,34 +190,40 @@ def _size(found: Mapping[str, float]) -> str:
     return ", ".join(f"{found[name]:,.0f} {words}" for name, words in shown.items() if name in found)
 
 
-def _written(
-    uri: str,
-    run: Run,
-    candidate: Candidate,
-    measured: Mapping[str, Measured],
-    card: dict[str, Any],
-    text: str,
-    place: Path,
-    scratch: Path,
-) -> Path | None:
-    """Scores, card and, of a picker, its folder, as the record of the promotion. The picker folder's place."""
-    client, run_id = MlflowClient(tracking_uri=uri), run.info.run_id
-    points = [
-        Metric(metrics.promoted(split, precision, f"{name}{end}"), value, run.info.start_time, 0)
+def _points(run: Run, measured: Mapping[str, Measured], models: Mapping[str, str]) -> list[Metric]:
+    """Every score with its interval, of the run and of the model (by precision, its id) that it is of."""
+    return [
+        Metric(
+            metrics.promoted(split, precision, f"{name}{end}"),
+            value,
+            run.info.start_time,
+            0,
+            model_id=models.get(precision),
+        )
         for split, found in measured.items()
         for precision, scores in found.scores.items()
         for name, interval in scores.items()
         for end, value in zip(("", "_low", "_high"), interval, strict=True)
     ]
-    client.log_batch(run_id, metrics=points)
-    client.set_tag(run_id, tags.NOTE, text)
+
+
+def _written(
+    client: MlflowClient,
+    run: Run,
+    candidate: Candidate,
+    card: dict[str, Any],
+    text: str,
+    place: Path,
+    scratch: Path,
+) -> Path | None:
+    """The card and, of a picker, its folder, among the files of the promotion. The picker folder's place."""
     (scratch / tags.CARD_FILE).write_text(text)
     (scratch / tags.CARD_JSON_FILE).write_text(json.dumps(card, indent=2) + "\n")
     for file in (tags.CARD_FILE, tags.CARD_JSON_FILE):
-        client.log_artifact(run_id, str(scratch / file))
+        client.log_artifact(run.info.run_id, str(scratch / file))
     if card["kind"] != "picker":
         return None
     model = candidate.models.get(INT8, candidate.models[FP32])
     write_picker_folder(place, model, card)
-    client.log_artifacts(run_id, str(place), tags.PICKER_FOLDER)
+    client.log_artifacts(run.info.run_id, str(place), tags.PICKER_FOLDER)
     return place

@@ -128,6 +128,7 @@ class Ledger:
         """finished or failed, once the sweep is over."""
         self.samples: int | None = None
         """Number of trials, once it was extended; before that the sweep itself says it."""
+        self.extended_by: set[str] = set()  # what jobs of clusters were submitted for, and have done
         self.exploits: list[Exploit] = []
         self.barrier = 0
         """Epoch at which a population was last compared, and those who take over were written down."""
@@ -210,9 +211,9 @@ class Ledger:
     def end_sweep(self, state: str) -> None:
         self._append({"event": "sweep_end", "state": state})
 
-    def extend(self, samples: int) -> None:
-        """The sweep gets so many trials in all, and is no longer over."""
-        self._append({"event": "extend", "samples": samples})
+    def extend(self, samples: int, job: str = "") -> None:
+        """The sweep gets so many trials in all, and is no longer over. `job`: of a cluster, which asks for it."""
+        self._append({"event": "extend", "samples": samples} | ({"job": job} if job else {}))
 
     def reports(self, numbers: set[int] | None = None) -> Iterator[Report]:
         """All reports in the order in which they came, read from the file; of these trials only."""
@@ -279,6 +280,7 @@ class Ledger:
             return
         if kind == "extend":
             self.samples, self.outcome = event["samples"], ""
+            self.extended_by.add(event.get("job", ""))
             return
         if kind == "barrier":
             self.barrier = event["epoch"]

@@ -12,9 +12,17 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from seisweep.private.mlflow import read_only_uri, underlying_uri
-from seisweep.record import tags
 from seisweep.record.gc_pause import no_collections
-from seisweep.record.mlflow_answers import NoAnswerError, RefusedError, ask, ask_at_the_start
+from seisweep.record.mlflow_answers import (
+    NoAnswerError,
+    NotLetInError,
+    RefusedError,
+    ask,
+    ask_at_the_start,
+    keeps_out,
+    why_not_let_in,
+)
+from seisweep.settings.temporary import fresh_folder
 from seisweep.settings.which_store import home_of_store
 
 PAGE = 1000
@@ -26,15 +34,9 @@ def search_runs(client: MlflowClient, wanted: str, experiment_id: str | None = N
         return ask_at_the_start(lambda: _all_runs(client, wanted, experiment_id))
 
 
-def runs_of_experiment(client: MlflowClient, wanted: str, experiment_id: str) -> list[Run]:
+def runs_of_experiment(client: MlflowClient, wanted: str, experiment_id: str | None = None) -> list[Run]:
     """The same in the middle of writing. Raises NoAnswerError or RefusedError."""
     return ask(lambda: _all_runs(client, wanted, experiment_id))
-
-
-def name_taken(uri: str, name: str) -> bool:
-    """Whether the store knows a sweep of this name. Raises ValueError where the store does not answer."""
-    wanted = f"tags.{tags.SWEEP} = '{name}' and tags.{tags.ROLE} = '{tags.SWEEP_ROLE}'"
-    return bool(search_runs(MlflowClient(tracking_uri=uri), wanted))
 
 
 def experiment_named(client: MlflowClient, name: str, artifact_location: str | None) -> str:
@@ -43,7 +45,11 @@ def experiment_named(client: MlflowClient, name: str, artifact_location: str | N
     def found_or_made() -> str:
         found = client.get_experiment_by_name(name)
         if found is None:
-            return client.create_experiment(name, artifact_location=artifact_location)
+            try:
+                return client.create_experiment(name, artifact_location=artifact_location)
+            except MlflowException:  # another home may have made it in between
+                if (found := client.get_experiment_by_name(name)) is None:
+                    raise
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
         return found.experiment_id
@@ -54,10 +60,14 @@ def experiment_named(client: MlflowClient, name: str, artifact_location: str | N
 
 @contextmanager
 def store_answers(uri: str) -> Iterator[None]:
-    """What a store that is away raises, as a ValueError in one line."""
+    """What a store that is away, or lets this user not in, raises, as a ValueError in one line."""
     try:
         yield
+    except NotLetInError as error:
+        raise NotLetInError(f"the tracking store {uri} does not let you in: {error}") from None
     except (MlflowException, OSError, NoAnswerError, RefusedError) as error:
+        if status := keeps_out(error):
+            raise NotLetInError(f"the tracking store {uri} does not let you in: {why_not_let_in(status)}") from None
         reason = str(error).partition("\n")[0]
         raise ValueError(f"the tracking store {uri} does not answer: {reason}") from None
 
@@ -76,11 +86,13 @@ def _all_runs(client: MlflowClient, wanted: str, experiment_id: str | None) -> l
 
 
 def fetched(uri: str, store: str, folder: Path | None = None) -> Path:
-    """The files of `runs:/ID` or `models:/NAME@ALIAS`, copied into a folder where one is given. Those of a home are
+    """The files of `runs:/ID` or `models:/NAME@ALIAS`, copied into a folder where one is given, or a server has them
+    (then until this process ends). Those of a home are
     found wherever it lies now, and whether or not it can be written. Raises MLflow's errors and OSError."""
     from mlflow.artifacts import download_artifacts
 
-    home, place = home_of_store(store), str(folder) if folder else None
+    home = home_of_store(store)
+    place = None if folder is None and home is not None else str(folder or fresh_folder())
     asked = read_only_uri(home.database) if home is not None and home.is_read_only else store
     with mlflow_asks(asked):
         if home is not None and home.places.moves:

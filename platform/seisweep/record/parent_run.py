@@ -19,9 +19,13 @@ from seisweep.record.mlflow_files import upload, upload_json, upload_text
 from seisweep.record.mlflow_names import allowed_name
 from seisweep.record.mlflow_pages import saved_view
 from seisweep.record.mlflow_store import runs_of_experiment
+from seisweep.record.name_claim import take_name
 from seisweep.record.sweep_run import exploits_table, sweep_tags
 from seisweep.record.trial_run import CLOSED, Writer
 from seisweep.record.unsaid import Unsaid
+
+LONGEST_TAG = 5000
+"""Characters that MLflow takes."""
 
 
 @dataclass(eq=False)
@@ -31,10 +35,12 @@ class ParentRun(Writer):
     run_id: str = ""
     found: bool = False
     """An earlier session has written into it; it may have asked for another one too."""
+    claims_name: bool = False
+    """Other homes write to the store too: the name is made sure of there (`name_claim.py`)."""
 
     def begin(self, unsaid: Unsaid, note: str, num_trials: str) -> tuple[list[Run], bool]:
         """Find the run and open it again, or make it. Returns the trials' runs of earlier sessions, and whether the
-        sweep's description is there."""
+        sweep's description is there. Raises NameTakenError where another sweep has got the name."""
 
         def found_or_made() -> list[Run]:
             runs = self._runs()
@@ -43,11 +49,15 @@ class ParentRun(Writer):
             else:
                 facts = sweep_tags(self.sweep, note) | {tags.NUM_TRIALS: num_trials}
                 facts |= {tags.BEST_APART: "yes"} if self.called.best_apart else {}
+                facts |= {tags.ROLE: tags.NEW_ROLE} if self.claims_name else {}
                 self.run_id = self.create(unsaid, self.name, facts)
             return runs
 
         runs = ask_at_the_start(found_or_made)
         parent = next((run for run in runs if run.info.run_id == self.run_id), None)
+        if (self.claims_name and parent is None) or (parent and parent.data.tags[tags.ROLE] != tags.SWEEP_ROLE):
+            take_name(self.client, self.run_id, self.name, self.common_tags[tags.SWEEP_ID])
+            ask_at_the_start(partial(self.client.set_tag, self.run_id, tags.ROLE, tags.SWEEP_ROLE))
         if parent is None:
             return [], False
         ask_at_the_start(partial(self.reopen, self.run_id))
@@ -75,6 +85,10 @@ class ParentRun(Writer):
         """Who took over from whom."""
         upload_text(self.client, self.run_id, exploits_table(exploits), tags.EXPLOITS_FILE)
 
+    def nodes_left_out(self, unsaid: Unsaid, words: str) -> None:
+        """Nodes on which no trial ran, and why."""
+        self.tell(unsaid, "tags", [RunTag(tags.NODES_LEFT_OUT, words[:LONGEST_TAG])])
+
     def best(self, unsaid: Unsaid, number: int, metrics: Mapping[str, float], time_ms: int) -> None:
         """The best trial and its metrics."""
         points = [Metric(name, value, time_ms, 0) for name, value in self.shown(metrics, unsaid.names).items()]
@@ -92,8 +106,8 @@ class ParentRun(Writer):
         self.close(self.run_id, state, {"finished": "FINISHED", "failed": "FAILED"}.get(state, "KILLED"))
 
     def _remove_all_twins(self, of_trials_too: bool) -> None:
-        runs = self._runs() if of_trials_too else self._runs(f" and tags.{tags.ROLE} = '{tags.SWEEP_ROLE}'")
-        self.remove_twins((run for run in runs if run.data.tags.get(tags.ROLE) == tags.SWEEP_ROLE), self.run_id)
+        runs = self._runs() if of_trials_too else self._runs(f" and tags.{tags.ROLE} LIKE '{tags.SWEEP_ROLE}%'")
+        self.remove_twins(filter(_is_parent, runs), self.run_id)
         by_trial: dict[str, list[Run]] = {}
         for run in runs:
             if number := run.data.tags.get(tags.TRIAL):
@@ -110,5 +124,13 @@ class ParentRun(Writer):
 def _parent(runs: Sequence[Run]) -> Run | None:
     """The sweep's own among its runs; of several the one that trials hang below, else the one written into."""
     children = Counter(run.data.tags.get(tags.PARENT, "") for run in runs)
-    parents = [run for run in runs if run.data.tags.get(tags.ROLE) == tags.SWEEP_ROLE]
-    return max(parents, key=lambda run: (children[run.info.run_id], run.info.status in CLOSED), default=None)
+
+    def weight(run: Run) -> tuple[int, bool, bool]:
+        is_known = run.data.tags[tags.ROLE] == tags.SWEEP_ROLE
+        return children[run.info.run_id], run.info.status in CLOSED, is_known
+
+    return max(filter(_is_parent, runs), key=weight, default=None)
+
+
+def _is_parent(run: Run) -> bool:
+    return run.data.tags.get(tags.ROLE) in tags.PARENT_ROLES

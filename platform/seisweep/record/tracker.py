@@ -61,7 +61,9 @@ class Tracker:
             tags.TRAINABLE: sweep.trainable,
         }
         self.names = MetricNames(tuple(sweep.objectives), best_apart)
-        self._parent = ParentRun(self.client, self.experiment_id, sweep, facts, self.names, name)
+        self._parent = ParentRun(
+            self.client, self.experiment_id, sweep, facts, self.names, name, claims_name=not store.is_own
+        )
         self._runs = TrialRuns(self.client, self.experiment_id, sweep, facts, self.names, name)
         self._reports = reports
         self._line = WritingLine(self.client)
@@ -75,7 +77,8 @@ class Tracker:
         return self._parent.run_id
 
     def begin(self, note: str, description: Mapping[str, Any], num_trials: int | None = None) -> None:
-        """Create the parent run, or find it and the trials' runs of earlier sessions. Raises ValueError.
+        """Create the parent run, or find it and the trials' runs of earlier sessions. Raises ValueError, which is a
+        NameTakenError where another sweep has got the name in this moment.
 
         `num_trials`: of the whole sweep, None where only time bounds it.
         """
@@ -165,6 +168,12 @@ class Tracker:
             unsaid = self._trials.get(number)
             if unsaid is not None and unsaid.begun:
                 self._line.say(unsaid, {Step.EXPLOITS: partial(self._runs.exploits, unsaid, words)})
+
+    def nodes_left_out(self, nodes: Sequence[tuple[str, str]]) -> None:
+        """Nodes of a cluster on which no trial ran, and why: a tag of the sweep."""
+        if nodes:
+            words = "; ".join(f"{node}: {reason}" for node, reason in nodes)
+            self._line.say(self._sweep, {Step.NODES: partial(self._parent.nodes_left_out, self._sweep, words)})
 
     def end(self, state: str, best: TrialRecord | None, files: Path | None = None) -> None:
         """Close the sweep's runs: trials under way are interrupted, the parent gets the best trial's metrics.

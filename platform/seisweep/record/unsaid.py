@@ -36,12 +36,13 @@ class Step(IntEnum):
     EXPLOITS = 5
     DISTRIBUTIONS = 6
     VIEW = 7
-    BEST = 8
-    FILES = 9
-    FACTS = 10
-    RENAMED = 11
-    LEFT_OUT = 12
-    CLOSE = 13
+    NODES = 8
+    BEST = 9
+    FILES = 10
+    FACTS = 11
+    RENAMED = 12
+    LEFT_OUT = 13
+    CLOSE = 14
 
     @property
     def words(self) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from seisweep.results.sweep_results import SweepResults
+from seisweep.settings.temporary import fresh_folder
 from seisweep.statistics import certainty
 from seisweep.statistics.conditions import Condition
 from seisweep.statistics.objective import DONE
@@ -67,9 +68,8 @@ def _file(sweep: SweepResults, trial: int) -> Path:
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
+    where = {"dst_path": str(fresh_folder()), "tracking_uri": sweep.tracking_uri}
     try:
-        return Path(
-            download_artifacts(run_id=run.info.run_id, artifact_path=COUNTS_FILE, tracking_uri=sweep.tracking_uri)
-        )
+        return Path(download_artifacts(run_id=run.info.run_id, artifact_path=COUNTS_FILE, **where))
     except MlflowException as error:
         raise ValueError(str(error)) from None

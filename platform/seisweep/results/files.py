@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from seisweep.results.runs import Run
+from seisweep.settings.temporary import fresh_folder
 
 MOST_NAMED = 5
 BRING = "bring the folder artifacts/ of the home along"
@@ -22,7 +23,7 @@ def files_of(run: Run, whose: str, tracking_uri: str) -> Path:
     from mlflow.exceptions import MlflowException
 
     try:
-        return Path(download_artifacts(run_id=run.info.run_id, tracking_uri=tracking_uri))
+        return Path(download_artifacts(run_id=run.info.run_id, dst_path=str(fresh_folder()), tracking_uri=tracking_uri))
     except (MlflowException, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"the files of {whose} cannot be fetched: {reason}") from None

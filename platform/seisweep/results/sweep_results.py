@@ -53,6 +53,7 @@ class SweepResults:
         self.parent = with_places(parent, places)
         self._reader = reader
         self._curves: dict[tuple[str, ...], pd.DataFrame] = {}
+        self._fetched: dict[str, Path] = {}
 
     @cached_property
     def runs(self) -> dict[int, Run]:
@@ -282,12 +283,19 @@ class SweepResults:
 
     def artifacts(self, trial: int) -> Path:
         """Folder of a trial's files; those of a remote store are fetched first. Raises ValueError."""
-        return files_of(self.run(trial), f"trial {trial} of {self.name}", self.tracking_uri)
+        return self._files_of(self.run(trial), f"trial {trial} of {self.name}")
 
     @property
     def files(self) -> Path:
         """Folder of the sweep's own files: what it was, and with several seeds `conditions/`. Raises ValueError."""
-        return files_of(self.parent, self.name, self.tracking_uri)
+        return self._files_of(self.parent, self.name)
+
+    def _files_of(self, run: Run, whose: str) -> Path:
+        """Fetched once."""
+        known = self._fetched.get(run.info.run_id)
+        if known is None or not known.is_dir():
+            known = self._fetched[run.info.run_id] = files_of(run, whose, self.tracking_uri)
+        return known
 
     def config(self, trial: int) -> dict[str, Any]:
         """The whole configuration of a trial, its places as they are now."""

@@ -35,7 +35,7 @@ def show(outcome: Outcome) -> None:
         print(as_table(trial_rows(rows[:TOP], list(outcome.objectives))))
     words = _show_conditions(outcome)
     sys.stdout.flush()
-    for line in [*words, *closing_lines(outcome)]:
+    for line in [*words, *closing_lines(outcome), *left_out_line(outcome.nodes_left_out)]:
         print(line, file=sys.stderr)
 
 
@@ -85,7 +85,7 @@ def _figures(outcome: Outcome) -> list[str]:
 
 def closing_lines(outcome: Outcome) -> list[str]:
     """How it ended, where the files lie, and the commands and links that come next."""
-    failed = failures(outcome.rows)
+    failed = [*failures(outcome.rows), *unfinished(outcome.rows)]
     lines = ["", *failed]
     if outcome.obstacle:
         lines.append(f"interrupted, {outcome.obstacle}, then: seisweep resume {outcome.name}")
@@ -113,20 +113,37 @@ def _logs(folder: Path) -> list[str]:
 
 def failures(rows: Sequence[TrialRow]) -> list[str]:
     """How many trials failed, and with what reasons, the most frequent first; nothing where none did."""
+    return _by_reason([row for row in rows if row.state == "failed"], len(rows), "failed")
+
+
+def unfinished(rows: Sequence[TrialRow]) -> list[str]:
+    """The same of trials that no machine of a cluster could finish: they go on when the sweep is resumed."""
+    of_machines = [row for row in rows if row.state == "interrupted" and row.reason]
+    return _by_reason(of_machines, len(rows), "are not finished, for the machines that they were tried on")
+
+
+def _by_reason(rows: Sequence[TrialRow], num_trials: int, what: str) -> list[str]:
     by_reason: dict[str, list[int]] = {}
     for row in rows:
-        if row.state == "failed":
-            by_reason.setdefault(row.reason, []).append(row.number)
+        by_reason.setdefault(row.reason, []).append(row.number)
     if not by_reason:
         return []
-    num_failed = sum(map(len, by_reason.values()))
-    lines = [f"{num_failed} of {len(rows)} trials failed:"]
+    lines = [f"{len(rows)} of {num_trials} trials {what}:"]
     for reason, numbers in sorted(by_reason.items(), key=lambda item: -len(item[1]))[:TOP_REASONS]:
         which = f"trial{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:TOP]))}"
         lines.append(f"  {which}{' ...' if len(numbers) > TOP else ''}: {reason}")
     if len(by_reason) > TOP_REASONS:
         lines.append(f"  and {len(by_reason) - TOP_REASONS} more reasons")
     return lines
+
+
+def left_out_line(nodes: Sequence[tuple[str, str]]) -> list[str]:
+    """The last line of a sweep on a cluster on some of whose nodes no trial ran; none where all were good."""
+    if not nodes:
+        return []
+    shown = "; ".join(f"{node}: {reason}" for node, reason in nodes[:TOP_REASONS])
+    more = f"; and {len(nodes) - TOP_REASONS} more" if len(nodes) > TOP_REASONS else ""
+    return [f"{len(nodes)} node{'s' if len(nodes) > 1 else ''} left out: {shown}{more}"]
 
 
 def best_files(outcome: Outcome) -> Path | None:

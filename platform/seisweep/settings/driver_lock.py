@@ -1,16 +1,21 @@
-"""One driver a sweep: the lock that says so, and a look at it that keeps nobody out."""
+"""One driver a sweep: the lock that says so, who holds it, and a look at it that keeps nobody out."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
-LOCK_FILE = "driver.lock"
+from seisweep.settings import in_a_job
+
+LOCK_FILE, DRIVER_FILE = "driver.lock", "driver.json"
 """Of the folder of a sweep."""
 
 LOOK_S = 1.0
@@ -33,15 +38,42 @@ def has_driver(folder: Path) -> bool:
         os.close(file)
 
 
+AGAIN_S = 180.0
+"""How long one waits that takes the place of another on a machine that was lost: a shared disk may keep the lock."""
+
+
+class Driver(NamedTuple):
+    """Which process runs a sweep, and on which machine."""
+
+    host: str
+    pid: int
+    job: str
+    """The job of a cluster that it is; empty where it is none."""
+
+
+def driver_of(folder: Path) -> Driver | None:
+    """Who runs the sweep now; None where nobody does, or an older version of seisweep, which leaves no word."""
+    if not has_driver(folder):
+        return None
+    try:
+        said = json.loads((folder / DRIVER_FILE).read_text(encoding="utf-8"))
+        return Driver(said["host"], int(said["pid"]), said["job"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 @contextlib.contextmanager
 def driver_lock(folder: Path) -> Iterator[None]:
     """One driver a sweep. The system drops the lock of a process that dies, however it dies."""
     lock = FileLock(folder / LOCK_FILE)
     try:
-        lock.acquire(timeout=LOOK_S, poll_interval=0.01)
+        lock.acquire(timeout=AGAIN_S if in_a_job.is_again() else LOOK_S, poll_interval=0.01)
     except Timeout:
         raise ValueError(f"the sweep {folder.name} is running now, in another process") from None
     try:
+        with contextlib.suppress(OSError):  # a full disk: then nobody can tell it to stop
+            said = Driver(platform.node(), os.getpid(), in_a_job.which())._asdict()
+            (folder / DRIVER_FILE).write_text(json.dumps(said), encoding="utf-8")
         yield
     finally:
         lock.release()

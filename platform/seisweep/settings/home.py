@@ -22,6 +22,13 @@ from seisweep.settings.places import Places, can_be_written, lain_at, moved_sinc
 SWEEP_FILE = "sweep.json"
 """Of the folder of a sweep: what it is and where it is recorded."""
 
+_OF_RAY = re.compile(r"^/tmp/ray(/|$)|/session_(latest|\d{4}-\d\d-\d\d_[^/]*)(/|$)")
+"""Folders that Ray makes for itself and removes."""
+
+
+class NameTakenError(ValueError):
+    """Another sweep has this name, here or in the store, perhaps only since it was found to be free."""
+
 
 @dataclass(frozen=True)
 class Home:
@@ -54,6 +61,11 @@ class Home:
         return self.root / "cache"
 
     @property
+    def fetched_dir(self) -> Path:
+        """Data and weights that lie elsewhere, as this machine has fetched them."""
+        return self.cache_dir / "fetched"
+
+    @property
     def data_dir(self) -> Path:
         """Data sets written by seisweep."""
         return self.root / "data"
@@ -66,6 +78,11 @@ class Home:
     @property
     def sweeps_dir(self) -> Path:
         return self.root / "sweeps"
+
+    @property
+    def jobs_dir(self) -> Path:
+        """What was submitted from here to clusters: a file a sweep."""
+        return self.root / "jobs"
 
     @property
     def pickers_dir(self) -> Path:
@@ -105,7 +122,12 @@ class Home:
         return settle(self.root, self.database, self.sweeps_dir)
 
     def check(self) -> None:
-        """The home can be written and has room. Creates nothing. Raises ValueError in one line."""
+        """The home can be written, has room, and stays. Creates nothing. Raises ValueError in one line."""
+        if lies_with_ray(str(self.root)):
+            raise ValueError(
+                f"home {self.root} lies in Ray's temporary folders, which go with the job or the cluster: choose a "
+                "folder that stays in SEISWEEP_HOME"
+            )
         existing = self.root
         while not existing.exists():
             existing = existing.parent
@@ -145,6 +167,11 @@ class Home:
                     self.database.with_name(f"{self.database.name}{left}").unlink(missing_ok=True)
                 arriving.rename(self.database)
         return self.mlflow_uri
+
+
+def lies_with_ray(place: str) -> bool:
+    """Whether a path lies in folders that Ray removes."""
+    return _OF_RAY.search(place) is not None
 
 
 def _is_name(text: str) -> bool:

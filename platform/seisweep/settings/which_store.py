@@ -19,6 +19,7 @@ from seisweep.say import say_once
 from seisweep.settings.home import Home
 from seisweep.settings.places import FILE, NOWHERE_ELSE, Places
 from seisweep.settings.profile import Profile
+from seisweep.settings.sent import sent_with
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 OWN = "home"
@@ -77,12 +78,24 @@ def _store_at(uri: str, chosen_by: str, home: Home) -> Store:
     return own_store(home) if uri in (OWN, home.mlflow_uri) else Store(uri, chosen_by, files)
 
 
+def given_store(uri: str, home: Home) -> Store:
+    """The store of an address that a command was given, where a sweep is to be recorded too. Raises ValueError."""
+    if "://" not in uri and not uri.startswith("sqlite:"):
+        raise ValueError(f"--to {uri}: give the address of an MLflow server, as http://HOST:5000")
+    store = _store_at(uri.rstrip("/"), "--to", home)
+    if store.is_own:
+        raise ValueError(f"--to {uri} is this home's own store: `seisweep merge FILE` takes a sweep in")
+    return store
+
+
 def store_of_sweep(home: Home, name: str, profile: Profile | None = None) -> Store:
-    """Where a sweep is recorded: as its folder in the home says, else the default. Where that is not what profile or
-    environment say, one line tells so. Raises ValueError where the folder's description cannot be read."""
+    """Where a sweep is recorded: as its folder in the home says, else the default, else where it was sent to from this
+    home. Where that is not what profile or environment say, one line tells so. Raises ValueError where the folder's
+    description cannot be read."""
     default = store_by_default(home, profile)
     if not home.sweep_file(name).is_file():
-        return default
+        sent = sent_with(home, name) if default.is_own else None
+        return _store_at(sent.tracking_uri, f"{name} was sent there", home) if sent and sent.tracking_uri else default
     found = kept_store(home, name)
     if found.uri != default.uri and not default.is_own:
         say_once(

@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,28 @@ from ray.train.backend import BackendConfig
 from torch import nn
 
 from seisweep.private.ray import without_group_cleaner
+from seisweep.private.ray_placing import WorkersOnNodes
 from seisweep.workers.faults import Fault
 from seisweep.workers.memory_limit import memory_limit
 from seisweep.workers.no_process_group import LoneWorker
-from seisweep.workers.relay import Forward
+from seisweep.workers.relay import Forward, usable_nodes
 from seisweep.workers.trial import (
     METRICS,
+    TRAIN,
     TRIAL_MEMORY_BYTES,
+    Attempt,
     Job,
     ProcessDiedError,
     check_report,
     failures_reported,
+    fault_here,
     fetch,
     load,
+    opened,
     prepare_process,
     report_fault,
     scratch_folder,
+    storage_blamed,
     trial_log,
 )
 
@@ -49,28 +56,29 @@ def ray_train_trial(job: Job) -> Callable[[dict[str, Any]], None]:
         relay = ray.get_actor(job.relay)
         attempt = f"{tune.get_context().get_trial_id()}-{uuid.uuid4().hex[:8]}"
         fault = None
-        with failures_reported(job, given):
+        with failures_reported(job, given) as attempted:
             # `tune.get_checkpoint` knows more than `given` where Tune has tried this trial before.
-            earlier = tune.get_checkpoint() or (given["resume_from"] and tune.Checkpoint(given["resume_from"]))
+            earlier = tune.get_checkpoint() or (given["resume_from"] and opened(given["resume_from"], job))
             trainer = _trainer(job, given, attempt, earlier or None)
             threading.Thread(target=_fit, args=(trainer, relay, attempt), daemon=True).start()
             try:
-                fault = _pass_on(relay, attempt)
+                fault = _pass_on(relay, attempt, attempted)
             finally:  # also where Tune stops the trial, which ends `tune.report` with SystemExit
                 relay.close.remote(attempt)
         if fault:
-            report_fault(fault)
+            report_fault(fault, job, attempted)
 
     return tune.with_resources(trial, {"memory": TRIAL_MEMORY_BYTES})
 
 
-def _pass_on(relay: Any, attempt: str) -> Fault | None:
+def _pass_on(relay: Any, attempt: str, attempted: Attempt) -> Fault | None:
     """Reports to Tune, until the last letter, which may be about a fault."""
     while True:
         kind, body = ray.get(relay.take.remote(attempt))
         if kind == "report":
             metrics, checkpoint = body
             kept = tune.Checkpoint(checkpoint.path, checkpoint.filesystem) if checkpoint else None
+            attempted.has_reported = True
             tune.report({METRICS: metrics}, checkpoint=kept)
         elif kind == "failed":
             return Fault(*body)
@@ -109,13 +117,19 @@ def _trainer(
         scaling_config=ray.train.ScalingConfig(num_workers=job.workers, use_gpu=use_gpu, resources_per_worker=worker),
         run_config=ray.train.RunConfig(
             name=f"trial-{given['trial']:05d}-{attempt}",
-            storage_path=f"{job.storage}/train",
-            callbacks=[Forward(job.relay, attempt)],
-            # A worker that is killed: once more from its last checkpoint. `Forward` ends what raised before.
-            failure_config=ray.train.FailureConfig(max_failures=1),
+            **job.kept_in.for_ray(TRAIN),
+            callbacks=[Forward(job.relay, attempt), *_placing(job, given)],
+            # A worker that is killed: once more from its last checkpoint. `Forward` ends what raised before, and on a
+            # cluster, where a trial outlives any number of nodes, what was killed too often.
+            failure_config=ray.train.FailureConfig(max_failures=-1 if job.on_cluster else 1),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=KEPT_BY_TRAIN),
         ),
     )
+
+
+def _placing(job: Job, given: Mapping[str, Any]) -> list[Any]:
+    """On a cluster: where the workers may begin."""
+    return [WorkersOnNodes(partial(usable_nodes, job.relay, given["avoid"]))] if job.on_cluster else []
 
 
 class Trainer(ray.train.torch.TorchTrainer):
@@ -140,8 +154,8 @@ def _train_loop(context: dict[str, Any]) -> None:
     """What every worker runs."""
     job, given, attempt = Job(**context["job"]), context["given"], context["attempt"]
     relay = ray.get_actor(job.relay)
-    if ray.train.get_context().get_world_rank() == 0:
-        ray.get(relay.register.remote(attempt, ray.util.get_current_placement_group()))
+    node = ray.get_runtime_context().get_node_id()
+    ray.get(relay.register.remote(attempt, ray.util.get_current_placement_group(), node))
     prepare_process(job.cpus_per_worker)
     try:
         with trial_log(job, given), scratch_folder(job) as workdir, memory_limit(job.memory_gb_per_worker):
@@ -149,7 +163,7 @@ def _train_loop(context: dict[str, Any]) -> None:
             trainable.train(config, WorkerRun(workdir, job, context["earlier"]))
     except Exception as error:
         # Only the controller sees whether another worker died, for which this one then is not to blame.
-        ray.get(relay.blame.remote(attempt, Fault.of(error)))
+        ray.get(relay.blame.remote(attempt, fault_here(error, job)))
         raise
 
 
@@ -176,9 +190,10 @@ class WorkerRun:
 
     def resume_from(self) -> Path | None:
         checkpoint = ray.train.get_checkpoint() or self.earlier
-        return fetch(checkpoint, self.workdir) if checkpoint else None
+        return fetch(checkpoint, self.workdir, self.job) if checkpoint else None
 
     def report(self, metrics: Mapping[str, float], checkpoint: Path | None = None) -> None:
         mine = checkpoint if self.rank == 0 else None
         checked = check_report(self, metrics, mine)
-        ray.train.report(checked, checkpoint=ray.train.Checkpoint.from_directory(str(mine)) if mine else None)
+        with storage_blamed(self.job, mine):
+            ray.train.report(checked, checkpoint=ray.train.Checkpoint.from_directory(str(mine)) if mine else None)

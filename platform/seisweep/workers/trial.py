@@ -13,8 +13,8 @@ import shutil
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,12 +28,20 @@ from seisweep.quiet import ignore_library_warnings
 from seisweep.record.provenance import hardware
 from seisweep.record.tags import HARDWARE_FILE
 from seisweep.requested.trainable import Trainable
-from seisweep.workers.faults import DivergedError, Fault
+from seisweep.settings.storage import Storage, download
+from seisweep.workers.faults import DISK_FULL, DivergedError, Fault, StorageError, is_disk_full
 from seisweep.workers.memory_limit import memory_limit
 from trainables import metrics as names
+from trainables.fetched import keep_in
 
 FAILURE = "failure"
 """Key of a Tune result: the trial's `Fault`."""
+
+NO_MARKER = "Unable to set up cluster storage"
+"""What Ray says where a machine does not see what the driver has written into the storage."""
+
+TRAIN = "train"
+"""Folder of the storage for what Ray Train keeps for itself."""
 
 EPOCH_FILE = ".seisweep-epoch"
 """File of a checkpoint: the epoch that it was reported at."""
@@ -48,7 +56,7 @@ class Job:
     logs: str
     """Folder of the trials' log files."""
     storage: str
-    """Folder or URI that every node reaches."""
+    """Folder or URI that every node reaches: the place of a `Storage`."""
     workers: int
     cpus_per_worker: float
     gpus_per_worker: float
@@ -57,6 +65,24 @@ class Job:
     memory_gb_per_worker: float | None = None
     scratch: str = "seisweep-trials"
     """Name of the session's folder for working files, in the temporary folder of each machine."""
+    endpoint: str = ""
+    """Of a storage in S3, and its region."""
+    region: str = ""
+    fetched: str = ""
+    """Folder of each machine for data and weights that it fetches."""
+    on_cluster: bool = False
+    """There may be other machines, on which what fails here would not."""
+
+    @property
+    def kept_in(self) -> Storage:
+        return Storage(self.storage, self.endpoint, self.region)
+
+
+@dataclass
+class Attempt:
+    """A trial under way in this process."""
+
+    has_reported: bool = False
 
 
 class ProcessDiedError(RuntimeError):
@@ -67,11 +93,11 @@ def in_process_trial(job: Job) -> Callable[[dict[str, Any]], None]:
     """The Tune function whose actor trains by itself: one worker, used again by the next trial."""
 
     def trial(given: dict[str, Any]) -> None:
-        with failures_reported(job, given):
+        with failures_reported(job, given) as attempt:
             prepare_process(job.cpus_per_worker)
             trainable, config = load(job, given)
             with scratch_folder(job) as workdir, memory_limit(job.memory_gb_per_worker):
-                trainable.train(config, TuneRun(workdir, job, given["resume_from"]))
+                trainable.train(config, TuneRun(workdir, job, given["resume_from"], attempt))
 
     return trial
 
@@ -84,6 +110,7 @@ class TuneRun:
     job: Job
     given_checkpoint: str | None
     """Where to go on from, of an earlier session."""
+    attempt: Attempt = field(default_factory=Attempt)
     rank: int = 0
     world_size: int = 1
     epoch: int | None = None
@@ -98,12 +125,14 @@ class TuneRun:
     def resume_from(self) -> Path | None:
         checkpoint = tune.get_checkpoint()
         if checkpoint is None and self.given_checkpoint:
-            checkpoint = tune.Checkpoint(self.given_checkpoint)
-        return fetch(checkpoint, self.workdir) if checkpoint else None
+            checkpoint = opened(self.given_checkpoint, self.job)
+        return fetch(checkpoint, self.workdir, self.job) if checkpoint else None
 
     def report(self, metrics: Mapping[str, float], checkpoint: Path | None = None) -> None:
         checked = check_report(self, metrics, checkpoint)
-        tune.report({METRICS: checked}, checkpoint=tune.Checkpoint(str(checkpoint)) if checkpoint else None)
+        self.attempt.has_reported = True
+        with storage_blamed(self.job, checkpoint):
+            tune.report({METRICS: checked}, checkpoint=tune.Checkpoint(str(checkpoint)) if checkpoint else None)
 
 
 class Reporting(Protocol):
@@ -141,6 +170,8 @@ def load(job: Job, given: Mapping[str, Any]) -> tuple[Trainable, Any]:
     """The trainable and its configuration, from plain data. What the driver could not configure fails here."""
     if given["error"]:
         raise ValueError(given["error"])
+    if job.fetched:
+        keep_in(Path(job.fetched), job.endpoint)
     trainable = Trainable.find(job.trainable)
     return trainable, trainable.load(given["config"])
 
@@ -153,11 +184,34 @@ def prepare_process(cpus: float) -> None:
     torch.set_flush_denormal(True)
 
 
-def fetch(checkpoint: ray.train.Checkpoint, workdir: Path) -> Path:
-    """A copy of the checkpoint in the working folder, where nothing can remove it."""
+def opened(place: str, job: Job) -> tune.Checkpoint:
+    """A checkpoint by its place, as the ledger has it. Raises StorageError."""
+    with storage_blamed(job):
+        filesystem, path = job.kept_in.at(place)
+        return tune.Checkpoint(path, filesystem)
+
+
+def fetch(checkpoint: ray.train.Checkpoint, workdir: Path, job: Job) -> Path:
+    """A copy of the checkpoint in the working folder, where nothing can remove it. Raises StorageError."""
     resumed = workdir / "resumed"
     shutil.rmtree(resumed, ignore_errors=True)
-    return Path(checkpoint.to_directory(str(resumed)))
+    with storage_blamed(job):
+        return download(checkpoint.filesystem, checkpoint.path, resumed)
+
+
+@contextmanager
+def storage_blamed(job: Job, source: Path | None = None) -> Iterator[None]:
+    """What goes wrong while checkpoints come or go is the storage's fault, and not that of the trial's settings; but
+    for a full disk, which has its own word, and a checkpoint that is not there. Raises StorageError."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        is_another = isinstance(error, RuntimeError) and not str(error).startswith(NO_MARKER)
+        is_missing = isinstance(error, FileNotFoundError) and (source is None or not source.is_dir())
+        if is_another or is_missing or is_disk_full(error):
+            raise
+        said = "not to be reached from this machine" if isinstance(error, RuntimeError) else job.kept_in.why(error)
+        raise StorageError(f"storage {job.storage}: {said}") from error
 
 
 def sign(checkpoint: Path, epoch: int) -> None:
@@ -174,14 +228,24 @@ def epoch_of(checkpoint: Path) -> int:
 
 @contextmanager
 def scratch_folder(job: Job) -> Iterator[Path]:
-    """A trial's working files. What a killed process leaves goes with the session's folder."""
+    """A trial's working files, which end with it; the last one removes the sweep's folder on this machine. What a
+    killed process leaves goes at the end of the session (`engine/litter.py`)."""
     place = scratch_place(job.scratch)
-    place.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="trial-", dir=place))
+    folder = _made_in(place)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # others are at work in it
+            place.rmdir()
+
+
+def _made_in(place: Path) -> Path:
+    while True:
+        with suppress(FileExistsError):
+            place.mkdir()
+        with suppress(FileNotFoundError):  # another trial was the last one in it
+            return Path(tempfile.mkdtemp(prefix="trial-", dir=place))
 
 
 def scratch_place(name: str) -> Path:
@@ -190,22 +254,32 @@ def scratch_place(name: str) -> Path:
 
 
 @contextmanager
-def failures_reported(job: Job, given: Mapping[str, Any]) -> Iterator[None]:
+def failures_reported(job: Job, given: Mapping[str, Any]) -> Iterator[Attempt]:
     """An exception becomes a report of failure with its reason; Tune does not hear of it otherwise."""
+    attempt = Attempt()
     try:
         with trial_log(job, given):
-            yield
+            yield attempt
     except ProcessDiedError:
         raise
     except Exception as error:
-        report_fault(Fault.of(error))
+        report_fault(fault_here(error, job), job, attempt)
 
 
-def report_fault(fault: Fault) -> None:
+def fault_here(error: Exception, job: Job) -> Fault:
+    """What went wrong, and on which node. On a cluster a disk that is full and is not the storage is that machine's."""
+    fault = Fault.of(error)._replace(node=ray.get_runtime_context().get_node_id())
+    _, is_named, place = fault.reason.partition(f"{DISK_FULL} at ")
+    is_shared = not is_named or place.startswith((job.storage, str(Path(job.logs).parent)))
+    return fault._replace(kind="node") if job.on_cluster and fault.kind == "disk" and not is_shared else fault
+
+
+def report_fault(fault: Fault, job: Job, attempt: Attempt) -> None:
     """The driver decides what follows. A process that had no memory ends with this: the next trial, or the next
-    attempt, gets a fresh one."""
+    attempt, gets a fresh one. So does one whose machine may be to blame: the next attempt is made on another."""
     tune.report({METRICS: {}, FAILURE: tuple(fault)})
-    if fault.kind == "memory":
+    of_the_machine = job.on_cluster and (fault.kind == "node" or not attempt.has_reported)
+    if fault.kind == "memory" or (of_the_machine and fault.kind in ("node", "error")):
         raise RuntimeError(fault.reason) from None
 
 

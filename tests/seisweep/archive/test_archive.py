@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from archived import LOCAL, contents, describe, facts, silent, values
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from seisweep import results
@@ -25,62 +26,6 @@ from seisweep.record import tags
 from seisweep.results.open_store import open_store
 from seisweep.settings.driver_lock import driver_lock
 from seisweep.settings.home import Home
-from seisweep.settings.profile import Profile
-
-LOCAL = Profile()
-
-
-def silent(line: str) -> None: ...
-
-
-@pytest.fixture
-def source(recorded: Home, tmp_path: Path) -> Home:
-    """A home of the test's own with `many-1`, whose folder says what it is and holds a checkpoint."""
-    home = Home(tmp_path / "source")
-    shutil.copytree(recorded.root, home.root)
-    home.settle()
-    folder = home.sweep_dir("many-1")
-    kept = folder / "tune" / "session-001" / "trial-00000" / "checkpoint_000000"
-    kept.mkdir(parents=True)
-    (kept / "state.json").write_text("{}")
-    (folder / "tune" / "session-001" / "experiment_state.json").write_text("Ray's own")
-    (folder / "driver.lock").touch()
-    describe(home)
-    return home
-
-
-def describe(home: Home, **base: str) -> None:
-    loaded = results.load("many-1", home.mlflow_uri)
-    sweep = loaded.definition
-    assert sweep is not None
-    launched = Launch(
-        folder=home.sweep_dir("many-1"), id="id-many-1", name="many-1", sweep=sweep.changed(base=base), profile=LOCAL,
-        note="", created="", tags={}, lain_at=[str(home.root)],
-    )  # fmt: skip
-    home.sweep_file("many-1").write_text(json.dumps(launched.as_dict()))
-
-
-@pytest.fixture
-def archive(source: Home, tmp_path: Path) -> Path:
-    file = tmp_path / "many-1.tar.gz"
-    pack("many-1", file, source, LOCAL, silent)
-    return file
-
-
-def values(home: Home, name: str) -> list[tuple[str, ...]]:
-    """Every value with its trial, step and time."""
-    loaded = results.load(name, home.mlflow_uri)
-    number = {run.info.run_id: str(trial) for trial, run in loaded.runs.items()} | {loaded.parent.info.run_id: "sweep"}
-    found = open_store(home.mlflow_uri).values([loaded.parent, *loaded.runs.values()])
-    return sorted((number[one.run_id], *map(str, one[1:])) for one in found)
-
-
-def facts(run: results.SweepResults) -> dict[str, str]:
-    return {key: value for key, value in run.data.tags.items() if key != tags.PARENT}
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def test_a_packed_sweep_is_the_same_in_another_home(source, archive, engine_home):
@@ -88,7 +33,7 @@ def test_a_packed_sweep_is_the_same_in_another_home(source, archive, engine_home
     one, other = (results.load("many-1", home.mlflow_uri) for home in (source, engine_home))
     pd.testing.assert_frame_equal(one.trials, other.trials)
     pd.testing.assert_frame_equal(one.curves(), other.curves())
-    assert values(engine_home, "many-1") == values(source, "many-1")
+    assert values(engine_home.mlflow_uri, "many-1") == values(source.mlflow_uri, "many-1")
     assert facts(other.parent) == facts(one.parent)
     for number in one.runs:
         assert facts(other.run(number)) == facts(one.run(number))
@@ -142,6 +87,17 @@ def test_what_is_there_already_is_refused(source, archive, engine_home, monkeypa
         merge(archive, engine_home, silent)
 
 
+def test_another_name_is_another_sweep_of_the_home(source, archive, engine_home):
+    merge(archive, engine_home, silent, "taken-in")
+    assert list(results.sweeps(engine_home.mlflow_uri)["name"]) == ["taken-in"]
+    assert Launch.read(engine_home, "taken-in").name == "taken-in"
+    assert values(engine_home.mlflow_uri, "taken-in") == values(source.mlflow_uri, "many-1")
+    names = {run.data.tags["mlflow.runName"] for run in results.load("taken-in", engine_home.mlflow_uri).runs.values()}
+    assert names == {f"taken-in-{number:03d}" for number in range(12)}
+    with pytest.raises(ValueError, match=r"has this sweep already: taken-in$"):
+        merge(archive, engine_home, silent)
+
+
 def test_of_a_sweep_that_is_recorded_here_only_the_folder_is_taken(archive, engine_home):
     """A merge may be killed between the two."""
     merge(archive, engine_home, silent)
@@ -152,16 +108,16 @@ def test_of_a_sweep_that_is_recorded_here_only_the_folder_is_taken(archive, engi
 
 
 def test_a_merge_that_fails_in_the_middle_leaves_nothing(archive, engine_home, monkeypatch):
-    before, log = state_of(engine_home), MlflowClient.log_artifacts
+    before, log = state_of(engine_home), MlflowClient.log_artifact
     calls = iter(range(100))
 
     def fail(client: MlflowClient, *given: str) -> None:
-        if next(calls) == 5:
+        if next(calls) >= 5:
             raise MlflowException("no room")
         log(client, *given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(MlflowClient, "log_artifacts", fail)
+        patch.setattr(MlflowClient, "log_artifact", fail)
         with pytest.raises(ValueError, match="does not answer: no room"):
             merge(archive, engine_home, silent)
     assert state_of(engine_home) == before
@@ -178,7 +134,7 @@ def test_a_merge_that_is_killed_in_the_middle_is_begun_anew(archive, engine_home
     assert results.sweeps(engine_home.mlflow_uri).empty
     merge(archive, engine_home, silent)
     assert state_of(engine_home)[1] == whole[1], "no run is there twice"
-    assert values(engine_home, "many-1") == values(source, "many-1")
+    assert values(engine_home.mlflow_uri, "many-1") == values(source.mlflow_uri, "many-1")
 
 
 def test_a_sweep_that_runs_is_not_packed(source, tmp_path):
@@ -317,13 +273,13 @@ def test_half_an_archive_and_other_files_are_one_line(archive, engine_home, tmp_
 def test_a_merged_sweep_goes_on_in_its_new_home(local_ray, engine_home, toy_sweep, tmp_path, home, monkeypatch):
     launch(toy_sweep(samples=2, base={"training.epochs": 2}), LOCAL, engine_home, name="toy-1", concurrency=1)
     pack("toy-1", tmp_path / "packed", engine_home, LOCAL, silent)
-    before = values(engine_home, "toy-1")
+    before = values(engine_home.mlflow_uri, "toy-1")
     shutil.rmtree(engine_home.root)
     there = Home(tmp_path / "another machine")
     merge(tmp_path / "packed", there, silent)
     longer = resume("toy-1", None, there, extend=2, concurrency=1)
     assert (longer.state, len(longer.rows)) == ("finished", 4)
-    trials = [one for one in values(there, "toy-1") if one[0] != "sweep"]
+    trials = [one for one in values(there.mlflow_uri, "toy-1") if one[0] != "sweep"]
     assert [one for one in trials if one[0] in ("0", "1")] == [one for one in before if one[0] != "sweep"]
     assert not engine_home.root.exists()
     monkeypatch.setenv("SEISWEEP_HOME", str(there.root))

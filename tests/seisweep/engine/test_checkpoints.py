@@ -8,16 +8,18 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from seisweep.engine.checkpoints import Checkpoints
+from seisweep.engine.checkpoints import Checkpoints, checkpoint_bytes, checkpoint_place
 from seisweep.engine.plan import Plan
 from seisweep.engine.sweep_folder import Launch
 from seisweep.record.ledger import Ledger
 from seisweep.requested.trainable import Trainable
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
+from seisweep.settings.storage import Storage
 from seisweep.settings.which_store import own_store
 
 TRIAL = "tune/session-001/trial-00000"
+NOBODY = "http://127.0.0.1:9"
 
 
 @pytest.fixture
@@ -122,13 +124,83 @@ def test_a_trial_that_never_had_one_begins_without_a_word(found):
     assert found.to_go_on_from(found.ledger.begin_trial(1, {}, 0)) == (None, "")
 
 
-def test_a_storage_that_does_not_answer_is_for_the_trial_to_say(found, monkeypatch):
-    from ray import tune
-
-    def away(place: str) -> None:
-        raise OSError("no route to host")
-
-    monkeypatch.setattr(tune, "Checkpoint", away)
+def test_a_storage_that_does_not_answer_is_for_the_trial_to_say(found):
+    found.storage = Storage("s3://lab", NOBODY)
     record = found.ledger.begin_trial(1, {}, 0)
     found.ledger.checkpoint(1, 3, "s3://lab/3")
     assert found.to_go_on_from(record) == ("s3://lab/3", "")
+
+
+# In a bucket
+
+
+@pytest.fixture
+def in_s3(engine_home, written, s3) -> Checkpoints:
+    """Of a sweep whose checkpoints lie in a bucket: trial 0 has those of epochs 1 and 2."""
+    begun = Launch.read(engine_home, "toy-1")
+    profile = Profile(storage_path="s3://lab/sweeps", storage_endpoint=s3.endpoint)
+    plan = Plan(begun, engine_home, own_store(engine_home), Trainable.find(begun.sweep.trainable), profile)
+    found = Checkpoints(plan, Ledger(begun.folder / "ledger.jsonl"))
+    found.ledger.begin_trial(0, {}, 0)
+    for epoch in (1, 2):
+        arrive(found, s3, epoch)
+    return found
+
+
+def arrive(found: Checkpoints, s3, epoch: int) -> None:
+    filesystem, path = found.storage.at(f"s3://lab/{AT}/checkpoint_00000{epoch}")
+    s3.put(f"{AT}/checkpoint_00000{epoch}/state.json", b"{}")
+    found.arrived(found.ledger.trials[0], epoch, SimpleNamespace(path=path, filesystem=filesystem), final=False)
+
+
+AT = "sweeps/toy-1-ab12cd34/session-001/trial-00000"
+
+
+def test_in_a_bucket_too_what_is_superfluous_goes(in_s3, s3):
+    arrive(in_s3, s3, 3)
+    assert s3.objects() == [f"{AT}/checkpoint_00000{epoch}/state.json" for epoch in (2, 3)]
+    record = in_s3.ledger.trials[0]
+    assert record.kept == [f"s3://lab/{AT}/checkpoint_00000{epoch}" for epoch in (2, 3)], "as older versions wrote them"
+    assert in_s3.to_go_on_from(record) == (f"s3://lab/{AT}/checkpoint_000003", "")
+    assert checkpoint_bytes(record.kept[0], in_s3.storage) == 2
+
+
+def test_in_a_bucket_too_no_leftovers_stay(in_s3, s3):
+    kept = s3.objects()
+    s3.put(f"{AT}/checkpoint_000009/state.json", b"half copied when a session died")
+    s3.put("sweeps/toy-1-ab12cd34/train/trial-00000/checkpoint/state.json", b"Ray Train's own")
+    others = ["sweeps/toy-1-ab12cd34/session-001/tuner.pkl", "sweeps/toy-2-00000000/train/x", "sweeps/train/x"]
+    for key in others:
+        s3.put(key, b"of somebody else")
+    in_s3.remove_leftovers()
+    assert sorted(s3.objects()) == sorted([*kept, *others])
+
+
+def test_in_a_bucket_too_the_last_one_may_be_gone(in_s3, s3):
+    s3.client.delete_object(Bucket="lab", Key=f"{AT}/checkpoint_000002/state.json")
+    s3.client.delete_object(Bucket="lab", Key=f"{AT}/checkpoint_000002/")
+    place, said = in_s3.to_go_on_from(in_s3.ledger.trials[0])
+    assert place == f"s3://lab/{AT}/checkpoint_000001"
+    assert said == "its last checkpoint is gone; it goes on from that of epoch 1"
+    assert in_s3.fetch(f"s3://lab/{AT}/checkpoint_000002") is None
+
+
+def test_files_for_mlflow_come_here(in_s3, written):
+    here = in_s3.fetch(f"s3://lab/{AT}/checkpoint_000002")
+    assert (here / "state.json").read_text() == "{}"
+    assert here.parent == written.folder / "fetched"
+    assert not list(Path(here).glob("*.lock"))
+
+
+def test_a_bucket_that_does_not_answer_costs_mlflow_no_files(in_s3, monkeypatch):
+    """They come later: an error is asked again, a checkpoint that is gone is not."""
+    monkeypatch.setattr("trainables.s3.PATIENT", 1)
+    in_s3.storage = Storage("s3://lab", NOBODY)
+    with pytest.raises(OSError, match="connect"):
+        in_s3.fetch(f"s3://lab/{AT}/checkpoint_000002")
+    in_s3.remove_leftovers()  # costs disk and nothing else
+
+
+def test_the_place_of_a_checkpoint_is_a_uri(in_s3):
+    filesystem, path = in_s3.storage.at("s3://lab/a/b")
+    assert checkpoint_place(SimpleNamespace(path=path, filesystem=filesystem)) == "s3://lab/a/b"

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import socket
-from concurrent.futures import ThreadPoolExecutor
-
-import grpc
 import pytest
 import ray
 from seisweep.engine import cluster
-from seisweep.engine.cluster import Resources, check_answer, check_place, trials_at_a_time
+from seisweep.engine.cluster import Resources, check_place, trials_at_a_time
 from seisweep.settings.profile import Profile
 
 
@@ -75,44 +71,3 @@ def test_what_cannot_fit_on_this_machine_is_known_before_ray_starts(monkeypatch,
 def test_next_to_nothing_of_a_cpu_fits_often(monkeypatch, toy_sweep):
     machines(monkeypatch, {"CPU": 2})
     assert trials_at_a_time(Resources(toy_sweep(cpus_per_worker=5e-324), Profile()), None) > 1000
-
-
-def test_an_address_where_nothing_listens_is_refused_at_once(monkeypatch):
-    monkeypatch.setattr(cluster, "host_and_port", lambda _: ("127.0.0.1", closed_port()))
-    with pytest.raises(ValueError, match=r"no Ray cluster answers at head:6379: .*refused"):
-        check_answer("head:6379")
-
-
-def test_an_address_that_is_silent_is_refused_after_a_while(monkeypatch):
-    monkeypatch.setattr(cluster, "CONNECT_TIMEOUT_S", 0.5)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(cluster, "host_and_port", lambda _: silent.getsockname())
-        with pytest.raises(ValueError, match="no Ray cluster answers at head:6379"):
-            check_answer("head:6379")
-
-
-def test_rays_client_is_refused_without_asking_for_it(monkeypatch, toy_sweep):
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    with pytest.raises(ValueError, match=r"ray_address = ray://head:10001: .*start it on a machine of the cluster"):
-        check_place(Profile(ray_address="ray://head:10001"), Resources(toy_sweep(), Profile()))
-
-
-def test_something_else_than_ray_is_refused(monkeypatch):
-    server = grpc.server(ThreadPoolExecutor(1))  # speaks gRPC, and knows nothing
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    monkeypatch.setattr(cluster, "host_and_port", lambda _: ("127.0.0.1", port))
-    with pytest.raises(ValueError, match=r"no Ray cluster answers at head:6379: .*what listens there is no Ray"):
-        check_answer("head:6379")
-    server.stop(None)
-
-
-@pytest.mark.integration
-def test_a_ray_answers(local_ray):
-    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
-    check_answer(f"{host}:{port}")
-
-
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]

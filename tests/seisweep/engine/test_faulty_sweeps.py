@@ -20,7 +20,7 @@ FAULTS = ["freeze", "none", "nan", "raise", "die", "none-2", "hog", "none-3"]
 REASONS = {
     "nan": "train/loss is nan at epoch 2: the training diverged",
     "raise": "RuntimeError: the toy was told to fail",
-    "die": "its process died twice; see the log of the sweep",
+    "die": "its process died twice: ",
     "hog": "over its memory limit: ",
     "freeze": "no report for ",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from seisweep import cli
 from seisweep.engine.outcome import Outcome, TrialRow
@@ -25,6 +27,7 @@ def outcome(state: str = "finished", lacks: str = "", is_grid: bool = False, *tr
         (outcome("finished", "2 trials", False, "done"), 3),
         (outcome("interrupted", "2 trials"), 1),
         (outcome("finished", "2 trials", True, "failed"), 1),
+        (replace(outcome("finished", "", True, "done"), nodes_left_out=[("w1", "no data")]), 0),
     ],
 )
 def test_exit_codes(came_to, code):

@@ -8,7 +8,8 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.trial import TrialState
-from seisweep.engine.search import Study
+from ray.tune.search import ConcurrencyLimiter
+from seisweep.engine.search import Study, StudySearcher
 from seisweep.record.ledger import Ledger, TrialRecord
 from toy_trainable import space as toy_sweep_space
 
@@ -251,3 +252,33 @@ def test_settings_that_the_journal_lost_are_those_of_the_ledger(toy_sweep, journ
     again = Study(toy_sweep(vary={"x": {"low": 0.0, "high": 1.0}, "size": [1, 2, 3]}), journal, {})
     again.reconcile(ledger)
     assert again.ask().params == {"x": 0.123, "size": 2}
+
+
+class Proposer:
+    """A host that proposes and remembers how trials ended."""
+
+    def __init__(self) -> None:
+        self.over: list[str] = []
+
+    def propose(self, trial_id: str) -> dict[str, str]:
+        return {"trial": trial_id}
+
+    def trial_over(self, trial_id: str, failed: bool) -> None:
+        self.over.append(trial_id)
+
+
+def test_so_many_trials_are_proposed_as_there_are_places_now():
+    places = 1
+    host = Proposer()
+    searcher = StudySearcher(host, lambda: False, lambda: places)
+    limiter = ConcurrencyLimiter(searcher, max_concurrent=1000)  # as Tune wraps it
+    assert [bool(limiter.suggest(name)) for name in "ab"] == [True, False]
+    places = 3
+    assert [bool(limiter.suggest(name)) for name in "bcd"] == [True, True, False]
+    places = 2
+    limiter.on_trial_complete("a")
+    assert limiter.suggest("d") is None
+    limiter.on_trial_complete("b")
+    limiter.on_trial_complete("b")
+    assert limiter.suggest("d") == {"trial": "d"}
+    assert host.over == ["a", "b"]

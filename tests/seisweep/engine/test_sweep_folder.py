@@ -54,10 +54,10 @@ def test_the_second_of_two_launches_takes_the_next_name(home, toy_sweep, monkeyp
         return name
 
     monkeypatch.setattr(launch_module, "launch", launch)
-    assert start(toy_sweep(), "local") == "toy-2"
+    assert start(toy_sweep(), Profile()) == "toy-2"
     assert asked == ["toy-1", "toy-2"]
     with pytest.raises(NameTakenError):
-        start(toy_sweep(), "local", name="toy-1")
+        start(toy_sweep(), Profile(), name="toy-1")
 
 
 @pytest.mark.parametrize(("driver", "expected"), [("lives", "running"), ("was killed", "interrupted")])

@@ -8,12 +8,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from seisweep.private import mlflow, optuna, ray
+from seisweep.private import mlflow, optuna, ray, ray_placing
 
 from trainables.models import seisbench_private
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-FILES = {"Ray": ray, "Optuna": optuna, "MLflow": mlflow, "SeisBench": seisbench_private}
+FILES = {"Ray": ray, "Ray, of places": ray_placing, "Optuna": optuna, "MLflow": mlflow, "SeisBench": seisbench_private}
 USES = [(library, name, purpose) for library, file in FILES.items() for name, purpose in file.USES.items()]
 PRIVATE = {
     *("_brackets", "_trial_info", "_reduction_factor", "_connect_and_get_accessor", "_trial_id"),

@@ -6,91 +6,27 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import obspy
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
+from promotable import record
 from seisweep import results
 from seisweep.cli import run
-from seisweep.promotion import openings
+from seisweep.promotion import openings, registry
+from seisweep.promotion import promote as promote_module
 from seisweep.record import tags
-from seisweep.record.ledger import Ledger
-from seisweep.record.tracker import Tracker
 from seisweep.settings.home import Home
 from seisweep.settings.which_store import own_store
 
 from trainables import distillation, finetuning
 from trainables.data.synthetic_sequence import write_synthetic_sequence
-from trainables.export.artifacts import INT8_FILE, REFUSED_FILE
+from trainables.export.artifacts import INT8_FILE
 from trainables.export.onnx import OnnxPicker
 from trainables.promotion.picker import PickerCandidate
 from trainables.run import ARTIFACTS, LocalRun
-
-
-def record(
-    home: Home, sweep: Any, name: str, facts: dict[str, str], trials: list[tuple[str, Path, dict, dict]]
-) -> None:
-    """Write a sweep into the home's store as the engine does. Of each trial: state, checkpoint, config, metrics."""
-    tracker = Tracker(own_store(home), sweep, name, f"id of {name}", facts)
-    tracker.begin("", {})
-    home.sweep_dir(name).mkdir()
-    ledger = Ledger(home.sweep_dir(name) / "ledger.jsonl")
-    for number, (state, checkpoint, config, metrics) in enumerate(trials):
-        tracker.trial_begins(ledger.begin_trial(number, {"loss.alpha": 0.5}, seed=0), config)
-        tracker.report(ledger.report(number, metrics))
-        ledger.end_trial(number, state, "out of luck" if state == "failed" else "")
-        tracker.trial_ends(ledger.trials[number], checkpoint)
-    tracker.end("finished", ledger.trials[0])
-
-
-@pytest.fixture(scope="module")
-def student(earthquakes, teacher_file, tmp_path_factory) -> tuple[distillation.DistillationConfig, LocalRun]:
-    folder = tmp_path_factory.mktemp("student")
-    settings = {
-        "data": {"dataset": str(earthquakes), "cache_dir": str(folder / "cache"), "dev_windows_per_trace": 2},
-        "teacher": {"weights": str(teacher_file)},
-        "student": {"base_channels": 8, "pooling": 4},
-        "training": {"epochs": 1, "steps_per_epoch": 10, "batch_size": 8, "learning_rate": 0.005},
-        "export": {"calibration_windows": 8, "max_f1_loss": 1.0},
-        "loss": {"alpha": 0.0},
-    }
-    config = distillation.DistillationConfig.model_validate(settings)
-    done = LocalRun(folder / "run")
-    distillation.train(config, done)
-    return config, done
-
-
-@pytest.fixture(scope="module")
-def recorded(student, empty_store, tmp_path_factory) -> Home:
-    """A store with a sweep of pickers: the best, one whose INT8 was refused, one stopped early, one failed."""
-    from search_spaces.sweep import single_run
-
-    config, done = student
-    home = Home(tmp_path_factory.mktemp("recorded") / "home").prepare()
-    shutil.copy(empty_store, home.database)
-    home.settle()
-    refused = home.root / "refused"
-    shutil.copytree(done.checkpoint, refused)
-    (refused / ARTIFACTS / INT8_FILE).rename(refused / ARTIFACTS / REFUSED_FILE)
-    (refused / "tags.json").write_text('{"gate": "refused: No convolution runs in INT8."}')
-    plain, found = config.model_dump(mode="json"), done.reports[-1]
-    facts = {**distillation.preflight(config), tags.VERSIONS: "torch 2", tags.GIT_COMMIT: "0123abc"}
-    trials = [
-        ("done", done.checkpoint, plain, found),
-        ("done", refused, plain, {**found, "dev/f1": -1.0}),
-        ("stopped", None, plain, {"epoch": 1, "dev/f1": 0.99}),
-        ("failed", None, plain, {"epoch": 1, "dev/f1": 0.99}),
-    ]
-    record(home, single_run("distillation", {}, {"dev/f1": "max"}), "picker", facts, trials)
-    encoder = [("done", done.checkpoint, {}, {"epoch": 1, "dev/loss": 0.1})]
-    record(home, single_run("pretraining", {}, {"dev/loss": "min"}), "encoder", {}, encoder)
-    nothing = [("stopped", None, plain, {"epoch": 1, "dev/f1": 0.99})]
-    record(home, single_run("distillation", {}, {"dev/f1": "max"}), "unfinished", facts, nothing)
-    return home
 
 
 @pytest.fixture
@@ -110,7 +46,8 @@ def openings_of(home: Home) -> list[str]:
     return [run.data.tags[tags.STATE] for run in runs]
 
 
-def test_a_promoted_picker_and_what_a_user_sees(own, student, capsys):
+def test_a_promoted_picker_and_what_a_user_sees(own, student, capsys, monkeypatch):
+    monkeypatch.setattr(MlflowClient, "get_metric_history", _one_by_one)
     assert run(["promote", "picker", "--format", "json"]) == 0
     out, err = capsys.readouterr()
     shown = {row["metric"]: row for row in json.loads(out)}
@@ -156,6 +93,10 @@ def test_a_promoted_picker_and_what_a_user_sees(own, student, capsys):
     assert "opened 2 times (before: 20" in client.get_model_version("picker", "3").description
 
 
+def _one_by_one(*given: object) -> None:
+    pytest.fail("a server would be asked for every metric of the run")
+
+
 WITHOUT_TORCH = """
 import sys
 sys.modules["torch"] = None
@@ -197,6 +138,7 @@ def test_mlflow_gives_the_int8_model_by_alias_without_torch(own, student, tmp_pa
 
 
 def test_an_opening_counts_whatever_comes_after_it(own, monkeypatch, capsys):
+    """For every other trial; the same one goes on with it, and it counts once."""
     measure = PickerCandidate.measure
 
     def dies(self, split, opening=None):
@@ -204,13 +146,86 @@ def test_an_opening_counts_whatever_comes_after_it(own, monkeypatch, capsys):
             raise MemoryError("no more")
         return measure(self, split, opening)
 
-    monkeypatch.setattr(PickerCandidate, "measure", dies)
-    assert run(["promote", "picker"]) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(PickerCandidate, "measure", dies)
+        assert run(["promote", "picker"]) == 1
     assert openings_of(own) == ["failed"]
-    monkeypatch.undo()
-    monkeypatch.setenv("SEISWEEP_HOME", str(own.root))
-    assert run(["promote", "picker"]) == 2
+    assert run(["promote", "picker", "--trial", "1"]) == 2
     assert "opened before" in capsys.readouterr().err
+    assert run(["promote", "picker"]) == 0
+    assert "opened 1 time\n" in capsys.readouterr().err
+    assert openings_of(own) == ["done"]
+
+
+class Killed(BaseException): ...
+
+
+STEPS = {
+    "opening": (openings.Openings, "_numbered"),
+    "reading": (PickerCandidate, "measure"),
+    "writing the card": (promote_module, "_written"),
+    "uploading": (registry, "_log"),
+    "registering": (MlflowClient, "create_model_version"),
+    "naming": (MlflowClient, "set_registered_model_alias"),
+    "ending": (MlflowClient, "set_terminated"),
+    "scoring": (MlflowClient, "log_batch"),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_promotion_that_is_killed_goes_on_with_its_opening(own, monkeypatch, capsys, step):
+    """Right after each step: one opening, one version of each model, each score once."""
+    place, name = STEPS[step]
+    does = getattr(place, name)
+
+    def last_thing(*given, **more):
+        found = does(*given, **more)
+        if step == "reading" and given[1] == "dev":
+            return found
+        if step == "scoring":
+            if not more.get("metrics"):
+                return found
+            MlflowClient.set_tag(given[0], given[1], tags.STATE, "running")  # scores arrive before what is said of them
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, name, last_thing)
+        patch.setattr(openings.Openings, "_ends", lambda *given: None)  # who is killed writes nothing more
+        with pytest.raises(Killed):
+            run(["promote", "picker"])
+    assert openings_of(own) == ["running"]
+    assert run(["promote", "picker"]) == 0
+    assert "opened 1 time\n" in capsys.readouterr().err
+    check_one_promotion(own)
+    assert run(["promote", "picker"]) == 2
+    check_one_promotion(own)
+
+
+def check_one_promotion(own: Home) -> None:
+    client = MlflowClient(own.mlflow_uri)
+    experiment = client.get_experiment_by_name(tags.PROMOTIONS).experiment_id
+    (opening,) = client.search_runs([experiment])
+    assert (opening.data.tags[tags.STATE], opening.info.status) == ("done", "FINISHED")
+    versions = client.search_model_versions("name = 'picker'")
+    assert sorted(one.tags["precision"] for one in versions) == ["fp32", "int8"]
+    assert {one.run_id for one in versions} == {opening.info.run_id}
+    models = client.search_logged_models([experiment])
+    assert sorted(one.name for one in models) == ["fp32", "int8"]
+    assert len(client.get_metric_history(opening.info.run_id, "test_int8/f1")) == 1
+    (int8,) = (one for one in models if one.name == "int8")
+    of_model = {one.key for one in client.get_logged_model(int8.model_id).metrics or []}
+    assert "test_int8/f1" in of_model
+    assert not any("fp32" in key for key in of_model)
+
+
+def test_an_opening_that_a_merge_has_brought_is_completed_with_its_models(own, capsys):
+    """Registered models do not come along."""
+    assert run(["promote", "picker"]) == 0
+    client = MlflowClient(own.mlflow_uri)
+    client.delete_registered_model("picker")
+    assert run(["promote", "picker"]) == 0
+    assert "opened 1 time\n" in capsys.readouterr().err
+    check_one_promotion(own)
 
 
 def test_of_two_promotions_at_once_the_first_one_opens(own, monkeypatch):
@@ -218,12 +233,16 @@ def test_of_two_promotions_at_once_the_first_one_opens(own, monkeypatch):
         return openings.Openings.of(own_store(own), "data 1")
 
     first, second = record_of(), record_of()
-    monkeypatch.setattr(openings.Openings, "check", lambda self, again: None)  # both looked before either wrote
-    with first.opened("one", {tags.SWEEP: "one"}, again=False) as (_, opening):
-        assert opening.number == 1
-        with pytest.raises(ValueError, match=r"opened before: .* for one"), second.opened("two", {}, again=False):
+    monkeypatch.setattr(openings.Openings, "check", lambda *given: None)  # both looked before either wrote
+    about = {tags.SWEEP: "one", tags.PROMOTED_RUN: "trial", tags.MODELS: "digests"}
+    with first.opened("one", about, again=False) as opened:
+        assert (opened.opening.number, opened.earlier) == (1, [])
+        others = about | {tags.MODELS: "others"}
+        with pytest.raises(ValueError, match=r"opened before: .* for one"), second.opened("two", others, again=False):
             pytest.fail("it was opened a second time")
-    assert openings_of(own) == ["done", "failed"]
+    assert openings_of(own) == ["running", "refused"]
+    with second.opened("two", others, again=True) as opened:
+        assert opened.opening.number == 2, "the one that was refused has read nothing"
 
 
 @pytest.mark.parametrize(

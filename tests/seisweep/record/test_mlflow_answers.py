@@ -10,7 +10,16 @@ from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INTERNAL_ERROR, INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST
 from mlflow.utils.rest_utils import verify_rest_response
 from seisweep.record import mlflow_answers
-from seisweep.record.mlflow_answers import NoAnswerError, RefusedError, ask, is_refusal, send
+from seisweep.record.mlflow_answers import (
+    NoAnswerError,
+    NotLetInError,
+    RefusedError,
+    ask,
+    ask_at_the_start,
+    is_refusal,
+    send,
+)
+from seisweep.record.mlflow_store import store_answers
 
 
 @pytest.fixture(autouse=True)
@@ -125,3 +134,43 @@ def test_what_is_refused_is_found_by_halving():
     assert sorted(written) == [item for item in range(250) if item % 100 != 17]
     assert len(sizes) < 50
     assert refused[0][1] == "Invalid value 17"
+
+
+def raises(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "user", "part"),
+    [
+        (
+            as_mlflow_raises(401, PAGE),
+            "",
+            "it wants a user and a password: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRA",
+        ),
+        (
+            as_mlflow_raises(401, PAGE),
+            "anna",
+            r"not take anna \(MLFLOW_TRACKING_USERNAME\) with the password in MLFLOW_",
+        ),
+        (http_error(401), "anna", "does not take anna"),
+        (
+            RestException({"error_code": "PERMISSION_DENIED", "message": "no"}),
+            "anna",
+            r"the user anna \(MLFLOW_TRACKING_USERNAME\) may not do this there",
+        ),
+    ],
+)
+def test_a_server_that_lets_nobody_in_is_one_line_at_once_where_nothing_has_begun(error, user, part, monkeypatch):
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, user)
+    monkeypatch.setattr(mlflow_answers.time, "sleep", lambda _: pytest.fail("it was asked again"))
+    where = "the tracking store http://server does not let you in: .*"
+    with pytest.raises(NotLetInError, match=where + part) as caught, store_answers("http://server"):
+        ask_at_the_start(lambda: raises(error))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_lets_nobody_in_any_more_does_not_end_a_sweep():
+    with pytest.raises(NoAnswerError):
+        ask(lambda: raises(as_mlflow_raises(401, PAGE)))

@@ -13,7 +13,6 @@ import pytest
 from mlflow.tracking import MlflowClient
 from seisweep.record import mlflow_answers, tags, writing_line
 from seisweep.record.ledger import Ledger
-from seisweep.record.mlflow_store import name_taken
 from seisweep.record.tracker import Tracker
 from seisweep.settings.home import Home
 from seisweep.settings.which_store import own_store
@@ -278,17 +277,3 @@ def test_an_end_that_was_not_written_is_known(engine_home, toy_sweep, ledger, cl
     again.end("finished", ledger.trials[0])
     assert again.lacks == ""
     assert client.get_run(again.parent_run_id).info.status == "FINISHED"
-
-
-def test_a_name_is_taken_once(engine_home, toy_sweep):
-    assert not name_taken(engine_home.mlflow_uri, "toy-1")
-    tracker(engine_home, toy_sweep())
-    assert name_taken(engine_home.mlflow_uri, "toy-1")
-    assert not name_taken(engine_home.mlflow_uri, "toy-2")
-
-
-def test_a_store_that_does_not_answer_is_one_line(monkeypatch):
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(ValueError, match=r"the tracking store http://127.0.0.1:9 does not answer") as caught:
-        name_taken("http://127.0.0.1:9", "toy-1")
-    assert "\n" not in str(caught.value)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from seisweep.engine.outcome import Outcome, TrialRow
-from seisweep.screen.ending import closing_lines, ranked
+from seisweep.screen.ending import closing_lines, left_out_line, ranked
 from seisweep.settings.home import Home
 
 
@@ -42,3 +42,24 @@ def test_an_interrupted_trial_stands_where_results_have_it():
         TrialRow(2, "2", "stopped", 2, 4, {"dev/f1": 0.6}),
     ]
     assert [row.number for row in ranked(rows, {"dev/f1": "max"})] == [0, 1, 2]
+
+
+def test_trials_that_no_machine_could_finish_are_named_with_why(home):
+    rows = [
+        TrialRow(0, "0", "done"),
+        TrialRow(1, "1", "interrupted", reason="no module"),
+        TrialRow(2, "2", "interrupted"),
+    ]
+    lines = closing_lines(Outcome("toy-1", "interrupted", rows, None, "", "", "sqlite:///none", {"dev/f1": "max"}))
+    assert lines[1:3] == [
+        "1 of 3 trials are not finished, for the machines that they were tried on:",
+        "  trial 1: no module",
+    ]
+    assert lines[3] == "interrupted; go on with: seisweep resume toy-1"
+
+
+def test_nodes_left_out_are_counted_with_why():
+    nodes = [(f"w{number}", "no data") for number in range(7)]
+    assert left_out_line([]) == []
+    assert left_out_line(nodes[:1]) == ["1 node left out: w0: no data"]
+    assert left_out_line(nodes)[0].endswith("w4: no data; and 2 more")

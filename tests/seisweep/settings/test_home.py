@@ -90,3 +90,20 @@ def test_folders_with_other_names_are_no_sweeps(tmp_path):
         (tmp_path / "sweeps" / name).mkdir(parents=True)
         (tmp_path / "sweeps" / name / "sweep.json").write_text("{}")
     assert Home(tmp_path).sweep_names == ["toy-1"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/tmp/ray/session_2026-11-29_07-00-00_123456_789/runtime_resources/working_dir_files/_ray_pkg_1a/seisweep-home",
+        "/scratch/me/ray/session_latest/home",
+        "/tmp/ray",
+    ],
+)
+def test_a_home_that_ray_would_remove_is_refused(place):
+    with pytest.raises(ValueError, match=r"lies in Ray's temporary folders.*SEISWEEP_HOME"):
+        Home(Path(place)).check()
+
+
+def test_a_home_that_only_sounds_like_rays_is_none_of_them(tmp_path):
+    Home(tmp_path / "ray" / "session_notes").check()

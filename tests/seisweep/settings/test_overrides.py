@@ -179,6 +179,28 @@ def test_the_cluster_profile_takes_its_addresses_from_the_environment(monkeypatc
     )
 
 
+@pytest.mark.parametrize(("name", "gpus"), [("cluster", 1), ("cluster-cpu", 0)])
+def test_the_built_in_clusters_take_jobs_where_the_environment_names_a_job_server(name, gpus, monkeypatch):
+    for variable in ("MLFLOW_TRACKING_URI", "SEISWEEP_STORAGE"):
+        monkeypatch.setenv(variable, "/nfs")
+    for variable in ("SEISWEEP_SUBMIT_TO", "SEISWEEP_JOB_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    profile = load_profile(name)
+    assert (profile.gpus_per_worker, profile.submit_to, profile.job_home) == (gpus, None, None)
+    assert "MLFLOW_TRACKING_PASSWORD" in profile.carry
+    monkeypatch.setenv("SEISWEEP_SUBMIT_TO", "http://head:8265")
+    assert load_profile(name).submit_to == "http://head:8265"
+
+
+def test_a_job_has_the_profile_that_it_was_submitted_with(monkeypatch):
+    monkeypatch.setenv("SEISWEEP_JOB_PROFILE", Profile(name="lab", workers=3).model_dump_json(exclude_defaults=True))
+    assert load_profile("lab").workers == 3
+    assert load_profile("local").workers == 1
+    monkeypatch.setenv("SEISWEEP_JOB_PROFILE", '{"name": "lab", "wrokers": 3}')
+    with pytest.raises(ValueError, match=r"profile lab, from another version of seisweep: unknown key wrokers"):
+        load_profile("lab")
+
+
 def test_a_profile_of_the_users_own_is_found_by_name_and_by_path(tmp_path):
     (tmp_path / "gpu.toml").write_text("gpus_per_worker = 0.5\n")
     assert load_profile("gpu", tmp_path).gpus_per_worker == 0.5

@@ -14,6 +14,7 @@ from seisweep.settings.which_store import (
     VARIABLE,
     Store,
     check_that_it_is_there,
+    given_store,
     kept_store,
     own_store,
     store_by_default,
@@ -72,6 +73,14 @@ def test_a_sweep_stays_in_the_store_that_it_began_in(own_home, monkeypatch, caps
     assert capsys.readouterr().err == f"toy-1 is in the store that it began in, {uri}; {aside}\n"
     assert store_of_sweep(own_home, "toy-1", LAB).uri == uri
     assert store_of_sweep(own_home, "unknown").uri == "http://another:5000"
+
+
+def test_an_address_that_is_given_is_another_store(own_home):
+    assert given_store(f"{SERVER}/", own_home) == Store(SERVER, "--to")
+    with pytest.raises(ValueError, match="--to lab: give the address of an MLflow server, as http://HOST:5000"):
+        given_store("lab", own_home)
+    with pytest.raises(ValueError, match="is this home's own store: `seisweep merge FILE` takes a sweep in"):
+        given_store(own_home.mlflow_uri, own_home)
 
 
 def test_a_store_that_is_not_the_homes_own_is_named_once(own_home, capsys):

@@ -8,7 +8,21 @@ import os
 import pytest
 import torch
 from ray.exceptions import OutOfMemoryError
-from seisweep.workers.faults import DivergedError, Fault, MemoryLimitError, disk_full_line, is_disk_full, one_line
+from seisweep.workers.faults import (
+    DivergedError,
+    Fault,
+    MemoryLimitError,
+    StorageError,
+    actor_in,
+    death_line,
+    disk_full_line,
+    is_disk_full,
+    is_node_lost,
+    is_peer_lost,
+    one_line,
+)
+
+from trainables.fetched import NotFetchedError
 
 
 @pytest.mark.parametrize(
@@ -21,7 +35,8 @@ from seisweep.workers.faults import DivergedError, Fault, MemoryLimitError, disk
     ],
 )
 def test_what_a_trial_raises_is_one_line(error, line):
-    assert Fault.of(error) == ("error", line)
+    kind = "diverged" if isinstance(error, DivergedError) else "error"
+    assert Fault.of(error) == (kind, line, "")
     assert one_line(error) == line
 
 
@@ -37,7 +52,7 @@ def test_what_a_trial_raises_is_one_line(error, line):
     ],
 )
 def test_a_lack_of_memory_names_its_remedy(error, begins):
-    kind, reason = Fault.of(error)
+    kind, reason, _ = Fault.of(error)
     assert kind == "memory"
     assert reason.startswith(begins)
     assert "--retry-oom" in reason
@@ -74,6 +89,17 @@ def test_a_full_disk_is_nobodys_fault(error):
     assert Fault.of(error).kind == "disk"
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        StorageError("storage s3://lab/x: nothing answers at http://box:9000"),
+        NotFetchedError("data.dataset=s3://lab/x: cannot be fetched: the disk has 0.1 GB free"),
+    ],
+)
+def test_a_place_that_does_not_answer_is_nobodys_fault(error):
+    assert Fault.of(error)[:2] == ("storage", str(error))
+
+
 def test_a_full_disk_is_named():
     assert disk_full_line(OSError(errno.ENOSPC, "No space left on device", "/data/x")) == "disk full at /data/x"
     assert disk_full_line(RuntimeError("No space left on device")) == "disk full"
@@ -85,3 +111,63 @@ def test_what_torch_says_on_a_full_disk(tmp_path):
     with pytest.raises((RuntimeError, OSError)) as caught:
         torch.save({"weights": torch.zeros(10**6)}, "/dev/full")
     assert is_disk_full(caught.value), caught.value
+
+
+def user_error(cause: Exception) -> ValueError:
+    error = ValueError("trainable mine:train cannot be loaded")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModuleNotFoundError("No module named 'mine'"),
+        user_error(ImportError("libcudart.so.12: cannot open shared object file")),
+        OSError(errno.ESTALE, os.strerror(errno.ESTALE), "/shared/data"),
+        OSError(errno.EIO, os.strerror(errno.EIO)),
+        RuntimeError("Found no NVIDIA driver; the driver on your system is too old (found version 10020)"),
+        RuntimeError("CUDA error: uncorrectable ECC error encountered"),
+    ],
+)
+def test_what_a_machine_lacks_is_told_from_what_a_trial_does_wrong(error):
+    assert Fault.of(error).kind == "node"
+
+
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError(2, "No such file", "x"), user_error(ValueError("bad")), KeyError("x")]
+)
+def test_what_would_be_wrong_on_any_machine_is_not_the_machines(error):
+    assert Fault.of(error).kind == "error"
+
+
+DEATH = (
+    "The actor died unexpectedly before finishing this task.\n\tclass_name: ImplicitFunc\n"
+    "\tactor_id: 0123456789abcdef0123456789abcdef\n\tip: 10.0.0.3\nThe actor is dead because its worker process has "
+    "died. Worker exit type: SYSTEM_ERROR Worker exit detail: Worker unexpectedly exits. Some common causes include"
+)
+
+
+def test_what_ray_says_of_a_death_becomes_a_line():
+    assert death_line(DEATH) == "Worker unexpectedly exits."
+    assert actor_in(DEATH) == "0123456789abcdef0123456789abcdef"
+    assert (
+        death_line("ray::f()\nModuleNotFoundError: No module named 'x'\n") == "ModuleNotFoundError: No module named 'x'"
+    )
+    assert (death_line(""), actor_in("")) == ("", "")
+
+
+def test_the_loss_of_a_node_is_told_from_the_death_of_a_process():
+    assert is_node_lost("The actor died because its node has died. Node Id: ab")
+    assert not is_node_lost(DEATH)
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_lost"),
+    [
+        ("RuntimeError: [/torch/gloo/tcp/pair.cc:534] Connection closed by peer [10.0.0.3]:21", True),
+        ("ValueError: the batch is too large", False),
+    ],
+)
+def test_a_worker_that_misses_another_is_not_to_blame(reason, is_lost):
+    assert is_peer_lost(reason) is is_lost

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trainables.data import windows
+from trainables.data import store_parts, windows
 from trainables.data.config import DataConfig
 from trainables.data.seal import Opening
 from trainables.data.windows import open_store, which_test_split
@@ -104,14 +104,14 @@ def test_missing_samples_become_zeros(tmp_path, write_dataset, ramps):
 
 
 def test_a_failed_build_leaves_nothing(config, monkeypatch):
-    whole = windows._needed_part
+    whole = store_parts.needed_part
 
     def fails_at_third(waveform_XT, metadata, config):
         if metadata["trace_name"] == "trace6":
             raise KeyboardInterrupt
         return whole(waveform_XT, metadata, config)
 
-    monkeypatch.setattr(windows, "_needed_part", fails_at_third)
+    monkeypatch.setattr(store_parts, "needed_part", fails_at_third)
     with pytest.raises(KeyboardInterrupt):
         open_store(config, "train")
     assert folders(config) == []

@@ -1,0 +1,326 @@
+"""Sweeps that run elsewhere: sent to a cluster as jobs; `seisweep logs` and `seisweep stop`, wherever a sweep runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from search_spaces.sweep import Choice, Sweep
+from seisweep.commands import command_line
+from seisweep.commands.options import profile_of
+from seisweep.requested.sweep import next_name
+from seisweep.screen.kept import SCREEN_FILE
+from seisweep.settings.driver_lock import driver_of, has_driver
+from seisweep.settings.fields import nearest
+from seisweep.settings.home import Home
+from seisweep.settings.profile import Profile
+from seisweep.settings.sent import keep, sent_sweeps, sent_with
+from seisweep.settings.which_store import Store, store_by_default
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from seisweep.engine.jobs import Job, Server
+
+LOOK_EVERY_S = 0.5
+
+Cluster = Annotated[
+    str | None, typer.Option("--profile", help="The cluster that it runs on; default the one it was sent to from here.")
+]
+
+
+def logs(
+    name: Annotated[str, typer.Argument(help="A sweep that runs or has run (see `seisweep sweeps`).")],
+    profile: Cluster = None,
+) -> int:
+    """Show what a sweep says, and follow it to its end; Ctrl-C leaves it running. The exit code is that of the sweep.
+
+    A job of a cluster that has died with its node is submitted again.
+    """
+    home = Home.find()
+    where = _cluster_of(home, name, profile)
+    if where is None:
+        return _follow_here(home, name)
+    server = _server(where)
+    job = server.latest(name)
+    if job is None:
+        raise ValueError(_no_job(server, name))
+    return _follow(server, job, print)
+
+
+def stop(
+    name: Annotated[str, typer.Argument(help="A sweep that runs (see `seisweep sweeps`).")], profile: Cluster = None
+) -> int:
+    """End a sweep as Ctrl-C does, wherever it runs: nothing is lost, and `seisweep resume` goes on with it."""
+    home = Home.find()
+    where = _cluster_of(home, name, profile)
+    stopped = _stop_here(home, name) if where is None else _stop_job(_server(where), name)
+    with_profile = f" --profile {profile}" if profile else ""
+    print(
+        f"{name} has ended; go on with: seisweep resume {name}{with_profile}" if stopped else f"{name} is still ending",
+        file=sys.stderr,
+    )
+    return 0 if stopped else 1
+
+
+def send(sweep: Sweep, profile: Profile, home: Home, name: str | None, note: str, store: Store | None = None) -> int:
+    """Submit the command that was typed as a job of the profile's cluster, under a name that is free, and follow it.
+
+    Raises ValueError in one line for everything that can be known before.
+    """
+    from seisweep.engine.jobs import JobExistsError
+    from seisweep.engine.launch import check_sweep
+    from seisweep.requested.trainable import Trainable
+
+    _check_paths(sweep)
+    check_sweep(sweep, Trainable.find(sweep.trainable), profile)
+    sent = _recorded_elsewhere(profile, store or store_by_default(home, profile))
+    server = _server(sent)
+    taken = _names(sent, home) | {job.sweep for job in server.jobs()}
+    if name in taken:
+        raise ValueError(f"a sweep named {name} exists: go on with `seisweep resume {name}`, or choose another --name")
+    while True:
+        chosen = name or next_name(home, sweep.name, taken)
+        try:
+            return _submit(server, home, chosen, sweep.name, note)
+        except JobExistsError:  # at the same moment, by somebody else
+            if name is not None:
+                raise
+            taken = taken | {chosen}
+
+
+def send_resume(name: str, profile: Profile, home: Home) -> int:
+    """The same for a sweep that the cluster has."""
+    sent = _recorded_elsewhere(profile, store_by_default(home, profile))
+    server = _server(sent)
+    last = server.latest(name)
+    if last is not None and not last.is_over:
+        raise ValueError(f"{name} is {last.state} as job {last.id}: follow it with `seisweep logs {name}`")
+    known = _names(sent, home)
+    if known and name not in known and last is None:
+        raise ValueError(f"no sweep named {name} in {sent.tracking_uri}{nearest(name, known)}")
+    kind, note = (last.kind, last.note) if last else ("", "")
+    return _submit(server, home, name, kind, note)
+
+
+def latest_jobs(home: Home, profile: Profile) -> dict[str, Job]:
+    """The last job of each sweep: of the profile's cluster, else of the clusters that this home has sent sweeps to. A
+    cluster that does not answer is named on standard error."""
+    mine = {name: sent_with(home, name) for name in sent_sweeps(home)}
+    clusters = {one.submit_to: one for one in ([profile] if profile.submit_to else mine.values()) if one is not None}
+    found: dict[str, Job] = {}
+    for cluster in clusters.values():
+        try:
+            latest = {job.sweep: job for job in _server(cluster).jobs()}
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            continue
+        found |= {name: job for name, job in latest.items() if profile.submit_to or name in mine}
+    return found
+
+
+def with_jobs(launched: pd.DataFrame, jobs: Mapping[str, Job]) -> pd.DataFrame:
+    """The sweeps of a store with what is known of their jobs: the state of one that runs or has died, and before them
+    those that have not come to their record."""
+    import pandas as pd
+
+    recorded = dict(zip(launched["name"], launched["state"], strict=True))
+    states = [
+        jobs[name].state if name in jobs and (state == "running" or not jobs[name].is_over) else state
+        for name, state in recorded.items()
+    ]
+    new = [job for name, job in jobs.items() if name not in recorded]
+    columns = {
+        "name": [job.sweep for job in new],
+        "kind": [job.kind for job in new],
+        "state": [job.state for job in new],
+        "started": pd.to_datetime([job.started_ms for job in new], unit="ms", utc=True),
+        "note": [job.note for job in new],
+    }
+    first = pd.DataFrame(columns).reindex(columns=launched.columns).astype(launched.dtypes)
+    return pd.concat([first, launched.assign(state=states)], ignore_index=True)
+
+
+def _submit(server: Server, home: Home, name: str, kind: str, note: str) -> int:
+    is_resume = command_line.words()[:1] == ("resume",)  # which has the name among its words
+    chosen = {"profile": server.profile.name} | ({} if is_resume else {"name": name})
+    job = server.submit(name, command_line.for_another_machine(**chosen), kind=kind, note=note)
+    keep(home, name, server.profile)
+    print(f"{name} is the job {job.id} of {server.address}", file=sys.stderr, flush=True)
+    return _follow(server, job, lambda line: print(line, file=sys.stderr, flush=True))
+
+
+def _follow(server: Server, job: Job, show: Callable[[str], None]) -> int:
+    from seisweep.engine.job_following import follow
+
+    try:
+        return follow(server, job, show, lambda line: print(line, file=sys.stderr, flush=True)).exit_code
+    except KeyboardInterrupt:
+        print(
+            f"{job.sweep} goes on without this terminal: `seisweep logs {job.sweep}` follows it again, "
+            f"`seisweep stop {job.sweep}` ends it",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def _stop_job(server: Server, name: str) -> bool:
+    """Whether it has ended, which is waited for as long as Ray does."""
+    from seisweep.engine.jobs import STOP_WAIT_S
+
+    job = server.latest(name)
+    if job is None:
+        raise ValueError(_no_job(server, name))
+    if job.is_over:
+        raise ValueError(f"{name} does not run: it is {job.state}")
+    server.stop(job)
+    return _waited_for(lambda: server.look(job).is_over, STOP_WAIT_S + server.profile.tracking_deadline_s + 30)
+
+
+def _stop_here(home: Home, name: str) -> bool:
+    folder = home.sweep_dir(name)
+    if not has_driver(folder):
+        raise ValueError(f"{name} does not run in {home.root}{nearest(name, home.sweep_names)}")
+    driver = driver_of(folder)
+    if driver is None:
+        raise ValueError(f"{name} was started by an older seisweep: press Ctrl-C where it runs")
+    if driver.host != os.uname().nodename:
+        how = "from where it was submitted" if driver.job else f"by `seisweep stop {name}` there"
+        raise ValueError(f"{name} runs on another machine, {driver.host}: stop it {how}")
+    os.kill(driver.pid, signal.SIGINT)
+    from seisweep.engine.sweep_folder import Launch
+
+    return _waited_for(lambda: not has_driver(folder), Launch.read(home, name).profile.tracking_deadline_s + 60)
+
+
+def _waited_for(is_so: Callable[[], bool], at_most_s: float) -> bool:
+    deadline_s = time.monotonic() + at_most_s
+    while not (so := is_so()) and time.monotonic() < deadline_s:
+        time.sleep(LOOK_EVERY_S)
+    return so
+
+
+def _follow_here(home: Home, name: str) -> int:
+    """Show what a sweep of this home says, until no process runs it any more."""
+    folder = home.sweep_dir(name)
+    if not home.sweep_file(name).is_file():
+        raise ValueError(
+            f"no sweep named {name} in {home.root}{nearest(name, home.sweep_names)}; of one that runs on a cluster and "
+            "was not sent there from here, give the --profile"
+        )
+    shown = folder / SCREEN_FILE if (folder / SCREEN_FILE).is_file() else folder / "sweep.log"
+    followed = False
+    for line in _growing(shown, lambda: has_driver(folder)):
+        if line is None:
+            followed = True
+        else:
+            print(line, end="", flush=True)
+    from seisweep.engine.launch import sweep_state
+
+    return 1 if followed and sweep_state(home, name) != "finished" else 0
+
+
+def _growing(file: Path, grows: Callable[[], bool]) -> Iterator[str | None]:
+    """Its lines, and those that come while it grows; None where there is none now."""
+    while not file.exists():
+        if not grows():
+            return
+        yield None
+        time.sleep(LOOK_EVERY_S)
+    with file.open(encoding="utf-8", errors="replace") as stream:
+        while True:
+            last_look = not grows()  # before reading: so that what is written last is read
+            yield from stream
+            if last_look:
+                return
+            yield None
+            time.sleep(LOOK_EVERY_S)
+
+
+def _cluster_of(home: Home, name: str, profile: str | None) -> Profile | None:
+    """Where a sweep runs as a job: as the user says, else as this home has sent it; None where it runs here."""
+    if profile is not None:
+        where = profile_of(profile)
+        return where if where.submit_to else None
+    return None if home.sweep_file(name).is_file() else sent_with(home, name)
+
+
+def _server(profile: Profile) -> Server:
+    from seisweep.engine.jobs import Server
+
+    return Server(profile)
+
+
+def _no_job(server: Server, name: str) -> str:
+    return f"no job of a sweep named {name} on {server.address}{nearest(name, {job.sweep for job in server.jobs()})}"
+
+
+def _recorded_elsewhere(profile: Profile, store: Store) -> Profile:
+    """The profile with the store that counts on this machine, which its jobs write to. Raises ValueError where that
+    is a file of this machine."""
+    if store.is_own:
+        if profile.tracking_uri is None:
+            print(
+                f"profile {profile.name} names no MLflow server in tracking_uri: the record lies in {profile.job_home} "
+                "of the cluster",
+                file=sys.stderr,
+            )
+            return profile
+        raise ValueError(f"the store {store.uri} is this home's own, which jobs of a cluster cannot reach")
+    if not store.uri.startswith(("http://", "https://", "postgresql", "mysql", "mssql")):
+        raise ValueError(f"the store {store.uri} ({store.chosen_by}) is a file of this machine: name an MLflow server")
+    return profile.model_copy(update={"tracking_uri": store.uri})
+
+
+def _names(profile: Profile, home: Home) -> set[str]:
+    """The sweeps that the store has. Where it is not to be reached from here, the job will look. Raises ValueError
+    where it lets nobody in."""
+    from seisweep.record.mlflow_answers import NotLetInError
+    from seisweep.results.loading import names_in
+
+    if profile.tracking_uri is None:
+        return set()
+    try:
+        return set(names_in(Store(profile.tracking_uri, f"profile {profile.name}"), home))
+    except NotLetInError:
+        raise
+    except ValueError as error:
+        print(f"{error}; the job will ask it from the cluster", file=sys.stderr)
+        return set()
+
+
+def _check_paths(sweep: Sweep) -> None:
+    """No setting that was typed means a place of this machine. Raises ValueError that names the first."""
+    typed = command_line.settings()
+    for key, value in _texts(sweep):
+        if key not in typed or not value.startswith("/"):
+            continue
+        if value not in typed[key]:
+            raise ValueError(
+                f"{key} = {typed[key]}: {value} is a place of this machine, and the job runs on another: give a path "
+                "that every node of the cluster has, a name or a URI"
+            )
+        if Path(value).exists():
+            print(f"{key} = {value} is here too; the job takes what lies there on its nodes", file=sys.stderr)
+
+
+def _texts(sweep: Sweep) -> Iterator[tuple[str, str]]:
+    """Every text among the settings, those in lists too."""
+
+    def texts(value: Any) -> Iterator[str]:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list | tuple):
+            for item in value:
+                yield from texts(item)
+
+    varied = {key: one.values for key, one in sweep.vary.items() if isinstance(one, Choice)}
+    for key, value in (dict(sweep.base) | varied).items():
+        yield from ((key, text) for text in texts(value))

@@ -1,0 +1,130 @@
+"""Whether a Ray cluster answers, and lets this machine in: as one of its nodes, with its token."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+
+import grpc
+
+from seisweep.private.ray import (
+    IS_ALIVE,
+    NODES,
+    ask_for_nodes,
+    host_and_port,
+    nodes_in,
+    nodes_of_this_machine,
+    token_has_changed,
+)
+from seisweep.settings import ray_token
+from seisweep.settings.profile import Profile
+from seisweep.settings.ray_token import Token, find_token, warn_of_open_cluster
+from seisweep.workers.faults import one_line
+
+CONNECT_TIMEOUT_S = 10
+"""A cluster that has not answered by then is not there."""
+
+JOB_SERVER_PORT = 8265
+"""Ray's default."""
+
+
+class NotLetInError(ValueError):
+    """A cluster answers, and takes no driver from this machine."""
+
+
+def check_answer(address: str, profile: Profile | None = None) -> None:
+    """A Ray cluster answers there, this machine is one of its nodes, and from now on Ray in this process has the token
+    that it wants. Ray itself would wait for minutes. Raises ValueError in one line."""
+    _check_kind(address)
+    found: list[Exception | None] = []
+
+    def ask() -> None:
+        try:
+            _ask(address, profile or Profile())
+            found.append(None)
+        except (OSError, ValueError) as error:
+            found.append(error)
+
+    asking = threading.Thread(target=ask, daemon=True)  # a name server that is silent holds it up
+    asking.start()
+    asking.join(CONNECT_TIMEOUT_S)
+    error = found[0] if found else ConnectionError(f"silence for {CONNECT_TIMEOUT_S} s")
+    if isinstance(error, NotLetInError):
+        raise error
+    if error is not None:
+        raise no_answer(address, error)
+
+
+def no_answer(address: str, error: Exception) -> ValueError:
+    return ValueError(f"no Ray cluster answers at {address}: {one_line(error)}")
+
+
+def _check_kind(address: str) -> None:
+    """It is the address of a cluster as its nodes know it. Raises ValueError that names `submit_to`."""
+    if address.startswith("ray://"):
+        host = address.removeprefix("ray://").partition(":")[0]
+        raise ValueError(
+            f"ray_address = {address}: sweeps do not run through Ray's client; on a node of the cluster give "
+            f'"auto", from any other machine {_submit_to(host)}'
+        )
+    named = os.environ.get("RAY_ADDRESS", "")
+    if address == "auto" and named.startswith(("http://", "https://")):
+        raise ValueError(f'RAY_ADDRESS = {named} is a job server: give submit_to = "{named}" in the profile')
+
+
+def _ask(address: str, profile: Profile) -> None:
+    """Raises OSError or ValueError where nothing listens, or something that knows no Ray or lets nobody in."""
+    host, port = host_and_port(address)
+    socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
+    here = nodes_of_this_machine()
+    if os.environ.get("RAY_USE_TLS"):  # certificates
+        if not here:
+            raise _no_node(address, host, [])
+        return
+    with grpc.insecure_channel(f"[{host}]:{port}" if ":" in host else f"{host}:{port}") as channel:
+        token = _that_lets_in(channel, address, host, profile)
+        nodes = nodes_in(_call(channel, NODES, ask_for_nodes(), token))
+    if not here & set(nodes):
+        raise _no_node(address, host, sorted(nodes.values()))
+    if token is not None:
+        ray_token.use(token, profile)
+        token_has_changed()
+
+
+def _that_lets_in(channel: grpc.Channel, address: str, host: str, profile: Profile) -> Token | None:
+    """The token that this machine has and the cluster takes; None where it wants none. Raises OSError where no Ray
+    listens, NotLetInError where the token is missing or wrong."""
+    try:
+        _call(channel, IS_ALIVE)
+        warn_of_open_cluster(address, host)
+        return None
+    except grpc.RpcError as error:
+        if error.code() is not grpc.StatusCode.UNAUTHENTICATED:
+            raise ConnectionError("what listens there is no Ray") from None
+    token = find_token(profile)
+    try:
+        if token is not None:
+            _call(channel, IS_ALIVE, token=token)
+            return token
+    except grpc.RpcError:
+        pass
+    raise NotLetInError(str(ray_token.refused(address, token)))
+
+
+def _call(channel: grpc.Channel, method: str, request: bytes = b"", token: Token | None = None) -> bytes:
+    metadata = tuple(token.headers.items()) if token else None
+    answer: bytes = channel.unary_unary(method)(request, timeout=CONNECT_TIMEOUT_S, metadata=metadata)
+    return answer
+
+
+def _no_node(address: str, host: str, nodes: list[str]) -> NotLetInError:
+    known = f" ({', '.join(nodes[:5])}{' ...' if nodes[5:] else ''})" if nodes else ""
+    return NotLetInError(
+        f"this machine is no node of the Ray cluster at {address}{known}: run on one of its nodes, or from here as a "
+        f"job of it, with {_submit_to(host)}"
+    )
+
+
+def _submit_to(host: str) -> str:
+    return f'submit_to = "http://{host}:{JOB_SERVER_PORT}" in the profile'

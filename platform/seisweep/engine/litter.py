@@ -1,0 +1,46 @@
+"""What trials whose processes were killed have left on other machines."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+MOST_S = 10.0
+"""So long the end of a session waits for other machines."""
+
+logger = logging.getLogger(__name__)
+
+
+def tidy_other_machines(scratch: str) -> None:
+    """Remove this sweep's folder for working files on each machine of the cluster but this one. The trials are over.
+
+    A trial removes its own files; a killed one cannot. On one machine this asks for nothing. A cluster that does not
+    answer costs disk and nothing else.
+    """
+    try:
+        _ask_other_machines(scratch)
+    except Exception as error:  # whatever a Ray that is ending raises: how the sweep ended is not for this to say
+        logger.warning("working files on other machines: %s", error)
+
+
+def _ask_other_machines(scratch: str) -> None:
+    def remove(name: str) -> None:  # in here, so that a machine needs no seisweep for it
+        shutil.rmtree(Path(tempfile.gettempdir()) / name, ignore_errors=True)
+
+    here = ray.get_runtime_context().get_node_id()
+    others = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != here]
+    if not others:
+        return
+    task = ray.remote(num_cpus=0, max_retries=0)(remove)
+    asked = [
+        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(scratch)
+        for node in others
+    ]
+    _, late = ray.wait(asked, num_returns=len(asked), timeout=MOST_S)
+    if late:
+        logger.warning("%d machines have not said that their working files are gone", len(late))

@@ -1,0 +1,27 @@
+"""Trials with the files of real trainings, written into a store as the engine does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from seisweep.record.ledger import Ledger
+from seisweep.record.tracker import Tracker
+from seisweep.settings.home import Home
+from seisweep.settings.which_store import own_store
+
+
+def record(
+    home: Home, sweep: Any, name: str, facts: dict[str, str], trials: list[tuple[str, Path, dict, dict]]
+) -> None:
+    """Write a sweep into the home's store as the engine does. Of each trial: state, checkpoint, config, metrics."""
+    tracker = Tracker(own_store(home), sweep, name, f"id of {name}", facts)
+    tracker.begin("", {})
+    home.sweep_dir(name).mkdir()
+    ledger = Ledger(home.sweep_dir(name) / "ledger.jsonl")
+    for number, (state, checkpoint, config, metrics) in enumerate(trials):
+        tracker.trial_begins(ledger.begin_trial(number, {"loss.alpha": 0.5}, seed=0), config)
+        tracker.report(ledger.report(number, metrics))
+        ledger.end_trial(number, state, "out of luck" if state == "failed" else "")
+        tracker.trial_ends(ledger.trials[number], checkpoint)
+    tracker.end("finished", ledger.trials[0])

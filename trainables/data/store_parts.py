@@ -1,0 +1,219 @@
+"""What a window store keeps of each trace, read one after the other, or by several processes that share the traces.
+
+The processes write runs of traces into files of their own, which are joined in order: the store is the same to the
+last bit, however many there are, and no waveform passes from one process to another but by these files.
+"""
+
+# K pick, W span (the samples around one pick that windows are drawn from), X component, T time sample
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import logging
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import seisbench.data as sbd
+
+from trainables.data.catalog import PICK_COLUMNS, dataset_folder, load_dataset
+from trainables.data.config import PHASES, DataConfig
+
+SAMPLES_BEFORE, SPAN_SAMPLES = 3000, 6000
+"""WindowAroundSample's settings: a window is drawn from 6000 samples that begin 3000 before a pick."""
+
+MOST_PROCESSES = 8
+"""More would read no faster from one disk."""
+TRACES_EACH = 20_000
+"""A process pays from about so many traces on: it loads its libraries first, which takes seconds."""
+RUN_TRACES = 256
+"""Traces of a file."""
+
+SAY_EVERY_S, LOOK_EVERY_S = 10.0, 0.05
+COPY_BYTES = 8 * 2**20
+_SHIFT_MARGIN_SAMPLES = 1000  # the largest time shift that a configuration allows
+_JOB, _TRACES, _ERRORS = "job.json", "traces.npy", "errors.txt"
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
+
+logger = logging.getLogger("trainables.data")
+
+Part = dict[str, Any]
+"""What the index keeps of a trace."""
+
+
+def write_parts(
+    dataset: sbd.WaveformDataset, traces: np.ndarray, config: DataConfig, split: str, file: IO[bytes], folder: Path
+) -> list[Part]:
+    """Write the values of all traces in order; returns what the index keeps of each. `folder` is for files in between.
+
+    Raises ValueError in one line where a trace cannot be read.
+    """
+    count = min(_cores(), MOST_PROCESSES, len(traces) // TRACES_EACH)
+    progress = _Progress(f"window store of {config.dataset}, split {split}", len(traces))
+    if count > 1:
+        return _write_by_processes(count, traces, config, file, folder, progress)
+    parts = []
+    for values, part in _parts(dataset, traces, config):
+        file.write(values)
+        parts.append(part)
+        progress.now(len(parts))
+    return parts
+
+
+def margin(config: DataConfig) -> int:
+    """Samples on both sides of what windows are drawn from that a time shift may reach."""
+    return _SHIFT_MARGIN_SAMPLES if config.max_time_shift_s > 0 else 0
+
+
+def _parts(dataset: sbd.WaveformDataset, traces: np.ndarray, config: DataConfig) -> Iterator[tuple[bytes, Part]]:
+    for trace in traces:
+        try:
+            waveform_XT, metadata = dataset.get_sample(int(trace))
+        except (OSError, KeyError, ValueError, IndexError) as error:
+            name = dataset.metadata["trace_name"].iloc[trace]
+            raise ValueError(f"data.dataset={config.dataset}: trace {name} cannot be read ({error})") from error
+        yield needed_part(waveform_XT, metadata, config)
+
+
+def needed_part(waveform_XT: np.ndarray, metadata: dict[str, Any], config: DataConfig) -> tuple[bytes, Part]:
+    """What the store keeps of one trace: the union of its spans, and picks and spans relative to its start."""
+    num_samples = waveform_XT.shape[-1]
+    picks = [(column, float(metadata[column])) for column in PICK_COLUMNS if column in metadata]
+    picks = [(column, pick) for column, pick in picks if np.isfinite(pick)]
+    # int() cuts towards zero, as SeisBench does.
+    starts_W = np.array([int(pick - SAMPLES_BEFORE) for _, pick in picks] or [0])
+    low_W, high_W = starts_W.clip(0, num_samples), (starts_W + SPAN_SAMPLES).clip(0, num_samples)
+    first = max(0, low_W.min() - margin(config))
+    last = min(num_samples, high_W.max() + margin(config))
+    part_XT = np.nan_to_num(waveform_XT[:, first:last], nan=0.0, posinf=0.0, neginf=0.0)
+    mean_X, gain_X = np.zeros(3), np.ones(3)
+    if config.store_dtype == "float16":
+        part_XT = part_XT.astype(np.float64)
+        mean_X = part_XT.mean(axis=1) if last > first else mean_X
+        part_XT = part_XT - mean_X[:, None]
+        gain_X = np.maximum(np.abs(part_XT).max(axis=1, initial=0.0), 1e-30)
+        part_XT = part_XT / gain_X[:, None]
+    return np.ascontiguousarray(part_XT, dtype=config.store_dtype).tobytes(), {
+        "length": last - first,
+        "gain": gain_X,
+        "mean": mean_X,
+        "picks": np.array([pick - first for _, pick in picks], dtype=np.float64),
+        "phases": np.array([PHASES.index(PICK_COLUMNS[column]) for column, _ in picks], dtype=np.int64),
+        "lows": low_W - first,
+        "highs": high_W - first,
+        "name": str(metadata["trace_name"]),
+    }
+
+
+class _Progress:
+    """Says now and then how many traces are done."""
+
+    def __init__(self, what: str, count: int) -> None:
+        self.what, self.count, self.said_s = what, count, time.monotonic()
+
+    def now(self, done: int) -> None:
+        if time.monotonic() - self.said_s > SAY_EVERY_S:
+            self.said_s = time.monotonic()
+            logger.info("%s: %d of %d traces", self.what, done, self.count)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+# Several processes
+
+
+def _write_by_processes(
+    count: int, traces: np.ndarray, config: DataConfig, file: IO[bytes], folder: Path, progress: _Progress
+) -> list[Part]:
+    logger.info("%s: %d traces, by %d processes", progress.what, len(traces), count)
+    job = config.model_dump(mode="json") | {"dataset": str(dataset_folder(config.dataset)), "cache_dir": None}
+    (folder / _JOB).write_text(json.dumps({"config": job, "named": config.dataset, "run": RUN_TRACES}))
+    np.save(folder / _TRACES, traces)
+    parts: list[Part] = []
+    with _processes(count, folder) as processes:
+        for run in range(_num_runs(len(traces), RUN_TRACES)):
+            _wait_for(_index_of(folder, run), processes[run % count], config, folder)
+            values = _values_of(folder, run)
+            with values.open("rb") as written:
+                shutil.copyfileobj(written, file, COPY_BYTES)
+            values.unlink()
+            parts += pickle.loads(_index_of(folder, run).read_bytes())  # ours, of a moment ago
+            _index_of(folder, run).unlink()
+            progress.now(len(parts))
+    for name in (_JOB, _TRACES, _ERRORS):
+        (folder / name).unlink(missing_ok=True)
+    return parts
+
+
+@contextlib.contextmanager
+def _processes(count: int, folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """They end when this does. Fresh interpreters: a trial has threads, which a fork would not survive."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+    processes = []
+    try:
+        with (folder / _ERRORS).open("ab") as errors:
+            for number in range(count):
+                command = [sys.executable, "-m", __name__, str(folder), str(number), str(count)]
+                processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors))
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.wait()
+
+
+def _wait_for(file: Path, process: subprocess.Popen[bytes], config: DataConfig, folder: Path) -> None:
+    """Raises ValueError where its process has ended without it."""
+    while not file.exists():
+        if process.poll() is not None and not file.exists():
+            said = (folder / _ERRORS).read_text(errors="replace").strip().rpartition("\n")[2]
+            raise ValueError(said.removeprefix("ValueError: ") or f"data.dataset={config.dataset}: its reader died")
+        time.sleep(LOOK_EVERY_S)
+
+
+def _num_runs(num_traces: int, each: int) -> int:
+    return -(-num_traces // each)
+
+
+def _values_of(folder: Path, run: int) -> Path:
+    return folder / f"run-{run:06d}.bin"
+
+
+def _index_of(folder: Path, run: int) -> Path:
+    return folder / f"run-{run:06d}.index"
+
+
+def _read_share(folder: Path, number: int, count: int) -> None:
+    """In one of the processes: every `count`-th run of traces."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    job = json.loads((folder / _JOB).read_text())
+    config = DataConfig.model_validate(job["config"])
+    traces, dataset = np.load(folder / _TRACES), load_dataset(config.dataset)
+    said, each = config.model_copy(update={"dataset": job["named"]}), job["run"]
+    for run in range(number, _num_runs(len(traces), each), count):
+        parts = []
+        with _values_of(folder, run).open("wb") as file:
+            for values, part in _parts(dataset, traces[run * each : (run + 1) * each], said):
+                file.write(values)
+                parts.append(part)
+        arriving = folder / f".run-{run:06d}"
+        arriving.write_bytes(pickle.dumps(parts))
+        arriving.rename(_index_of(folder, run))  # which says that its values are there
+
+
+if __name__ == "__main__":
+    _read_share(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
