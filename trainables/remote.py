@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import urllib.error
 import urllib.request
@@ -14,6 +15,10 @@ from typing import IO, Any
 from urllib.parse import urljoin, urlsplit
 
 S3, WEB = "s3://", ("https://", "http://")
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+"""Variables of the environment that say where S3 is."""
+SILENCE = "silence"
+"""In what is said of a server that has not answered in time."""
 
 WEB_NAMES = ("metadata.csv", "waveforms.hdf5")
 """What a SeisBench data set consists of: the web has no list of a folder's files."""
@@ -51,8 +56,6 @@ class Bucket:
     """By itself, where a server does not answer."""
 
     def __init__(self, uri: str, endpoint: str) -> None:
-        from trainables.s3 import ENDPOINTS, of_environment
-
         self.uri, self.endpoint = uri.rstrip("/"), endpoint or of_environment(ENDPOINTS)
 
     def dataset(self) -> list[Remote]:
@@ -128,6 +131,11 @@ class Web:
 
     def why(self, error: BaseException) -> str:
         return first_line(error)
+
+
+def of_environment(names: Sequence[str]) -> str:
+    """The first of these variables that says something."""
+    return next(filter(None, map(os.environ.get, names)), "")
 
 
 def server_of(uri: str, endpoint: str) -> Bucket | Web:

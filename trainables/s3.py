@@ -6,12 +6,13 @@ in `~/.aws`, or by the role of its machine. So none is ever sent to another mach
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from pyarrow import fs
+
+from trainables.remote import S3, SILENCE, of_environment
 
 CONNECT_TIMEOUT_S = 4
 PATIENT, QUICK = 12, 2
@@ -21,11 +22,6 @@ as well."""
 REQUEST_TIMEOUTS_S = {PATIENT: 4, QUICK: 2}
 """Silence after which an attempt is over; pyarrow's own words, that Linux ignores it, do not hold."""
 
-SILENCE = "silence"
-"""In what is said of a server that has not answered in time."""
-
-PREFIX = "s3://"
-ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 SOME_REGION = "us-east-1"
 """For servers that have none; left out, each process would look for it at its machine's provider."""
@@ -74,14 +70,9 @@ def bucket(endpoint: str, region: str, attempts: int = PATIENT) -> Bucket:
 
 def reached(uri: str, endpoint: str = "", region: str = "", attempts: int = PATIENT) -> tuple[Bucket, str]:
     """The filesystem of an address as s3://bucket/folder, and the path in it. Raises OSError."""
-    path = uri.removeprefix(PREFIX)
+    path = uri.removeprefix(S3)
     region = region or of_environment(REGIONS) or (SOME_REGION if endpoint else _region_of(path.partition("/")[0]))
     return bucket(endpoint, region, attempts), path
-
-
-def of_environment(names: tuple[str, ...]) -> str:
-    """The first of these variables that says something."""
-    return next(filter(None, map(os.environ.get, names)), "")
 
 
 @lru_cache

@@ -6,7 +6,6 @@ brings what has come since. What a store has of a sweep is recognised by the swe
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,19 +15,16 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 
 from search_spaces.sweep import Sweep
-from seisweep.archive.contents import FilesOf, described, folder_of, kept_files, lacking, runs_of_sweep
+from seisweep.archive.contents import FilesOf, described, folder_of, kept_files, lacking, recorded
 from seisweep.archive.format import FILES, SWEEP, RunData, extract, opened
-from seisweep.archive.merging import described_in, read_archive
+from seisweep.archive.merging import described_in, read_archive, said
 from seisweep.archive.recording import Recording, Say
-from seisweep.engine.sweep_folder import Launch
 from seisweep.record import tags
 from seisweep.results.open_store import open_store
 from seisweep.results.runs import Run
-from seisweep.settings.driver_lock import driver_lock
 from seisweep.settings.free_disk import MIN_FREE_BYTES, free_bytes
 from seisweep.settings.home import Home, NameTakenError
-from seisweep.settings.places import can_be_written
-from seisweep.settings.which_store import Store, check_that_it_is_there, kept_store
+from seisweep.settings.which_store import Store, kept_store
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ def bring_sweep(name: str, home: Home, store: Store, say: Say, new_name: str | N
 
 def bring_archive(file: Path, store: Store, say: Say, new_name: str | None = None) -> Brought:
     """The same of a sweep that `seisweep pack` has written; no home is needed. Raises ValueError."""
-    with _of_archive(file) as source:
+    with _of_archive(file, say) as source:
         return _brought(source, store, say, new_name)
 
 
@@ -94,15 +90,12 @@ def _brought(source: _Source, store: Store, say: Say, new_name: str | None) -> B
 
 @contextmanager
 def _of_home(name: str, home: Home) -> Iterator[_Source]:
-    store = check_that_it_is_there(kept_store(home, name), home, name).say()
-    launch = Launch.read(home, name)
-    with contextlib.ExitStack() as stack:
-        if can_be_written(launch.folder):  # or nobody can be running it
-            stack.enter_context(driver_lock(launch.folder))
-        reader = open_store(store.uri)
-        runs = runs_of_sweep(reader, launch)
-        fetched = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seisweep-merge-")))
-        folders = _folders(runs, store.uri, fetched)
+    store = kept_store(home, name)
+    with (
+        recorded(name, home, store) as (launch, reader, runs),
+        tempfile.TemporaryDirectory(prefix="seisweep-merge-") as fetched,
+    ):
+        folders = _folders(runs, store.uri, Path(fetched))
         data = list(described(reader, runs))
         lacks = lacking(data, folders.__getitem__, kept_files(launch.folder, launch.place))
         yield _Source(launch.id, name, launch.sweep, data, folders.__getitem__, lacks)
@@ -117,14 +110,14 @@ def _folders(runs: Sequence[Run], uri: str, place: Path) -> list[Path]:
 
 
 @contextmanager
-def _of_archive(file: Path) -> Iterator[_Source]:
+def _of_archive(file: Path, say: Say) -> Iterator[_Source]:
     with opened(file) as (manifest, archive), tempfile.TemporaryDirectory(prefix="seisweep-merge-") as place:
         folder = Path(place)
         if (free := free_bytes(folder)) < manifest.bytes + MIN_FREE_BYTES:
             raise ValueError(
                 f"{folder.parent}: {free / 2**20:.0f} MB free, {file} unpacks to {manifest.bytes / 2**20:.0f}"
             )
-        for done in extract(archive, manifest, folder):
+        for done in said(say, extract(archive, manifest, folder), manifest):
             assert done <= manifest.bytes
         sweep = described_in(folder / SWEEP, manifest, manifest.sweep)
         runs = read_archive(folder, manifest)

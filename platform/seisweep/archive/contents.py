@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from seisweep.archive.format import RunData
@@ -12,7 +13,12 @@ from seisweep.record import tags
 from seisweep.record.ledger import Ledger
 from seisweep.record.mlflow_store import fetched
 from seisweep.results.files import folder_here
+from seisweep.results.open_store import open_store
 from seisweep.results.runs import Reader, Run
+from seisweep.settings.driver_lock import driver_lock
+from seisweep.settings.home import Home
+from seisweep.settings.places import can_be_written
+from seisweep.settings.which_store import Store, check_that_it_is_there
 from seisweep.statistics.objective import DONE
 from trainables.run import ARTIFACTS
 
@@ -20,6 +26,18 @@ FilesOf = Callable[[int], Path | None]
 """The folder with the files of a run, by its place among the runs; None where it has none."""
 
 MOST_NAMED = 5
+
+
+@contextmanager
+def recorded(name: str, home: Home, store: Store) -> Iterator[tuple[Launch, Reader, list[Run]]]:
+    """A sweep of the home and its runs; while it is open nobody runs it. Raises ValueError: it runs, or the store has
+    no record of it."""
+    there = check_that_it_is_there(store, home, name).say()
+    launch = Launch.read(home, name)
+    # A folder that cannot be written nobody can be running.
+    with driver_lock(launch.folder) if can_be_written(launch.folder) else nullcontext():
+        reader = open_store(there.uri)
+        yield launch, reader, runs_of_sweep(reader, launch)
 
 
 def runs_of_sweep(reader: Reader, launch: Launch) -> list[Run]:

@@ -14,7 +14,7 @@ import tarfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -48,7 +48,7 @@ def merge(file: Path, home: Home, say: Say, name: str | None = None) -> Manifest
             with FileLock(home.root / "merge.lock"):
                 _check_that_it_is_new(manifest, called, home)
                 arriving.mkdir()
-                for done in _said(say, extract(archive, manifest, arriving), manifest):
+                for done in said(say, extract(archive, manifest, arriving), manifest):
                     assert done <= manifest.bytes
                 sweep = described_in(arriving / SWEEP, manifest, name=called)
                 _record(store, manifest, called, sweep, read_archive(arriving, manifest), arriving / FILES, say)
@@ -60,15 +60,21 @@ def merge(file: Path, home: Home, say: Say, name: str | None = None) -> Manifest
 
 
 def _check_that_it_is_new(manifest: Manifest, name: str, home: Home) -> None:
-    for known in home.sweep_names:
-        if read_description(home, known).get("id") == manifest.id:
-            raise ValueError(f"home {home.root} has this sweep already: {known}")
+    if same := next((known for known in home.sweep_names if _id_of(home, known) == manifest.id), None):
+        raise ValueError(f"home {home.root} has this sweep already: {same}")
     if home.sweep_file(name).is_file():
         raise ValueError(
             f"home {home.root} has another sweep already: {name}; --name NEW takes it in under another one"
         )
     if home.sweep_dir(name).exists():
         raise ValueError(f"{home.sweep_dir(name)} is in the way: it is no sweep")
+
+
+def _id_of(home: Home, name: str) -> str | None:
+    """Of a sweep of the home; None where its description cannot be read, which is not for this one to say."""
+    with suppress(ValueError):
+        return read_description(home, name).get("id")
+    return None
 
 
 def _check_room(manifest: Manifest, home: Home) -> None:
@@ -80,7 +86,7 @@ def _check_room(manifest: Manifest, home: Home) -> None:
         )
 
 
-def _said(say: Say, steps: Iterator[int], manifest: Manifest) -> Iterator[int]:
+def said(say: Say, steps: Iterator[int], manifest: Manifest) -> Iterator[int]:
     """How far it is, where it takes long."""
     said_s = time.monotonic()
     for done in steps:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import tarfile
@@ -15,23 +14,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from search_spaces.sweep import Choice, Sweep
-from seisweep.archive.contents import described, folder_of, runs_of_sweep
+from seisweep.archive.contents import described, folder_of, recorded
 from seisweep.archive.format import BROUGHT, FILES, MANIFEST, RUNS, SWEEP, Manifest
 from seisweep.engine.sweep_folder import CHECKPOINTS, Launch
 from seisweep.record import tags
 from seisweep.results.files import missing
-from seisweep.results.open_store import open_store
 from seisweep.results.runs import Run
-from seisweep.settings.driver_lock import driver_lock
+from seisweep.settings.driver_lock import DRIVER_FILE, LOCK_FILE
 from seisweep.settings.home import SWEEP_FILE, Home
 from seisweep.settings.paths import WEIGHTS, files_named
-from seisweep.settings.places import can_be_written
 from seisweep.settings.profile import Profile
-from seisweep.settings.which_store import OWN, check_that_it_is_there, store_of_sweep
+from seisweep.settings.which_store import OWN, store_of_sweep
 from trainables.atomic import whole_file
 
 SAY_EVERY_S = 5.0
-LEFT_OUT = ("driver.lock", "fetched", SWEEP_FILE)
+LEFT_OUT = (LOCK_FILE, DRIVER_FILE, "fetched", SWEEP_FILE)
 """Of a sweep's folder: what belongs to a running driver, and the description, which is written anew."""
 
 Say = Callable[[str], None]
@@ -54,15 +51,12 @@ def pack(name: str, file: Path, home: Home, profile: Profile, say: Say) -> Manif
         raise ValueError(f"no sweep named {name} in {home.root}: what is packed is its folder and its record")
     if file.exists():
         raise ValueError(f"{file} is there already: choose another name")
-    store = check_that_it_is_there(store_of_sweep(home, name, profile), home, name).say()
-    launch = Launch.read(home, name)
-    with contextlib.ExitStack() as stack:
-        if can_be_written(launch.folder):  # or nobody can be running it
-            stack.enter_context(driver_lock(launch.folder))
-        reader = open_store(store.uri)
-        runs = runs_of_sweep(reader, launch)
-        fetched_files = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seisweep-pack-")))
-        members = [*_of_folder(launch), *_of_runs(runs, store.uri, fetched_files)]
+    store = store_of_sweep(home, name, profile)
+    with (
+        recorded(name, home, store) as (launch, reader, runs),
+        tempfile.TemporaryDirectory(prefix="seisweep-pack-") as fetched,
+    ):
+        members = [*_of_folder(launch), *_of_runs(runs, store.uri, Path(fetched))]
         if gone := missing({run.data.tags.get("mlflow.runName", run.info.run_id): run for run in runs}):
             say(f"not in the archive: {gone}")
         brought = _weights(launch.sweep, launch)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 
 import grpc
 
@@ -18,6 +17,7 @@ from seisweep.private.ray import (
     token_has_changed,
 )
 from seisweep.settings import ray_token
+from seisweep.settings.deadline import within
 from seisweep.settings.profile import Profile
 from seisweep.settings.ray_token import Token, find_token, warn_of_open_cluster
 from seisweep.workers.faults import one_line
@@ -37,23 +37,14 @@ def check_answer(address: str, profile: Profile | None = None) -> None:
     """A Ray cluster answers there, this machine is one of its nodes, and from now on Ray in this process has the token
     that it wants. Ray itself would wait for minutes. Raises ValueError in one line."""
     _check_kind(address)
-    found: list[Exception | None] = []
-
-    def ask() -> None:
-        try:
-            _ask(address, profile or Profile())
-            found.append(None)
-        except (OSError, ValueError) as error:
-            found.append(error)
-
-    asking = threading.Thread(target=ask, daemon=True)  # a name server that is silent holds it up
-    asking.start()
-    asking.join(CONNECT_TIMEOUT_S)
-    error = found[0] if found else ConnectionError(f"silence for {CONNECT_TIMEOUT_S} s")
-    if isinstance(error, NotLetInError):
-        raise error
-    if error is not None:
-        raise no_answer(address, error)
+    try:
+        within(CONNECT_TIMEOUT_S, lambda: _ask(address, profile or Profile()))  # a silent name server holds it up
+    except NotLetInError:
+        raise
+    except grpc.RpcError as error:  # between two answers
+        raise no_answer(address, ConnectionError(error.details())) from None
+    except (OSError, ValueError) as error:
+        raise no_answer(address, error) from None
 
 
 def no_answer(address: str, error: Exception) -> ValueError:

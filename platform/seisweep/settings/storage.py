@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from seisweep.settings.deadline import within
 from seisweep.settings.free_disk import check_room
 from seisweep.settings.places import can_be_written
 from seisweep.settings.profile import Profile
+from trainables.remote import ENDPOINTS, S3, of_environment
 
 SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
 """Storage that Ray reaches (by pyarrow). Of these S3 is asked before work begins."""
 
-S3 = "s3://"
-ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 CHUNK_BYTES = 64 * 2**20
 
 
@@ -68,7 +68,7 @@ def storage_of(profile: Profile) -> Storage:
     """The storage that a profile names; of one that names none the place is empty, and how S3 is reached holds for the
     places of older sessions. Raises ValueError in one line that names the field."""
     text = profile.storage_path or ""
-    endpoint = (profile.storage_endpoint or next(filter(None, map(os.environ.get, ENDPOINTS)), "")).rstrip("/")
+    endpoint = (profile.storage_endpoint or of_environment(ENDPOINTS)).rstrip("/")
     region, place = "", text
     if text.startswith(S3):
         _check_address(endpoint, f"profile {profile.name}: storage_endpoint or {ENDPOINTS[1]}")
@@ -120,11 +120,11 @@ def check_storage(profile: Profile) -> None:
 
 
 def _ask(storage: Storage, said: str) -> None:
-    from seisweep.settings.probe import MOST_S, try_out, within
+    from seisweep.settings.probe import MOST_S, try_out
 
     try:
         within(MOST_S, lambda: try_out(*storage.at(storage.place, quick=True)))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         where = "" if storage.endpoint else " (another server: storage_endpoint of the profile, or AWS_ENDPOINT_URL)"
         raise ValueError(f"{said}: {storage.why(error)}{where}") from None
 

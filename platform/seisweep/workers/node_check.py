@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from seisweep.settings.probe import try_out
 from seisweep.settings.storage import Storage
 
 PACKAGES = ("seisweep", "trainables", "search_spaces")
@@ -124,15 +125,7 @@ def use_storage(storage: Storage, probe: str) -> None:
         raise ValueError(_not_shared(place)) from None
     if found != probe:
         raise ValueError(_not_shared(place))
-    own = f"{folder}/{probe}-{uuid.uuid4().hex[:8]}"
-    with filesystem.open_output_stream(own) as file:
-        file.write(probe.encode())
-    try:
-        with filesystem.open_input_stream(own) as file:
-            if file.read().decode() != probe:
-                raise OSError(f"{place} gives back something else than was written")
-    finally:
-        filesystem.delete_file(own)
+    try_out(filesystem, folder)
 
 
 def use_folder(folder: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_packed_sweep_is_the_same_in_another_home(source, archive, engine_home
     assert contents(other.files) == contents(one.files)
     folder = contents(engine_home.sweep_dir("many-1"))
     assert "tune/session-001/trial-00000/checkpoint_000000/state.json" in folder
-    assert {"tune/session-001/experiment_state.json", "driver.lock"} & set(folder) == set()
+    assert {"tune/session-001/experiment_state.json", "driver.lock", "driver.json"} & set(folder) == set()
     assert list(results.sweeps(engine_home.mlflow_uri)["name"]) == ["many-1"]
     assert not list(engine_home.root.glob(".merging*"))
 
@@ -85,6 +85,16 @@ def test_what_is_there_already_is_refused(source, archive, engine_home, monkeypa
     client.set_tag(results.load("many-1", engine_home.mlflow_uri).parent.info.run_id, tags.SWEEP_ID, "of another home")
     with pytest.raises(ValueError, match=r"has another sweep named many-1$"):
         merge(archive, engine_home, silent)
+
+
+def test_another_sweep_of_the_home_that_cannot_be_read_keeps_nobody_out(archive, engine_home):
+    broken = engine_home.sweep_file("broken-1")
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{")
+    merge(archive, engine_home, silent)
+    assert engine_home.sweep_file("many-1").is_file()
+    with pytest.raises(ValueError, match="has this sweep already: many-1"):
+        merge(archive, engine_home, silent, "other-1")
 
 
 def test_another_name_is_another_sweep_of_the_home(source, archive, engine_home):

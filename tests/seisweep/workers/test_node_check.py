@@ -75,6 +75,8 @@ def test_a_storage_that_is_another_folder_there_is_told_from_the_drivers(tmp_pat
 
 def test_a_storage_that_cannot_be_written_is_a_problem(tmp_path, monkeypatch):
     class ReadOnly:
+        def get_file_info(self, path: str) -> None: ...
+
         def open_input_stream(self, path: str):
             return (tmp_path / Path(path).name).open("rb")
 
