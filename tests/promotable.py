@@ -1,10 +1,12 @@
-"""Trials with the files of real trainings, written into a store as the engine does."""
+"""Trials with the files of real trainings, written into a store as the engine does; waveforms for their pickers."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import obspy
 from seisweep.record.ledger import Ledger
 from seisweep.record.tracker import Tracker
 from seisweep.settings.home import Home
@@ -25,3 +27,12 @@ def record(
         ledger.end_trial(number, state, "out of luck" if state == "failed" else "")
         tracker.trial_ends(ledger.trials[number], checkpoint)
     tracker.end("finished", ledger.trials[0])
+
+
+def write_waveforms(file: Path) -> None:
+    """A minute and a half of a station's three components, of noise alone."""
+    rng = np.random.default_rng(0)
+    header = {"network": "XX", "station": "A", "sampling_rate": 100}
+    traces = [np.cumsum(rng.normal(size=9000)).astype(np.float32) for _ in "ENZ"]
+    parts = [obspy.Trace(one, {**header, "channel": f"HH{c}"}) for c, one in zip("ENZ", traces, strict=True)]
+    obspy.Stream(parts).write(str(file), format="MSEED")

@@ -23,13 +23,14 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from cluster import machines, services
 from cluster.commands import HOME, Command
@@ -151,17 +152,10 @@ class Cluster:
     @contextmanager
     def from_laptop(self, **variables: str) -> Iterator[None]:
         """While it is open, this process is in the laptop's network and knows MLflow's password."""
-        given = TRACKING_LOGIN | variables
-        before = {name: os.environ.get(name) for name in given}
-        os.environ |= given
-        try:
-            with self.laptop.network():
-                yield
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name)
-                if value is not None:
-                    os.environ[name] = value
+        with pytest.MonkeyPatch.context() as environment, self.laptop.network():
+            for name, value in (TRACKING_LOGIN | variables).items():
+                environment.setenv(name, value)
+            yield
 
     def _begin_ray(self, node: Machine, env: dict[str, str] | None = None) -> Command:
         options = [f"--node-ip-address={node.address}", f"--num-cpus={CPUS}", "--object-store-memory=100000000"]

@@ -6,10 +6,9 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
-import obspy
 import pytest
 from mlflow.tracking import MlflowClient
+from promotable import write_waveforms
 
 from cluster.cluster import Cluster
 from cluster.services import TRACKING_LOGIN
@@ -77,7 +76,7 @@ def test_a_laptop_reads_promotes_and_picks_with_address_and_password_alone(
     assert done.code == 0, done
 
     user = {"MLFLOW_TRACKING_URI": cluster.tracking_uri, "SEISWEEP_HOME": "/home/user/reads", **TRACKING_LOGIN}
-    write_day(cluster.laptop.path("/home/user/day.mseed"))
+    write_waveforms(cluster.laptop.path("/home/user/day.mseed"))
     best = "print(seisweep.load('of-the-cluster').best())"
     for words in (
         ["seisweep", "results", "of-the-cluster"],
@@ -90,11 +89,3 @@ def test_a_laptop_reads_promotes_and_picks_with_address_and_password_alone(
         done = cluster.laptop.run(*words, env=user)
         assert done.code == 0, done
     assert not cluster.laptop.path("/home/user/reads/sweeps/of-the-cluster").exists()
-
-
-def write_day(file: Path) -> None:
-    rng = np.random.default_rng(0)
-    header = {"network": "XX", "station": "A", "sampling_rate": 100}
-    traces = [np.cumsum(rng.normal(size=9000)).astype(np.float32) for _ in "ENZ"]
-    parts = [obspy.Trace(one, {**header, "channel": f"HH{c}"}) for c, one in zip("ENZ", traces, strict=True)]
-    obspy.Stream(parts).write(str(file), format="MSEED")

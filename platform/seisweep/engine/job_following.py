@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from seisweep.engine.jobs import Job, Server, SilentServerError
+from seisweep.engine.jobs import LOST, Job, Server, SilentServerError
 
 LOOK_EVERY_S, LOOK_AT_LEAST_EVERY_S = 1.0, 30.0
 """A log comes as a whole: one that takes long is asked for less often."""
@@ -100,6 +100,6 @@ def _how(job: Job) -> str:
     if job.driver_exit_code is not None:
         signal = -job.driver_exit_code if job.driver_exit_code < 0 else job.driver_exit_code - 128
         return f"killed by signal {signal}"
-    if job.error == "CLUSTER_DIED":
+    if job.error == LOST:
         return "with its cluster"
     return "with its node" if job.error.endswith("DIED") else job.message or job.error

@@ -44,7 +44,8 @@ _ENTRYPOINT = (
     '$(hostname), $(command -v python || echo none)"; exit {code}; }}; exec python -m seisweep.cli {command}'
 )
 _NODE = "ray.io/node-id"
-_LOST = "CLUSTER_DIED"
+LOST = "CLUSTER_DIED"
+"""Error of a job whose cluster does not know it any more."""
 _NEVER_BEGAN = ("RUNTIME_ENV_SETUP_FAILURE", "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE", "JOB_SUPERVISOR_ACTOR_START_TIMEOUT")
 _SWEEP, _KIND, _NOTE = "seisweep", "seisweep_kind", "seisweep_note"
 _REQUEST, _AGAIN = "seisweep_request", "seisweep_again"
@@ -203,7 +204,7 @@ class Server:
         except ValueError as error:
             if "does not exist" not in str(error):
                 raise
-            return replace(job, status="FAILED", error=_LOST, driver_exit_code=None)
+            return replace(job, status="FAILED", error=LOST, driver_exit_code=None)
         assert now is not None
         return now
 

@@ -87,8 +87,8 @@ def _all_runs(client: MlflowClient, wanted: str, experiment_id: str | None) -> l
 
 def fetched(uri: str, store: str, folder: Path | None = None) -> Path:
     """The files of `runs:/ID` or `models:/NAME@ALIAS`, copied into a folder where one is given, or a server has them
-    (then until this process ends). Those of a home are
-    found wherever it lies now, and whether or not it can be written. Raises MLflow's errors and OSError."""
+    (then until this process ends). Those of a home are found wherever it lies now, whether or not it can be written.
+    Raises MLflow's errors and OSError."""
     from mlflow.artifacts import download_artifacts
 
     home = home_of_store(store)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -11,28 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray_nodes import ray_nodes
 from seisweep.engine.launch import launch
 from seisweep.engine.outcome import Silent
 from seisweep.settings.profile import Profile
 
 pytestmark = pytest.mark.integration
-TESTS = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def cluster() -> Iterator[Any]:
     """A head that runs no trials."""
-    import ray
-    from ray.cluster_utils import Cluster
-    from seisweep.quiet import quiet
-
-    quiet()
-    ray.shutdown()  # the one that other tests share: they start it again
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")])))
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()
+    with ray_nodes(0) as cluster:
+        yield cluster
 
 
 class Acts(Silent):

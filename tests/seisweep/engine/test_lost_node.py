@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from ray_nodes import ray_nodes
 from seisweep.engine.launch import launch
 from seisweep.engine.outcome import Silent
 from seisweep.settings.profile import Profile
 
 pytestmark = pytest.mark.integration
-TESTS = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def two_machines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def two_machines() -> Iterator[Any]:
     """A head and another node of one CPU each, so that two trials at a time are on one each."""
-    import ray
-    from ray.cluster_utils import Cluster
-    from seisweep.quiet import quiet
-
-    quiet()
-    ray.shutdown()  # the one that other tests share: they start it again
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")])))
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    cluster.add_node(num_cpus=1)
-    cluster.wait_for_nodes()
-    yield cluster
-    cluster.shutdown()
+    with ray_nodes(1, 1) as cluster:
+        yield cluster
 
 
 class LosesNode(Silent):

@@ -6,11 +6,10 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
-import obspy
 import pytest
 import seisweep
 from mlflow.tracking import MlflowClient
+from promotable import write_waveforms
 from seisweep import say
 from seisweep.archive.bringing import bring_sweep
 from seisweep.cli import run
@@ -71,7 +70,7 @@ def read_everything(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert loaded.best() == 0
     assert not loaded.curves().empty
     assert (loaded.artifacts(0) / "model_int8.onnx").is_file()
-    record(folder / "day.mseed")
+    write_waveforms(folder / "day.mseed")
     for words in (
         "results picker",
         "report picker",
@@ -89,11 +88,3 @@ def read_everything(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     client = MlflowClient()
     version = client.get_model_version_by_alias("picker", "champion")
     assert version.tags[tags.PROMOTED_RUN] == loaded.run(0).info.run_id
-
-
-def record(file: Path) -> None:
-    rng = np.random.default_rng(0)
-    header = {"network": "XX", "station": "A", "sampling_rate": 100}
-    traces = [np.cumsum(rng.normal(size=9000)).astype(np.float32) for _ in "ENZ"]
-    parts = [obspy.Trace(one, {**header, "channel": f"HH{c}"}) for c, one in zip("ENZ", traces, strict=True)]
-    obspy.Stream(parts).write(str(file), format="MSEED")
