@@ -21,11 +21,16 @@ class FakeJobServer:
         self.nodes: list[str] = []
         self.address = ""
         self.silent = False
+        self.without_agent = 0
+        """So many submissions are refused before one is taken, as by a cluster that has just begun."""
 
     def ends(self, id: str, status: str, code: int | None = None, **more: Any) -> None:
         self.jobs[id] |= {"status": status, "driver_exit_code": code, **more}
 
     def submit(self, request: dict[str, Any]) -> tuple[int, Any]:
+        if self.without_agent:
+            self.without_agent -= 1
+            return 500, "No available agent to submit job, please try again later."
         id = request["submission_id"]
         if id in self.jobs:
             return (

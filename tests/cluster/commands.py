@@ -87,11 +87,12 @@ def environment() -> dict[str, str]:
     }
 
 
-def wait_until(there: Callable[[], bool], limit_s: float, otherwise: str) -> None:
-    """Until it is so. Raises AssertionError where that takes too long."""
+def wait_until(there: Callable[[], bool], limit_s: float, otherwise: str | Callable[[], str]) -> None:
+    """Until it is so. Raises AssertionError where that takes too long, with what `otherwise` is by then."""
     deadline_s = time.monotonic() + limit_s
     while not there():
-        assert time.monotonic() < deadline_s, f"{otherwise} (waited {limit_s:.0f} s)"
+        said = otherwise if isinstance(otherwise, str) else otherwise()
+        assert time.monotonic() < deadline_s, f"{said} (waited {limit_s:.0f} s)"
         time.sleep(0.1)
 
 

@@ -102,4 +102,4 @@ def _how(job: Job) -> str:
         return f"killed by signal {signal}"
     if job.error == LOST:
         return "with its cluster"
-    return "with its node" if job.error.endswith("DIED") else job.message or job.error
+    return "with its node" if "its node has died" in job.message else (job.message or job.error)[:300]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,10 @@ CONNECT_S, ANSWER_S = 5, 15
 
 NO_DRIVER_HERE = 91
 """Exit code of a job on a node that lacks what a driver needs; its log says what."""
+
+NO_AGENT_YET = "No available agent"
+AGENT_WAIT_S, AGENT_ASK_EVERY_S = 60.0, 1.0
+"""A cluster that has just begun takes jobs only when the first of its nodes has its agent; so long it is waited for."""
 
 STOP_WAIT_S = 120
 """So much longer than MLflow is waited for at the end of a sweep, a driver that is asked to stop may take."""
@@ -100,7 +105,7 @@ class Job:
             again=int(said.get(_AGAIN, 0)),
             driver_exit_code=details.driver_exit_code,
             error=details.error_type or "",
-            message=" ".join((details.message or "").split("\n", 1)[0].split())[:300],
+            message=_in_one_line(details),
             node=details.driver_node_id,
             started_ms=details.start_time or 0,
         )
@@ -253,21 +258,26 @@ class Server:
         id = f"seisweep-{said[_SWEEP]}-{number}"
         variables = self._variables() | {in_a_job.JOB: said[_REQUEST]} | dict.fromkeys(flags, "1")
         environment = packed(self.profile) | {"env_vars": variables}
-        try:
-            with self._answers():
-                self._client.submit_job(
-                    entrypoint=entrypoint,
-                    submission_id=id,
-                    runtime_env=environment,
-                    metadata=dict(said),
-                    entrypoint_label_selector={_NODE: f"!in({','.join(but_on)})" if but_on else "!none"},
-                )
-        except SilentServerError:
-            raise
-        except ValueError as error:
-            if "already exists" in str(error):
-                raise JobExistsError(f"{said[_SWEEP]} was submitted by somebody else a moment ago") from None
-            raise
+        began_s = time.monotonic()
+        while True:
+            try:
+                with self._answers():
+                    self._client.submit_job(
+                        entrypoint=entrypoint,
+                        submission_id=id,
+                        runtime_env=environment,
+                        metadata=dict(said),
+                        entrypoint_label_selector={_NODE: f"!in({','.join(but_on)})" if but_on else "!none"},
+                    )
+                break
+            except SilentServerError:
+                raise
+            except ValueError as error:
+                if "already exists" in str(error):
+                    raise JobExistsError(f"{said[_SWEEP]} was submitted by somebody else a moment ago") from None
+                if NO_AGENT_YET not in str(error) or time.monotonic() - began_s > AGENT_WAIT_S:
+                    raise
+            time.sleep(AGENT_ASK_EVERY_S)
         return Job(id, said[_SWEEP], "PENDING", entrypoint, request=said[_REQUEST], again=int(said.get(_AGAIN, 0)))
 
     def _variables(self) -> dict[str, str]:
@@ -304,6 +314,14 @@ class Server:
             raise ValueError(
                 f"the job server {self.address} refuses: {' '.join(' '.join(last).split())[:300]}"
             ) from None
+
+
+def _in_one_line(details: JobDetails) -> str:
+    """What Ray says of a job's end; of a driver that ended by itself without its log, which follows it there."""
+    said = details.message or ""
+    if not (details.error_type or "").endswith("DIED"):
+        said = said.split("\n", 1)[0]
+    return " ".join(said.split())[:1000]
 
 
 def _that_let_in(address: str, profile: Profile) -> dict[str, str]:

@@ -137,7 +137,8 @@ def test_a_job_that_died_with_its_node_is_submitted_again_and_goes_on(cluster):
 
     def fate(job: Job) -> None:
         if job.id == FIRST:
-            cluster.ends(FIRST, "FAILED", None, error_type="JOB_SUPERVISOR_ACTOR_DIED", message="the node died")
+            message = "Job supervisor actor died: The actor died.\n\tpid: 1\nThe actor died because its node has died."
+            cluster.ends(FIRST, "FAILED", None, error_type="JOB_SUPERVISOR_ACTOR_DIED", message=message)
         else:
             cluster.ends(job.id, "SUCCEEDED", 0)
 
@@ -147,6 +148,17 @@ def test_a_job_that_died_with_its_node_is_submitted_again_and_goes_on(cluster):
     before, after = (cluster.jobs[id]["runtime_env"]["env_vars"] for id in (FIRST, SECOND))
     assert cluster.jobs[SECOND]["entrypoint"] == cluster.jobs[FIRST]["entrypoint"]
     assert after == before | {in_a_job.AGAIN: "1"}  # the same request, which is not done twice
+
+
+def test_a_cluster_whose_agent_is_not_there_yet_is_waited_for(cluster, monkeypatch):
+    monkeypatch.setattr(jobs, "AGENT_ASK_EVERY_S", 0.0)
+    cluster.without_agent = 2
+    _, job = submitted(cluster)
+    assert (job.id, list(cluster.jobs), cluster.without_agent) == (FIRST, [FIRST], 0)
+    cluster.without_agent = 2
+    monkeypatch.setattr(jobs, "AGENT_WAIT_S", 0.0)
+    with pytest.raises(ValueError, match=r"refuses: .*No available agent"):
+        submitted(cluster)
 
 
 def test_a_job_of_a_cluster_that_was_started_again_goes_on_there(cluster):
