@@ -20,6 +20,8 @@ class FakeJobServer:
         self.stopped: list[str] = []
         self.nodes: list[str] = []
         self.address = ""
+        self.outcome = {"status": "SUCCEEDED", "driver_exit_code": 0}
+        """Of each job, where a test lets them end at once."""
         self.silent = False
         self.without_agent = 0
         """So many submissions are refused before one is taken, as by a cluster that has just begun."""
@@ -57,7 +59,13 @@ class FakeJobServer:
             self.stopped.append(id)
             self.ends(id, "STOPPED")
             return 200, {"stopped": True}
+        if method == "DELETE":
+            self.forget(id)
+            return 200, {"deleted": True}
         return 200, self.jobs[id]
+
+    def forget(self, id: str) -> None:
+        del self.jobs[id]
 
 
 @contextmanager
@@ -81,7 +89,7 @@ def serving(fake: FakeJobServer) -> Iterator[FakeJobServer]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_PUT = handle_one
+        do_GET = do_POST = do_PUT = do_DELETE = handle_one
 
         def log_message(self, *arguments: Any) -> None:
             pass

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from seisweep.commands.doctor_checks import Check
 from seisweep.engine.cluster import check_answer, connected
 from seisweep.engine.preflight import Question, Verdict, check_all, nodes_alive
 from seisweep.settings.profile import Profile
+
+KIND = "doctor"
+"""Of a job that looks at its cluster; it is no sweep."""
 
 
 def examine_nodes(profile: Profile) -> tuple[list[Check], list[dict[str, Any]]]:
@@ -25,6 +32,24 @@ def examine_nodes(profile: Profile) -> tuple[list[Check], list[dict[str, Any]]]:
     about += f"; its dashboard: {dashboard}" if dashboard else ""
     bad = [Check("node", "fails", f"{verdict.node}: {verdict.reason}") for verdict in verdicts if verdict.reason]
     return [Check("ray cluster", "ok", about), *bad], [_row(verdict, profile) for verdict in verdicts]
+
+
+def examine_by_job(profile: Profile, show: Callable[[str], None]) -> int:
+    """The exit code of `seisweep doctor` on the cluster that a profile sends jobs to; `show` gets its lines. Nothing of
+    it stays there. Raises ValueError where the cluster takes no job."""
+    from seisweep.engine.job_following import follow
+    from seisweep.engine.jobs import Server
+
+    server = Server(profile)
+    job = server.submit(f"{KIND}-{uuid.uuid4().hex[:8]}", [KIND, "--profile", profile.name], kind=KIND)
+    try:
+        job = follow(server, job, show, lambda line: print(line, file=sys.stderr, flush=True))
+    except BaseException:
+        with suppress(ValueError):
+            server.stop(job)
+        raise
+    server.forget(job)
+    return job.exit_code
 
 
 def _row(verdict: Verdict, profile: Profile) -> dict[str, Any]:

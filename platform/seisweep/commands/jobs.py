@@ -118,7 +118,7 @@ def latest_jobs(home: Home, profile: Profile) -> dict[str, Job]:
     found: dict[str, Job] = {}
     for cluster in clusters.values():
         try:
-            latest = {job.sweep: job for job in _server(cluster).jobs()}
+            latest = {job.sweep: job for job in _server(cluster).jobs() if job.kind != "doctor"}
         except ValueError as error:
             print(error, file=sys.stderr)
             continue
@@ -216,23 +216,18 @@ def _follow_here(home: Home, name: str) -> int:
             "was not sent there from here, give the --profile"
         )
     shown = folder / SCREEN_FILE if (folder / SCREEN_FILE).is_file() else folder / "sweep.log"
-    followed = False
     for line in _growing(shown, lambda: has_driver(folder)):
-        if line is None:
-            followed = True
-        else:
-            print(line, end="", flush=True)
+        print(line, end="", flush=True)
     from seisweep.engine.launch import sweep_state
 
-    return 1 if followed and sweep_state(home, name) != "finished" else 0
+    return 0 if sweep_state(home, name) == "finished" else 1
 
 
-def _growing(file: Path, grows: Callable[[], bool]) -> Iterator[str | None]:
-    """Its lines, and those that come while it grows; None where there is none now."""
+def _growing(file: Path, grows: Callable[[], bool]) -> Iterator[str]:
+    """Its lines, and those that come while it grows."""
     while not file.exists():
         if not grows():
             return
-        yield None
         time.sleep(LOOK_EVERY_S)
     with file.open(encoding="utf-8", errors="replace") as stream:
         while True:
@@ -240,7 +235,6 @@ def _growing(file: Path, grows: Callable[[], bool]) -> Iterator[str | None]:
             yield from stream
             if last_look:
                 return
-            yield None
             time.sleep(LOOK_EVERY_S)
 
 

@@ -252,6 +252,11 @@ class Server:
         with self._answers():
             self._client.stop_job(job.id)
 
+    def forget(self, job: Job) -> None:
+        """Take one that is over from the cluster's list."""
+        with self._answers():
+            self._client.delete_job(job.id)
+
     def _submit(
         self, number: int, entrypoint: str, said: dict[str, str], but_on: Sequence[str] = (), *flags: str
     ) -> Job:

@@ -94,9 +94,9 @@ class Recovery:
 
     def failed(self, trial: Any) -> None:
         """The process of a trial ended. Where Tune tries it again, it is not queued yet: it may be sent elsewhere."""
-        text, goes_on = _last_error(trial), trial.should_recover()
         if self.moves is None:
             return
+        text, goes_on = _last_error(trial), trial.should_recover()
         if trial.trial_id not in self._smaller and not Fault.of_death(text):
             self.moves.of_end(trial, text)
         if goes_on:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from fake_job_server import FakeJobServer, serving
 from seisweep.cli import run
+from seisweep.commands import doctor_checks
 from seisweep.engine import job_following
 
 TESTS = Path(__file__).resolve().parents[2]
@@ -24,7 +25,7 @@ TOY = "toy_trainable:train"
 
 @pytest.fixture
 def cluster(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeJobServer]:
-    """A cluster that finishes each job at once; `lab.toml` in the current folder leads to it."""
+    """A cluster that finishes each job at once, as its `outcome` says; `lab.toml` in the current folder leads to it."""
     monkeypatch.setattr(job_following, "LOOK_EVERY_S", 0.0)
     for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
@@ -34,7 +35,7 @@ def cluster(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeJobServ
 
     def submit_and_finish(request: dict) -> tuple[int, object]:
         answer = submit(request)
-        fake.jobs[request["submission_id"]] |= {"status": "SUCCEEDED", "driver_exit_code": 0}
+        fake.jobs[request["submission_id"]] |= fake.outcome
         fake.logs[request["submission_id"]] = "trial 0 done\n"
         return answer
 
@@ -93,6 +94,26 @@ def test_the_cluster_is_asked_for_sweeps_that_others_have_sent(cluster, capsys, 
     assert "did you mean theirs" in capsys.readouterr().err
     assert run(["sweeps", "--format", "csv", "--profile", "lab.toml"]) == 0
     assert "theirs" in capsys.readouterr().out
+
+
+def test_doctor_looks_from_a_node_and_leaves_no_job(cluster, home, capsys, monkeypatch):
+    monkeypatch.setattr(doctor_checks, "examine", lambda home, profile: [])
+    sent: list[str] = []
+    forgotten = cluster.forget
+
+    def looked(id: str) -> None:
+        assert run(["sweeps", "--format", "csv", "--profile", "lab.toml"]) == 0  # it is no sweep, while it runs too
+        sent.append(command_of(cluster, id))
+        forgotten(id)
+
+    cluster.forget = looked  # type: ignore[method-assign]
+    assert run(["doctor", "--profile", "lab.toml"]) == 0
+    said = capsys.readouterr().out
+    assert f"as a job of {cluster.address}:\ntrial 0 done\n" in said
+    assert "doctor-" not in said
+    assert (sent, cluster.jobs) == (["doctor --profile lab"], {})
+    cluster.outcome = {"status": "FAILED", "driver_exit_code": 1}
+    assert run(["doctor", "--profile", "lab.toml"]) == 1
 
 
 def test_a_name_that_the_cluster_has_is_refused(cluster, capsys):
@@ -186,4 +207,5 @@ def test_another_terminal_follows_a_sweep_of_this_machine_and_stops_it(home, cap
     assert "slow interrupted" in shown
     assert follower.returncode == 1
     assert "go on with: seisweep resume slow" in capsys.readouterr().err
+    assert run(["logs", "slow"]) == 1  # of one that is over too
     assert run(["stop", "slow"]) == 2

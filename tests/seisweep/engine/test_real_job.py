@@ -88,3 +88,9 @@ def test_a_sweep_runs_as_a_job_with_what_the_profile_carries(job_server, home, t
     assert [file.name for file in home.iterdir()] == ["jobs"]
     trials = load("sent", Home(job_home).mlflow_uri).trials
     assert trials["state"].tolist() == ["done"]
+
+    run(["doctor", "--profile", "lab.toml"])  # fails where this machine has less than a sweep wants
+    looked = capsys.readouterr().out
+    assert "1 nodes, 2 CPUs" in looked.partition("as a job of")[2]
+    assert run(["sweeps", "--profile", "lab.toml", "--format", "csv"]) == 0
+    assert "doctor-" not in capsys.readouterr().out
