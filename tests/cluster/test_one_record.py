@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 from promotable import write_waveforms
+from seisweep.record import tags
 
 from cluster.cluster import Cluster
+from cluster.commands import wait_until
 from cluster.services import TRACKING_LOGIN
 from cluster.whole import whole_record
 
@@ -24,6 +26,15 @@ def runs_of(cluster: Cluster, name: str) -> Counter[str]:
         experiments = [one.experiment_id for one in client.search_experiments()]
         found = client.search_runs(experiments, f"tags.sweep = '{name}'")
         return Counter(run.data.tags.get("trial", "sweep") for run in found)
+
+
+def openings_of(cluster: Cluster) -> list[str]:
+    """States of all promotions."""
+    with cluster.from_laptop():
+        client = MlflowClient(tracking_uri=cluster.tracking_uri)
+        experiment = client.get_experiment_by_name(tags.PROMOTIONS)
+        found = client.search_runs([experiment.experiment_id]) if experiment else []
+        return [run.data.tags[tags.STATE] for run in found]
 
 
 def test_an_offline_sweep_is_there_once_however_often_it_is_merged(cluster: Cluster) -> None:
@@ -64,6 +75,7 @@ def test_of_two_users_with_one_name_at_once_exactly_one_gets_it(cluster: Cluster
 def test_a_laptop_reads_promotes_and_picks_with_address_and_password_alone(
     cluster: Cluster, earthquakes: Path, teacher_file: Path
 ) -> None:
+    """Its first promotion is killed once the test split is open, and is one with the second."""
     folder = cluster.new_folder("data")
     for machine in (cluster.head, cluster.laptop):  # a promotion reads the data: by the name that the sweep has
         shutil.copytree(earthquakes, machine.path(f"{folder}/earthquakes"))
@@ -77,6 +89,10 @@ def test_a_laptop_reads_promotes_and_picks_with_address_and_password_alone(
 
     user = {"MLFLOW_TRACKING_URI": cluster.tracking_uri, "SEISWEEP_HOME": "/home/user/reads", **TRACKING_LOGIN}
     write_waveforms(cluster.laptop.path("/home/user/day.mseed"))
+    killed = cluster.laptop.start("seisweep", "promote", "of-the-cluster", env=user)
+    wait_until(lambda: openings_of(cluster) == ["running"], 120, lambda: f"the test split is not opened: {killed}")
+    killed.end()
+    assert openings_of(cluster) == ["running"]
     best = "print(seisweep.load('of-the-cluster').best())"
     for words in (
         ["seisweep", "results", "of-the-cluster"],
@@ -88,4 +104,5 @@ def test_a_laptop_reads_promotes_and_picks_with_address_and_password_alone(
     ):
         done = cluster.laptop.run(*words, env=user)
         assert done.code == 0, done
+    assert openings_of(cluster) == ["done"]
     assert not cluster.laptop.path("/home/user/reads/sweeps/of-the-cluster").exists()

@@ -17,6 +17,7 @@ from trainables.data.synthetic_sequence import write_synthetic_sequence
 from trainables.models.pretrained import save_encoder
 from trainables.models.representation import Representation
 from trainables.models.representation_config import RepresentationConfig, cpu_sized
+from trainables.run import LocalRun
 
 pytestmark = pytest.mark.integration
 APART = 1.5
@@ -34,10 +35,11 @@ def test_a_sweep_over_three_nodes_leaves_its_whole_record(cluster: Cluster) -> N
     assert set(trials["machine"]) == {"head", "w1", "w2"}
 
 
-def test_two_workers_on_two_nodes_give_the_losses_of_two_on_one(
+def test_two_workers_on_two_nodes_give_the_losses_of_two_on_one_and_of_one_alone(
     cluster: Cluster, earthquakes: Path, teacher_file: Path
 ) -> None:
-    """Of a distillation and of a fine-tuning; those on one are this machine's, without any engine."""
+    """Of a distillation and of a fine-tuning; two on one, and one with the joint batch, are this machine's, without any
+    engine."""
     folder = cluster.new_folder("data")
     here = cluster.head.path(folder)
     shutil.copytree(earthquakes, here / "earthquakes")
@@ -51,11 +53,13 @@ def test_two_workers_on_two_nodes_give_the_losses_of_two_on_one(
     apart = read_notes(here / "notes")
     assert len({note["machine"] for note in apart}) == 2, apart
 
-    config = Both.model_validate(settings(str(here), teacher_file.name) | {"notes": here / "together"})
-    train_together(both, config, here / "on-one")
-    together = read_notes(here / "together")
-    assert len(losses(together)) == 2 * 2 * EPOCHS
-    assert losses(apart) == pytest.approx(losses(together), abs=1e-6)
+    on_this = Both.model_validate(settings(str(here), teacher_file.name) | {"notes": here / "together"})
+    train_together(both, on_this, here / "on-one")
+    both(on_this.model_copy(update={"notes": here / "alone"}), LocalRun(here / "of-one"))
+    together, alone = (losses(read_notes(here / notes)) for notes in ("together", "alone"))
+    assert len(together) == 2 * 2 * EPOCHS
+    assert losses(apart) == pytest.approx(together, abs=1e-6)
+    assert losses(apart) == pytest.approx(alone, abs=1e-6)
 
 
 def losses(notes: list[dict[str, Any]]) -> dict[tuple[str, int, str], float]:
