@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from gloo_workers import train_together
 from seisbench.models import PhaseNet
 
 from trainables import metrics
@@ -243,3 +244,16 @@ def test_the_teacher_is_scored_once_for_all_trials(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr("trainables.evaluation.teacher._count", None)
     train(config, second := LocalRun(tmp_path / "second"))
     assert "teacher/f1" in second.reports[0]
+
+
+@pytest.mark.integration
+def test_two_workers_distil_like_one_with_the_joint_batch(tiny, tmp_path):
+    """Group normalisation, no dropout: nothing in a step depends on how the batch is cut."""
+    precise = {"training": tiny["training"] | {"precision": "fp32"}, "export": {"enabled": False}}
+    student = {"student": {"base_channels": 4, "pooling": 4, "norm": "group", "dropout": 0.0}}
+    config = DistillationConfig.model_validate(tiny | precise | student)
+    train(config, one := LocalRun(tmp_path / "one"))
+    two = train_together(train, config, tmp_path / "two")
+    assert len(two) == len(one.reports) > 1
+    for of_two, of_one in zip(two[:-1], one.reports[:-1], strict=True):
+        assert [of_two[name] for name in LOSSES] == pytest.approx([of_one[name] for name in LOSSES], abs=1e-6)
