@@ -10,7 +10,7 @@ from typing import Any
 
 import optuna
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import Run
+from mlflow.entities import Metric, Run
 from mlflow.tracking import MlflowClient
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 from victim import artifacts, read_notes
@@ -77,8 +77,10 @@ def _metrics(uri: str, number: int, run: Run, events: list[dict[str, Any]]) -> I
         for final, name in ((False, metric), (True, f"best/{metric}")):
             wanted = sorted(said[final]) if not final or metric.startswith("dev/") else []
             history = client.get_metric_history(run.info.run_id, name)
-            points = sorted((point.step, point.value, point.timestamp) for point in history)
-            if (points[-1:] if final else points) != wanted:  # one that was interrupted said its best so far too
+            points = [(step, value, time_ms) for step, time_ms, value in sorted(map(_point, history))]
+            # One that was interrupted has said its best so far too; where that is the best of all, it is said once.
+            found = [point[:2] for point in points[-1:]] if final else points
+            if found != ([point[:2] for point in wanted] if final else wanted):
                 yield f"MLflow: trial {number} {name} has {points}, the ledger {wanted}"
     began = next(event for event in events if event["event"] == "trial" and event["trial"] == number)
     if run.data.params != {key: str(value) for key, value in began["params"].items()}:
@@ -87,6 +89,11 @@ def _metrics(uri: str, number: int, run: Run, events: list[dict[str, Any]]) -> I
     ended = [event["time_ms"] for event in events if event["event"] == "end" and event["trial"] == number]
     if times != (began["time_ms"], *ended):
         yield f"MLflow: trial {number} lasted {times}, by the ledger {(began['time_ms'], *ended)}"
+
+
+def _point(point: Metric) -> tuple[int, int, float]:
+    """The last of these is the one that MLflow shows."""
+    return point.step, point.timestamp, point.value
 
 
 def _artifacts(uri: str, number: int, run: Run, events: list[dict[str, Any]], scratch: Path) -> Iterator[str]:

@@ -74,7 +74,7 @@ class MetricNames(NamedTuple):
         if not self.best_apart or record.final or not record.best:
             return None
         told = self._of_best(record.best)
-        scores = {name: told[name] for name in told if name.startswith(BEST) or name == names.BEST_EPOCH}
+        scores = {name: told[name] for name in told if is_said_at_the_end(name)}
         return Values(record.epoch, record.reported_ms, scores)
 
     def of_sweep(self, best: TrialRecord) -> dict[str, float]:
@@ -89,6 +89,11 @@ class MetricNames(NamedTuple):
         if name.startswith(ONCE) or name in (names.EPOCH, names.FINAL, names.BEST_EPOCH):
             return name
         return "" if name.startswith(BY_EPOCH) and name not in self.objectives else BEST + name
+
+
+def is_said_at_the_end(name: str) -> bool:
+    """Whether it is of the weights that a trial ends with, not of an epoch."""
+    return name.startswith(BEST) or name == names.BEST_EPOCH
 
 
 def _is_constant(name: str) -> bool:

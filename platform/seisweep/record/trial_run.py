@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 from search_spaces.sweep import Sweep
 from seisweep.record import tags
 from seisweep.record.ledger import Report, finite
-from seisweep.record.metric_names import MetricNames, Values
+from seisweep.record.metric_names import MetricNames, Values, is_said_at_the_end
 from seisweep.record.mlflow_answers import NoAnswerError, RefusedError, ask, is_refusal, one_line, send
 from seisweep.record.mlflow_files import upload, upload_json
 from seisweep.record.mlflow_names import MOST_OF_A_PARAMETER, Names, allowed_name, step, text
@@ -201,15 +201,19 @@ class TrialRuns(Writer):
         self.tell(unsaid, "metrics", points, METRICS_A_CALL)
 
     def _new_of(self, unsaid: UnsaidTrial, values: Values) -> dict[str, float]:
-        """Without those that another session has logged at this step, at another time."""
+        """Without those that another session has logged at this step, at another time. Scores at the end may differ
+        from those that were said when the trial was interrupted after the same epoch; then they are said too."""
         found, at = self.shown(values.metrics, unsaid.names), step(values.step)
         first = next((name for name in self._of_first_objective if name in values.metrics), "")
         if unsaid.there.get((first, at), values.time_ms) == values.time_ms:
             return found
-        return {name: value for name, value in found.items() if not self._has(unsaid.run_id, name, at)}
+        return {name: value for name, value in found.items() if not self._has(unsaid.run_id, name, at, value)}
 
-    def _has(self, run_id: str, name: str, at: int) -> bool:
-        return any(point.step == at for point in ask(partial(self.client.get_metric_history, run_id, name)))
+    def _has(self, run_id: str, name: str, at: int, value: float) -> bool:
+        """Any point of an epoch at its step; of scores at the end one with this value, as the last of that step."""
+        history = ask(partial(self.client.get_metric_history, run_id, name))
+        there = sorted((point.timestamp, point.value) for point in history if point.step == at)
+        return bool(there) and (not is_said_at_the_end(name) or there[-1][1] == value)
 
     def params(self, unsaid: UnsaidTrial) -> None:
         """Parameters as they were proposed: MLflow keeps one as it is."""

@@ -46,9 +46,9 @@ def client(engine_home: Home) -> MlflowClient:
     return MlflowClient(tracking_uri=engine_home.mlflow_uri)
 
 
-def tracker(home: Home, sweep, uri: str | None = None) -> Tracker:
+def tracker(home: Home, sweep, uri: str | None = None, best_apart: bool = False) -> Tracker:
     store = replace(own_store(home), uri=uri or home.mlflow_uri)
-    made = Tracker(store, sweep, "toy-1", "id-of-toy-1", {"git_commit": "abc"})
+    made = Tracker(store, sweep, "toy-1", "id-of-toy-1", {"git_commit": "abc"}, best_apart=best_apart)
     made.begin("why not", {"what": "a toy"})
     return made
 
@@ -173,6 +173,24 @@ def test_interrupted_trials_are_no_running_runs(engine_home, toy_sweep, ledger, 
     again.trial_begins(ledger.trials[0], {})
     assert trial_run(client).info.status == "RUNNING"
     assert trial_run(client).data.tags["state"] == "running"
+
+
+@pytest.mark.parametrize("final_score", [0.2, 0.3])
+def test_scores_at_the_end_count_where_the_trial_was_interrupted_after_its_last_epoch(
+    engine_home, toy_sweep, ledger, client, final_score
+):
+    """Those of the interruption stand at the same step: the same value is there once, another one is the last."""
+    writer = tracker(engine_home, toy_sweep(), best_apart=True)
+    run_trial(ledger, writer, 0)
+    writer.end("interrupted", None)
+    again = tracker(engine_home, toy_sweep(), best_apart=True)
+    again.trial_begins(ledger.trials[0], {"x": 0.5, "size": 1}, ledger.reports({0}))
+    again.report(ledger.report(0, {"epoch": 2, "final": 1, "dev/f1": final_score}))
+    finish_trial(ledger, again, 0, None)
+    run = trial_run(client)
+    assert points(client, run, "best/dev/f1") == sorted({(2, 0.2), (2, final_score)})
+    assert run.data.metrics["best/dev/f1"] == final_score
+    assert points(client, run, "dev/f1") == [(1, 0.1), (2, 0.2)]
 
 
 def test_a_store_that_is_away_for_a_while_gets_everything_later(
