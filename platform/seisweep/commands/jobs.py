@@ -27,7 +27,8 @@ from seisweep.settings.which_store import Store, store_by_default
 if TYPE_CHECKING:
     import pandas as pd
 
-    from seisweep.engine.jobs import Job, Server
+    from seisweep.engine.job import Job
+    from seisweep.engine.jobs import Server
 
 LOOK_EVERY_S = 0.5
 

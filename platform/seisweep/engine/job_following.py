@@ -12,7 +12,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from seisweep.engine.jobs import LOST, Job, Server, SilentServerError
+from seisweep.engine.job import LOST, Job
+from seisweep.engine.jobs import Server, SilentServerError
 
 LOOK_EVERY_S, LOOK_AT_LEAST_EVERY_S = 1.0, 30.0
 """A log comes as a whole: one that takes long is asked for less often."""

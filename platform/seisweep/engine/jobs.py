@@ -14,13 +14,14 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
 
+from seisweep.engine.job import AGAIN, KIND, LOST, NO_DRIVER_HERE, NOTE, REQUEST, SWEEP, Job
 from seisweep.engine.luggage import carried, packed
 from seisweep.settings import in_a_job, ray_token
 from seisweep.settings.home import lies_with_ray
@@ -28,13 +29,10 @@ from seisweep.settings.profile import OF_THE_JOB, Profile
 from seisweep.settings.ray_token import find_token, warn_of_open_cluster
 
 if TYPE_CHECKING:
-    from ray.job_submission import JobDetails, JobSubmissionClient
+    from ray.job_submission import JobSubmissionClient
 
 CONNECT_S, ANSWER_S = 5, 15
 """How long a job server may take to take the first call, and to answer it."""
-
-NO_DRIVER_HERE = 91
-"""Exit code of a job on a node that lacks what a driver needs; its log says what."""
 
 NO_AGENT_YET = "No available agent"
 AGENT_WAIT_S, AGENT_ASK_EVERY_S = 60.0, 1.0
@@ -49,14 +47,6 @@ _ENTRYPOINT = (
     '$(hostname), $(command -v python || echo none)"; exit {code}; }}; exec python -m seisweep.cli {command}'
 )
 _NODE = "ray.io/node-id"
-LOST = "CLUSTER_DIED"
-"""Error of a job whose cluster does not know it any more."""
-_NEVER_BEGAN = ("RUNTIME_ENV_SETUP_FAILURE", "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE", "JOB_SUPERVISOR_ACTOR_START_TIMEOUT")
-_SWEEP, _KIND, _NOTE = "seisweep", "seisweep_kind", "seisweep_note"
-_REQUEST, _AGAIN = "seisweep_request", "seisweep_again"
-"""What a job says of itself; the last two: which request of a user it serves, and how many jobs have died over it."""
-
-State = Literal["pending", "running", "finished", "interrupted", "failed"]
 
 
 class SilentServerError(ValueError):
@@ -65,88 +55,6 @@ class SilentServerError(ValueError):
 
 class JobExistsError(ValueError):
     """Somebody else has submitted this job a moment ago."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job of a cluster as it stands."""
-
-    id: str
-    sweep: str
-    status: str
-    """PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED, as Ray has it."""
-    entrypoint: str
-    kind: str = ""
-    note: str = ""
-    request: str = ""
-    """Which request of a user it serves; those that are submitted again serve the same."""
-    again: int = 0
-    """How many of these have died before."""
-    driver_exit_code: int | None = None
-    error: str = ""
-    message: str = ""
-    node: str | None = None
-    started_ms: int = 0
-
-    @classmethod
-    def of(cls, details: JobDetails) -> Job | None:
-        """None where it is none of seisweep."""
-        said = details.metadata or {}
-        if _SWEEP not in said or not details.submission_id:
-            return None
-        return cls(
-            id=details.submission_id,
-            sweep=said[_SWEEP],
-            status=str(details.status),
-            entrypoint=details.entrypoint,
-            kind=said.get(_KIND, ""),
-            note=said.get(_NOTE, ""),
-            request=said.get(_REQUEST, ""),
-            again=int(said.get(_AGAIN, 0)),
-            driver_exit_code=details.driver_exit_code,
-            error=details.error_type or "",
-            message=_in_one_line(details),
-            node=details.driver_node_id,
-            started_ms=details.start_time or 0,
-        )
-
-    @property
-    def number(self) -> int:
-        return int(self.id.rpartition("-")[2])
-
-    @property
-    def is_over(self) -> bool:
-        return self.status in ("STOPPED", "SUCCEEDED", "FAILED")
-
-    @property
-    def has_died(self) -> bool:
-        """With its node, or killed: nobody has asked it to end, and it had nothing to say."""
-        if self.status != "FAILED" or self.error in _NEVER_BEGAN:
-            return False
-        return self.driver_exit_code is None or not 0 <= self.driver_exit_code <= 128
-
-    @property
-    def found_no_place(self) -> bool:
-        """The node that it came to cannot run drivers."""
-        return self.status == "FAILED" and self.driver_exit_code == NO_DRIVER_HERE
-
-    @property
-    def exit_code(self) -> int:
-        """That of the sweep's command; of a job that never began 2, as of whatever is known before work starts."""
-        if self.status == "SUCCEEDED":
-            return 0
-        if self.error in _NEVER_BEGAN or self.found_no_place:
-            return 2
-        return self.driver_exit_code if self.driver_exit_code in (1, 2, 3) else 1
-
-    @property
-    def state(self) -> State:
-        """As a user has it of sweeps."""
-        if not self.is_over:
-            return "pending" if self.status == "PENDING" else "running"
-        if self.status == "SUCCEEDED" or self.exit_code == 3:
-            return "finished"
-        return "interrupted" if self.status == "STOPPED" or self.has_died else "failed"
 
 
 def check(profile: Profile) -> None:
@@ -229,7 +137,7 @@ class Server:
             command=shlex.join(command),
         )
         number = 1 + max((job.number for job in self.jobs(sweep)), default=0)
-        said = {_SWEEP: sweep, _KIND: kind, _NOTE: note, _REQUEST: uuid.uuid4().hex}
+        said = {SWEEP: sweep, KIND: kind, NOTE: note, REQUEST: uuid.uuid4().hex}
         return self._submit(number, entrypoint, said)
 
     def submit_again(self, job: Job) -> Job | None:
@@ -240,8 +148,8 @@ class Server:
         no_place = [one.node for one in before if one.found_no_place and one.node]
         if job.found_no_place and not set(self._nodes()) - set(no_place):
             return None
-        said = {_SWEEP: job.sweep, _KIND: job.kind, _NOTE: job.note, _REQUEST: job.request}
-        said[_AGAIN] = str(job.again + job.has_died)
+        said = {SWEEP: job.sweep, KIND: job.kind, NOTE: job.note, REQUEST: job.request}
+        said[AGAIN] = str(job.again + job.has_died)
         try:
             return self._submit(job.number + 1, job.entrypoint, said, no_place, in_a_job.AGAIN)
         except JobExistsError:  # whoever else follows it was faster
@@ -260,8 +168,8 @@ class Server:
     def _submit(
         self, number: int, entrypoint: str, said: dict[str, str], but_on: Sequence[str] = (), *flags: str
     ) -> Job:
-        id = f"seisweep-{said[_SWEEP]}-{number}"
-        variables = self._variables() | {in_a_job.JOB: said[_REQUEST]} | dict.fromkeys(flags, "1")
+        id = f"seisweep-{said[SWEEP]}-{number}"
+        variables = self._variables() | {in_a_job.JOB: said[REQUEST]} | dict.fromkeys(flags, "1")
         environment = packed(self.profile) | {"env_vars": variables}
         began_s = time.monotonic()
         while True:
@@ -279,11 +187,11 @@ class Server:
                 raise
             except ValueError as error:
                 if "already exists" in str(error):
-                    raise JobExistsError(f"{said[_SWEEP]} was submitted by somebody else a moment ago") from None
+                    raise JobExistsError(f"{said[SWEEP]} was submitted by somebody else a moment ago") from None
                 if NO_AGENT_YET not in str(error) or time.monotonic() - began_s > AGENT_WAIT_S:
                     raise
             time.sleep(AGENT_ASK_EVERY_S)
-        return Job(id, said[_SWEEP], "PENDING", entrypoint, request=said[_REQUEST], again=int(said.get(_AGAIN, 0)))
+        return Job(id, said[SWEEP], "PENDING", entrypoint, request=said[REQUEST], again=int(said.get(AGAIN, 0)))
 
     def _variables(self) -> dict[str, str]:
         """The environment of a job: what the profile carries, the profile itself, and how Ray is to end it."""
@@ -319,14 +227,6 @@ class Server:
             raise ValueError(
                 f"the job server {self.address} refuses: {' '.join(' '.join(last).split())[:300]}"
             ) from None
-
-
-def _in_one_line(details: JobDetails) -> str:
-    """What Ray says of a job's end; of a driver that ended by itself without its log, which follows it there."""
-    said = details.message or ""
-    if not (details.error_type or "").endswith("DIED"):
-        said = said.split("\n", 1)[0]
-    return " ".join(said.split())[:1000]
 
 
 def _that_let_in(address: str, profile: Profile) -> dict[str, str]:

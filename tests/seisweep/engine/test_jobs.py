@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from fake_job_server import FakeJobServer, serving
 from seisweep.engine import job_following, jobs
+from seisweep.engine.job import Job
 from seisweep.engine.job_following import follow
-from seisweep.engine.jobs import Job, JobExistsError, Server, check
+from seisweep.engine.jobs import JobExistsError, Server, check
 from seisweep.settings import in_a_job
 from seisweep.settings.profile import OF_THE_JOB, Profile
 
