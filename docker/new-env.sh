@@ -1,25 +1,30 @@
 #!/usr/bin/env bash
-# Writes docker/.env (or FILE): .env.example with random secrets, for you alone to read. It writes over none, since the
-# volumes of one that is in use keep its passwords; that is why it is no `> docker/.env`.
+# Writes FILE from FILE.example (or EXAMPLE) with random secrets, for you alone to read. It writes over none: the volumes
+# of one that is in use keep its passwords. That is why it is no `> .env`.
 #
-#   docker/new-env.sh [FILE]
+#   docker/new-env.sh                                                  docker/.env, for compose
+#   docker/new-env.sh docker/kubernetes/base/secrets.env               for Kubernetes
 set -euo pipefail
 umask 077
 here="$(cd "$(dirname "$0")" && pwd)"
 file="${1:-$here/.env}"
+example="${2:-$file.example}"
 
-if [[ -e "$file" ]]; then
-    echo "new-env.sh: $file is there already, and the volumes keep its passwords: use it, or move it away" >&2
+die() {
+    echo "new-env.sh: $1" >&2
     exit 2
-fi
+}
+
+[[ ! -e "$file" ]] || die "$file is there already, and the volumes keep its passwords: use it, or move it away"
+[[ -r "$example" ]] || die "$example cannot be read: FILE is docker/.env or docker/kubernetes/base/secrets.env"
 commit="$(git -C "$here" describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || true)"
 while IFS= read -r line; do
     case "$line" in
-    POSTGRES_PASSWORD= | S3_ACCESS_KEY= | S3_SECRET_KEY= | MLFLOW_PASSWORD= | MLFLOW_COOKIE_KEY= | RAY_TOKEN=)
+    *_PASSWORD= | S3_ACCESS_KEY= | S3_SECRET_KEY= | MLFLOW_COOKIE_KEY= | RAY_TOKEN= | auth_token=)
         line+="$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
         ;;
     GIT_COMMIT=) line+="$commit" ;;
     esac
     printf '%s\n' "$line"
-done <"$here/.env.example" >"$file"
-echo "new-env.sh: $file has new secrets; next, in docker/: docker compose build && docker compose up -d --wait" >&2
+done <"$example" >"$file"
+echo "new-env.sh: $file has new secrets" >&2
