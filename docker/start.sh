@@ -149,11 +149,11 @@ healthy() { # ROLE
     esac
 }
 
+mkdir -p "$scratch"
 if [[ "$role" == healthy ]]; then
     healthy "${2:-$(cat "$scratch/role" 2>/dev/null || true)}"
     exit
 fi
-mkdir -p "$scratch"
 echo "$role" >"$scratch/role"
 
 case "$role" in
