@@ -2,8 +2,8 @@
 
 python with_nodes.py --nodes 4 --cpus 4 --gpus 1 -- seisweep run ...     on the head of a cluster that scales from zero
 
-The nodes stay as long as the command runs, and may go when it has ended. Its exit code is the command's; 2 where the nodes do
-not come in time.
+The nodes stay as long as the command runs, and may go when it has ended. The exit code is the command's; 2 where the
+nodes do not come in time.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def main(words: Sequence[str]) -> int:
             if time.monotonic() > deadline_s:
                 wanted = ", ".join(f"{number:g} {what}" for what, number in bundle.items())
                 print(
-                    f"with_nodes: {there} of {options.nodes} nodes with {wanted} are there after {options.wait_s:g} s: look "
-                    "what keeps their pods (kubectl get pods, kubectl describe), ask for fewer, or give --wait-s",
+                    f"with_nodes: {there} of {options.nodes} nodes with {wanted} are there after {options.wait_s:g} s: "
+                    "look what keeps their pods (kubectl get pods, kubectl describe), ask for fewer, or give --wait-s",
                     file=sys.stderr,
                 )
                 return 2
@@ -45,7 +45,8 @@ def main(words: Sequence[str]) -> int:
 
 
 def read(words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="with_nodes", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    plain = argparse.RawTextHelpFormatter
+    parser = argparse.ArgumentParser(prog="with_nodes", description=__doc__, formatter_class=plain)
     parser.add_argument("--nodes", type=int, required=True)
     parser.add_argument("--cpus", type=int, default=1, help="of each node")
     parser.add_argument("--gpus", type=int, default=0, help="of each node")

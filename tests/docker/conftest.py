@@ -46,8 +46,8 @@ class Programs:
         }
 
     def begin(self, *words: str, env: Mapping[str, str]) -> subprocess.Popen[str]:
-        pipe = subprocess.PIPE
-        return subprocess.Popen(words, env=self.environment(**env), cwd=self.folder, stdout=pipe, stderr=pipe, text=True)
+        pipe, given = subprocess.PIPE, self.environment(**env)
+        return subprocess.Popen(words, env=given, cwd=self.folder, stdout=pipe, stderr=pipe, text=True)
 
     def run(self, *words: str, **env: str) -> tuple[int, str]:
         """Exit code and standard error."""

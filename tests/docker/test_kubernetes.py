@@ -1,4 +1,4 @@
-"""The manifests as kustomize renders them: against the schema of Kubernetes, and Ray's against the fields of KubeRay."""
+"""The manifests as kustomize renders them, against Kubernetes' schema, and Ray's against the fields of KubeRay."""
 
 from __future__ import annotations
 

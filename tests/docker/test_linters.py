@@ -1,4 +1,4 @@
-"""The files of docker/ as their linters see them. Those of PyPI come with the dev extra; others are used where they are."""
+"""The files of docker/ as their linters see them. Those of PyPI come with the dev extra."""
 
 from __future__ import annotations
 

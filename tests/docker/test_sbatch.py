@@ -88,7 +88,8 @@ def test_the_token_is_made_once_and_for_this_user_alone(slurm, programs):
     assert [file.name for file in token.parent.iterdir()] == ["ray-token"]
     token.chmod(0o644)
     code, said = slurm.run(*RUN)
-    assert (code, said) == (2, f"sweep.sbatch: {token} can be read by others: chmod 600 it, or remove it for a new one\n")
+    assert code == 2
+    assert said == f"sweep.sbatch: {token} can be read by others: chmod 600 it, or remove it for a new one\n"
 
 
 @pytest.mark.parametrize("requeue_code", ["0", "1"])

@@ -94,13 +94,13 @@ def test_a_missing_secret_is_named_with_where_it_goes(start, role, given, lacks)
 
 def test_a_secret_may_be_a_file(start, programs):
     file = programs.folder / "token"
-    refused(start("head", RAY_AUTH_TOKEN_FILE=str(file)), f"RAY_AUTH_TOKEN is missing: the file {file}", "cannot be read")
+    named = {"RAY_AUTH_TOKEN_FILE": str(file)}
+    refused(start("head", **named), f"RAY_AUTH_TOKEN is missing: the file {file}", "cannot be read")
     file.write_text("")
-    refused(start("head", RAY_AUTH_TOKEN_FILE=str(file)), "RAY_AUTH_TOKEN is missing")
+    refused(start("head", **named), "RAY_AUTH_TOKEN is missing")
     file.write_text(f"{TOKEN}\n")
     head, jobs = closed_port(), closed_port()
-    variables = {"RAY_HEAD": f"127.0.0.1:{head}", "RAY_JOBS_PORT": str(jobs), "RAY_AUTH_TOKEN_FILE": str(file)}
-    code, said = start("head", **variables)
+    code, said = start("head", RAY_HEAD=f"127.0.0.1:{head}", RAY_JOBS_PORT=str(jobs), **named)
     assert code == 0, said
     (called,) = programs.calls
     for option in ("--head --block", f"--port={head}", "--num-cpus=0", f"--dashboard-port={jobs}"):
