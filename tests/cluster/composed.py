@@ -41,8 +41,8 @@ class Composed:
         subprocess.run([DOCKER / "new-env.sh", env_file, DOCKER / ".env.example"], check=True)
         lines = [line.partition("=") for line in env_file.read_text().splitlines() if not line.startswith("#")]
         values = {name: value for name, _, value in lines} | settings
-        text = interpolated((DOCKER / "compose.yaml").read_text(), values)
-        self.services: dict[str, dict[str, Any]] = yaml.safe_load(text)["services"]
+        read = yaml.safe_load((DOCKER / "compose.yaml").read_text())
+        self.services: dict[str, dict[str, Any]] = interpolated(read["services"], values)
         services = lab.services
         self.machines = {"postgres": services, "s3": services, "mlflow": services, "head": lab.head, "worker": lab.w1}
         self.machines["sweep"] = lab.w2
@@ -149,8 +149,14 @@ class Composed:
         return self.machines[name].run(*words, env=env).code == 0
 
 
-def interpolated(text: str, values: dict[str, str]) -> str:
-    """The text with ${NAME:-default} and ${NAME:?why} as compose fills them in."""
+def interpolated(part: Any, values: dict[str, str]) -> Any:
+    """Part of a file whose texts have ${NAME:-default} and ${NAME:?why} filled in, as compose does it."""
+    if isinstance(part, dict):
+        return {key: interpolated(value, values) for key, value in part.items()}
+    if isinstance(part, list):
+        return [interpolated(value, values) for value in part]
+    if not isinstance(part, str):
+        return part
 
     def fill(found: re.Match[str]) -> str:
         name, operator, rest = found.groups()
@@ -158,4 +164,4 @@ def interpolated(text: str, values: dict[str, str]) -> str:
         assert value or operator == ":-", f"{name} {rest}"
         return value
 
-    return re.sub(r"\$\{(\w+)(:-|:\?)([^}]*)\}", fill, text)
+    return re.sub(r"\$\{(\w+)(:-|:\?)([^}]*)\}", fill, part)

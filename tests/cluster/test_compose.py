@@ -76,10 +76,10 @@ def test_nobody_comes_in_without_a_secret(composed: Composed) -> None:
 
 
 def test_variables_are_filled_in_as_compose_does_it() -> None:
-    text = "a: ${A:?missing}\nb: ${B:-default}\nc: ${C:-}"
-    assert interpolated(text, {"A": "1", "B": ""}) == "a: 1\nb: default\nc: "
+    part = {"a": "x${A:?missing}", "b": ["${B:-default}"], "c": "${C:-}", "d": 1}
+    assert interpolated(part, {"A": "1", "B": ""}) == {"a": "x1", "b": ["default"], "c": "", "d": 1}
     with pytest.raises(AssertionError, match="A missing"):
-        interpolated(text, {"A": ""})
+        interpolated(part, {"A": ""})
 
 
 def table(composed: Composed, name: str) -> list[dict[str, str]]:
