@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes FILE from FILE.example (or EXAMPLE) with random secrets, for you alone to read. It writes over none: the volumes
-# of one that is in use keep its passwords. That is why it is no `> .env`.
+# Writes FILE from FILE.example (or EXAMPLE) with random secrets, for you alone to read. It writes over none, because the
+# volumes of one that is in use keep its passwords; that is why it is no `> .env`.
 #
 #   docker/new-env.sh                                                  docker/.env, for compose
 #   docker/new-env.sh docker/kubernetes/base/secrets.env               for Kubernetes

@@ -32,7 +32,8 @@ secret() { # NAME IN_COMPOSE
         [[ -r "${!file}" ]] || die "$1 is missing: the file ${!file} ($file) cannot be read"
         export "$1=$(<"${!file}")"
     fi
-    [[ -n "${!1:-}" ]] || die "$1 is missing: set it, or write it to a file and name that in $file (compose: $2 in docker/.env, which docker/new-env.sh writes; Kubernetes: secrets.env)"
+    local where="compose: $2 in docker/.env, which docker/new-env.sh writes; Kubernetes: secrets.env"
+    [[ -n "${!1:-}" ]] || die "$1 is missing: set it, or write it to a file and name that in $file ($where)"
 }
 
 ray_token() {
@@ -41,7 +42,8 @@ ray_token() {
 }
 
 free_port() { # PORT WHAT
-    python3 - "$1" 2>/dev/null <<'PYTHON' || die "port $1 is taken here, and $2 needs it: stop what listens there (ss -ltnp | grep :$1), or give this container a network of its own"
+    local remedy="stop what listens there (ss -ltnp | grep :$1), or give this container a network of its own"
+    python3 - "$1" 2>/dev/null <<'PYTHON' || die "port $1 is taken here, and $2 needs it: $remedy"
 import socket, sys
 
 listening = socket.socket()
@@ -51,18 +53,20 @@ PYTHON
 }
 
 room_in() { # FOLDER
-    local free_mb
+    local free_mb user
+    user=$(id -u)
     mkdir -p "$1" 2>/dev/null && [[ -w "$1" ]] ||
-        die "$1 cannot be written by user $(id -u): the volume there belongs to somebody else; chown -R $(id -u) it, or mount another"
+        die "$1 cannot be written by user $user: its volume is somebody else's; chown -R $user it, or mount another"
     free_mb=$(df --output=avail --block-size=1M "$1" | tail -n 1)
     ((free_mb >= needed_mb)) ||
-        die "the volume of $1 is full: $((free_mb)) MB are free, $needed_mb MB are needed; remove old sweeps from it, or mount a larger one"
+        die "the volume of $1 is full: $((free_mb)) MB are free, $needed_mb MB are needed; make room, or mount a larger one"
 }
 
 wait_for() { # HOST PORT WHAT
-    local end=$((SECONDS + start_limit_s))
+    local end=$((SECONDS + start_limit_s)) remedy
+    remedy="look whether it runs (docker compose ps, kubectl get pods) and what it says; START_LIMIT_S waits longer"
     until timeout 5 bash -c ": >/dev/tcp/$1/$2" 2>/dev/null; do
-        ((SECONDS < end)) || die "$3 at $1:$2 has not answered for $start_limit_s s: look whether it runs (docker compose ps, kubectl get pods) and what it says; START_LIMIT_S waits longer"
+        ((SECONDS < end)) || die "$3 at $1:$2 has not answered for $start_limit_s s: $remedy"
         sleep 1
     done
 }
@@ -74,9 +78,9 @@ wanted_gpus() { # N: torch must be able to use them
 import torch
 
 if torch.version.cuda is None:
-    print("torch in this image is built for CPUs alone: build the image with TORCH_INDEX, PyTorch's index for your CUDA")
+    print("torch in this image is built for CPUs: build the image with TORCH_INDEX, PyTorch's index for your CUDA")
 elif not torch.cuda.is_available():
-    print("this container sees none: the host needs NVIDIA's driver and container toolkit, compose the file compose.gpu.yaml")
+    print("this container sees none: the host needs NVIDIA's driver and toolkit, compose the file compose.gpu.yaml")
 PYTHON
     )
     [[ -z "$lacks" ]] || die "$1 GPUs are wanted, and $lacks"
@@ -189,7 +193,8 @@ mlflow)
     bucket "${S3_BUCKET:-seisweep}"
     # The password goes by PGPASSWORD, so that it stands in no address, file or list of processes.
     uri="postgresql+psycopg://${POSTGRES_USER:-seisweep}@$database:5432/${POSTGRES_DB:-seisweep}"
-    printf '[mlflow]\ndefault_permission = READ\ndatabase_uri = %s\nauth_cache_ttl_seconds = 600\n' "$uri" >"$scratch/auth.ini"
+    printf '%s\n' '[mlflow]' 'default_permission = READ' "database_uri = $uri" 'auth_cache_ttl_seconds = 600' \
+        >"$scratch/auth.ini"
     export PGPASSWORD="$POSTGRES_PASSWORD" MLFLOW_AUTH_CONFIG_PATH="$scratch/auth.ini"
     export MLFLOW_AUTH_ADMIN_USERNAME="${MLFLOW_TRACKING_USERNAME:-seisweep}"
     export MLFLOW_AUTH_ADMIN_PASSWORD="$MLFLOW_TRACKING_PASSWORD" MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
