@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from seisweep.record.provenance import COMMIT_VARIABLE
 
 SCRIPTS = ("start.sh", "new-env.sh", "slurm/sweep.sbatch")
 COMPOSE = ("compose.yaml", "compose.gpu.yaml")
@@ -68,7 +69,9 @@ def test_what_the_image_copies_is_there_and_reaches_the_builder(docker_folder):
 
 def test_the_image_says_the_version_that_it_has(docker_folder):
     version = tomllib.loads((docker_folder.parent / "pyproject.toml").read_text())["project"]["version"]
-    assert f"ARG VERSION={version}\n" in (docker_folder / "Dockerfile").read_text()
+    dockerfile = (docker_folder / "Dockerfile").read_text()
+    assert f"ARG VERSION={version}\n" in dockerfile
+    assert f"ENV {COMMIT_VARIABLE}=${{GIT_COMMIT}}\n" in dockerfile
 
 
 def variables_of(text: str) -> dict[str, str]:
