@@ -6,7 +6,7 @@ mmdebstrap makes it of Debian (with python3, python3-venv, passwd and ca-certifi
     export SEISWEEP_TEST_BASE=localhost/base SEISWEEP_TEST_BUILD="--network host"
     python -m pytest -s -m "" tests/cluster/test_image.py
 
-SEISWEEP_TEST_BUILD are further words for `build`, as `--build-arg BUILD_BASE=...`, a base that knows your package index.
+SEISWEEP_TEST_BUILD are further words for `build`, as `--build-arg BUILD_BASE=...` of a base that knows your own index.
 """
 
 from __future__ import annotations
