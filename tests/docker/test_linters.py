@@ -107,3 +107,11 @@ def test_services_listen_to_this_machine_alone_and_are_looked_after(docker_folde
     assert mounted == set(compose["volumes"]) == {"database", "objects", "home"}
     assert set(services["sweep"]["depends_on"]) == {"mlflow", "head"}
     assert all(needed == {"condition": "service_healthy"} for needed in services["mlflow"]["depends_on"].values())
+
+
+def test_the_folder_hides_no_package_of_its_name():
+    """MLflow imports Docker's own, and this repository lies before it on the path."""
+    import docker
+
+    assert docker.__file__, "a folder without code"
+    assert not (Path(__file__).parent / "__init__.py").exists()
