@@ -62,10 +62,21 @@ def fitting(nodes: Sequence[Mapping[str, float]], bundle: Mapping[str, float]) -
 
 def run(command: Sequence[str]) -> int:
     """Its exit code. It gets the signals that this process gets: a sweep ends cleanly by them."""
-    begun = subprocess.Popen(command)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: begun.send_signal(number))
-    code = begun.wait()
+    begun: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
+
+    def pass_on(number: int, _: object) -> None:
+        if begun:
+            begun[0].send_signal(number)
+        else:
+            early.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):  # before there is a command: none gets past it
+        signal.signal(number, pass_on)
+    begun.append(subprocess.Popen(command))
+    for number in early:
+        begun[0].send_signal(number)
+    code = begun[0].wait()
     return code if code >= 0 else 128 - code
 
 
