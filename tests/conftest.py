@@ -16,7 +16,8 @@ from hypothesis import settings
 REPOSITORY = Path(__file__).resolve().parent.parent
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.pop("MLFLOW_TRACKING_URI", None)  # which store a test uses is for the test to say
+for name in ("MLFLOW_TRACKING_URI", "SEISWEEP_PROFILE"):  # which store a test uses is for the test to say
+    os.environ.pop(name, None)
 for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
     os.environ.pop(name, None)
 # Keys of no real bucket, which the processes of a Ray that tests share have too.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seisweep.commands.options import Name, Note, profile_of
+from seisweep.commands.options import Name, Note, profile_by_default, profile_of
 from seisweep.commands.run import check_name, finish, start
 from seisweep.engine.outcome import Outcome
 from seisweep.engine.sweep_folder import Launch
@@ -57,8 +57,9 @@ def confirm(
 
 
 def _where(sweep: str, profile: str | None, home: Home) -> Profile:
-    """The profile by name, else the one that the sweep was launched with or sent with from this home, else `local`."""
+    """The profile by name, else the one that the sweep was launched with or sent with from this home, else the
+    default."""
     if profile is None and home.sweep_file(sweep).exists():
         return Launch.read(home, sweep).profile
     sent = sent_with(home, sweep) if profile is None else None
-    return sent or profile_of(profile or "local")
+    return sent or profile_of(profile or profile_by_default())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +22,13 @@ Settings = Annotated[
 ]
 
 
-ProfileName = Annotated[str, typer.Option("--profile", help="Where it runs: local, cluster, or a TOML file.")]
+PROFILE_VARIABLE = "SEISWEEP_PROFILE"
+"""Variable of the environment: the profile where none is given, as a container or a cluster's login node sets it."""
+
+
+ProfileName = Annotated[
+    str, typer.Option("--profile", envvar=PROFILE_VARIABLE, help="Where it runs: local, cluster, or a TOML file.")
+]
 
 
 Name = Annotated[
@@ -63,6 +70,12 @@ DiskBudget = Annotated[float | None, typer.Option(help="Disk space for the check
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Ray Train workers for each trial; default as the profile says.")
 ]
+
+
+def profile_by_default() -> str:
+    """What `--profile` is where it is not given: what SEISWEEP_PROFILE names, else `local`. Commands that go on with a
+    sweep do not ask: they run where it was launched."""
+    return os.environ.get(PROFILE_VARIABLE) or "local"
 
 
 def profile_of(name: str) -> Profile:

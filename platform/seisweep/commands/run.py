@@ -25,6 +25,7 @@ from seisweep.commands.options import (
     RetryOom,
     Settings,
     Workers,
+    profile_by_default,
     profile_of,
 )
 from seisweep.engine.outcome import Outcome
@@ -46,7 +47,8 @@ def run(
     concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials to run at a time.")] = None,
     extend: Extend = None,
     profile: Annotated[
-        str | None, typer.Option(help="Where it runs: local (default), cluster, or a TOML file.")
+        str | None,
+        typer.Option(help="Where it runs: local, cluster, or a TOML file; default SEISWEEP_PROFILE, else local."),
     ] = None,
     name: Name = None,
     note: Note = "",
@@ -68,7 +70,7 @@ def run(
     """Search: run a sweep of trials."""
     from search_spaces.named import named_sweep
 
-    where = profile_of(profile or "local")
+    where = profile_of(profile or profile_by_default())
     changes = {
         "samples": samples,
         "seeds": parse_seeds(seed) if seed else None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seisweep.commands.options import ProfileName, profile_of
+from seisweep.commands.options import PROFILE_VARIABLE, ProfileName, profile_by_default, profile_of
 from seisweep.engine.outcome import Outcome
 from seisweep.settings.home import Home
 from seisweep.settings.which_store import store_by_default
@@ -38,6 +38,12 @@ def demo(
         from seisweep.demos.foreshock import play
     else:
         from seisweep.demos.pickers import play
+    where = profile_by_default()
+    if profile_of(where).submit_to:
+        raise ValueError(
+            f"the demo goes from files of this machine to the next command, and profile {where} ({PROFILE_VARIABLE}) "
+            "sends jobs to others: run it with SEISWEEP_PROFILE=local, or on a node of that cluster"
+        )
     outcomes: list[Outcome] = []
     play(commands_of(context.find_root().command, outcomes), Home.find(), tiny=tiny)
     return max((outcome.exit_code for outcome in outcomes), default=0)

@@ -84,10 +84,10 @@ def play(command: Command, home: Home, tiny: bool) -> None:
     say("2. A teacher: PhaseNet, trained from scratch on these data, on two cores.")
     fresh = ["model.architecture=phasenet", dataset, *size.teacher, "--cpus", str(min(2, cores))]
     teacher = command("train", "picking", *fresh, *name_option(stem, "teacher"))
-    weights = _weights(_files_of(teacher))
+    _check_files(teacher)
 
     say("3. The sweep: XiaoNet students learn from it; what falls behind is stopped early.")
-    common = [dataset, f"teacher.weights={from_here(weights)}"]
+    common = [dataset, f"teacher.weights={teacher.name}"]
     samples = ["--samples", str(size.samples)]
     sweep = command("run", "distillation", *common, *size.student, *samples, *name_option(stem, "sweep"))
     if sweep.best is None:
@@ -107,18 +107,16 @@ def _best(sweep: Outcome, size: Size) -> list[str]:
     return [*fixed, *(f"{key}={show_value(value)}" for key, value in params.items())]
 
 
-def _files_of(outcome: Outcome) -> Path:
+def _check_files(outcome: Outcome) -> None:
     if outcome.lacks_in_mlflow:
         raise RuntimeError(f"the demo goes on from files that MLflow lacks yet: seisweep resume {outcome.name}")
+
+
+def _files_of(outcome: Outcome) -> Path:
+    _check_files(outcome)
     folder = best_files(outcome)
     assert folder is not None, f"{outcome.name} is finished and has a best trial"
     return folder
-
-
-def _weights(folder: Path) -> Path:
-    """The SeisBench pair in a run's files, named by its stem."""
-    pair = next(iter(sorted(folder.rglob("*.json.v*"))))
-    return pair.with_name(pair.name.partition(".json")[0])
 
 
 def _close(teacher: Outcome, sweep: Outcome, again: Outcome) -> None:

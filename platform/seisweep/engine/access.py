@@ -47,6 +47,23 @@ def check_answer(address: str, profile: Profile | None = None) -> None:
         raise no_answer(address, error) from None
 
 
+def check_token(address: str) -> None:
+    """A Ray cluster answers there and takes the token that this machine has: it may become a node of it. Ray itself
+    says of a wrong token that nothing answers. Raises ValueError in one line."""
+
+    def ask() -> None:
+        host, port = host_and_port(address)
+        with grpc.insecure_channel(f"{host}:{port}") as channel:
+            _that_lets_in(channel, address, host, Profile())
+
+    try:
+        within(CONNECT_TIMEOUT_S, ask)
+    except NotLetInError:
+        raise
+    except (OSError, ValueError) as error:
+        raise no_answer(address, error) from None
+
+
 def no_answer(address: str, error: Exception) -> ValueError:
     return ValueError(f"no Ray cluster answers at {address}: {one_line(error)}")
 

@@ -13,6 +13,10 @@ from pathlib import Path
 
 from seisweep.record import tags
 
+COMMIT_VARIABLE = "SEISWEEP_GIT_COMMIT"
+"""Variable of the environment: the commit of an installation that is no checkout, as an image has it; `-dirty` behind
+it says that there were changes."""
+
 PACKAGES = ("seisweep", "torch", "seisbench", "onnxruntime", "ray", "optuna", "mlflow", "numpy")
 
 
@@ -40,9 +44,10 @@ def hardware() -> str:
 
 
 def _git(folder: Path) -> tuple[str, bool]:
-    """Commit of the source tree and whether it has changes; nothing where seisweep is no checkout."""
+    """Commit of the source tree and whether it has changes; where seisweep is no checkout, as it was installed."""
     if not any((parent / ".git").exists() for parent in folder.parents):
-        return "", False
+        said = os.environ.get(COMMIT_VARIABLE, "")
+        return said.removesuffix("-dirty"), said.endswith("-dirty")
     try:
         commit = _run(folder, "rev-parse", "HEAD")
         return commit, bool(_run(folder, "status", "--porcelain", "--untracked-files=no"))

@@ -15,7 +15,7 @@ import ray
 from ray.core.generated.gcs_pb2 import GcsNodeInfo
 from ray.core.generated.gcs_service_pb2 import GetAllNodeInfoReply
 from seisweep.engine import access
-from seisweep.engine.access import check_answer
+from seisweep.engine.access import check_answer, check_token
 from seisweep.private.ray import IS_ALIVE, NODES
 from seisweep.settings.profile import Profile
 
@@ -116,6 +116,20 @@ def test_a_node_is_let_in_with_the_token_that_the_cluster_wants(monkeypatch, no_
     # Ray, which looks at the variable first, has the file's from now on.
     assert "RAY_AUTH_TOKEN" not in os.environ
     assert (os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN_PATH"]) == ("token", str(tmp_path / "token"))
+
+
+def test_a_machine_that_would_become_a_node_is_told_of_its_token(monkeypatch, no_token):
+    with a_gcs("right", {b"one": "10.0.0.1"}, monkeypatch):
+        with pytest.raises(ValueError, match="the Ray cluster at head:6379 wants a token, and this machine has none"):
+            check_token("head:6379")
+        monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong")
+        with pytest.raises(ValueError, match="does not take the token in RAY_AUTH_TOKEN: give the cluster's own"):
+            check_token("head:6379")
+        monkeypatch.setenv("RAY_AUTH_TOKEN", "right")
+        check_token("head:6379")
+    monkeypatch.setattr(access, "host_and_port", lambda _: ("127.0.0.1", closed_port()))
+    with pytest.raises(ValueError, match="no Ray cluster answers at head:6379"):
+        check_token("head:6379")
 
 
 def test_a_token_is_not_shown_to_a_cluster_that_wants_none(monkeypatch, no_token):
