@@ -36,7 +36,7 @@ CONNECT_S, ANSWER_S = 5, 15
 
 NO_AGENT_YET = "No available agent"
 AGENT_WAIT_S, AGENT_ASK_EVERY_S = 60.0, 1.0
-"""A cluster that has just begun takes jobs only when the first of its nodes has its agent; so long it is waited for."""
+"""A cluster that has just begun takes jobs only when its head has its agent; so long it is waited for."""
 
 STOP_WAIT_S = 120
 """So much longer than MLflow is waited for at the end of a sweep, a driver that is asked to stop may take."""
@@ -188,8 +188,13 @@ class Server:
             except ValueError as error:
                 if "already exists" in str(error):
                     raise JobExistsError(f"{said[SWEEP]} was submitted by somebody else a moment ago") from None
-                if NO_AGENT_YET not in str(error) or time.monotonic() - began_s > AGENT_WAIT_S:
+                if NO_AGENT_YET not in str(error):
                     raise
+            if time.monotonic() - began_s > AGENT_WAIT_S:
+                raise ValueError(
+                    f"the job server {self.address} takes no job: its head has no agent, as where another Ray on that "
+                    "machine has port 52365; start the head with --dashboard-agent-listen-port=0"
+                )
             time.sleep(AGENT_ASK_EVERY_S)
         return Job(id, said[SWEEP], "PENDING", entrypoint, request=said[REQUEST], again=int(said.get(AGAIN, 0)))
 

@@ -37,6 +37,8 @@ def job_server(tmp_path: Path) -> Iterator[str]:
         "RAY_enable_metrics_collection": "0",
     }
     options = ["--head", "--port=0", f"--dashboard-port={port}", "--num-cpus=2", f"--temp-dir={folder}", "--block"]
+    # The agent takes jobs at a port of its own, and does without where another Ray of this machine has it.
+    options += ["--dashboard-agent-listen-port=0"]
     options += ["--object-store-memory=100000000", "--disable-usage-stats", f"--ray-client-server-port={of_clients}"]
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", *options]
     log = tmp_path / "ray.log"
