@@ -34,7 +34,7 @@ class Size:
 
 FULL = Size(
     events=None,
-    teacher=("training.epochs=12", "training.learning_rate=0.003", "data.dev_windows_per_trace=8"),
+    teacher=("training.epochs=12", "training.learning_rate=0.01", "data.dev_windows_per_trace=8"),
     student=(
         "student.base_channels=4,8",
         "student.pooling=4",
