@@ -3,7 +3,7 @@
 The same distillation by one worker and by two (gloo, without an engine), with batch and with group normalisation, for
 each seed: the losses and dev F1 of the last epoch, and beside them how far seeds are apart.
 
-    python benchmarks/worker_norms.py --data FOLDER --teacher WEIGHTS [--epochs 12] [--seeds 3] [--batch-size 32]
+    python benchmarks/worker_norms.py --data FOLDER --teacher WEIGHTS [--epochs 6] [--seeds 3] [--batch-size 32]
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--teacher", required=True)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=32)
     given = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
+        training = {"epochs": given.epochs, "patience": given.epochs, "batch_size": given.batch_size}
         for norm, seed, workers in itertools.product(("batch", "group"), range(given.seeds), (1, 2)):
             config = DistillationConfig.model_validate(
                 {
                     "data": {"dataset": given.data, "cache_dir": f"{scratch}/cache"},
                     "teacher": {"weights": given.teacher},
                     "student": {"base_channels": 8, "pooling": 4, "norm": norm, "dropout": 0.0},
-                    "training": {"epochs": given.epochs, "patience": given.epochs, "batch_size": given.batch_size}
-                    | {"precision": "fp32"},
+                    "training": {**training, "precision": "fp32"},
                     "export": {"enabled": False},
                     "seed": seed,
                 }

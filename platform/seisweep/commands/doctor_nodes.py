@@ -13,9 +13,6 @@ from seisweep.engine.cluster import check_answer, connected
 from seisweep.engine.preflight import Question, Verdict, check_all, nodes_alive
 from seisweep.settings.profile import Profile
 
-KIND = "doctor"
-"""Of a job that looks at its cluster; it is no sweep."""
-
 
 def examine_nodes(profile: Profile) -> tuple[list[Check], list[dict[str, Any]]]:
     """One check for the cluster and one for each node that would fail; a table of all nodes. Starts nothing."""
@@ -37,11 +34,12 @@ def examine_nodes(profile: Profile) -> tuple[list[Check], list[dict[str, Any]]]:
 def examine_by_job(profile: Profile, show: Callable[[str], None]) -> int:
     """The exit code of `seisweep doctor` on the cluster that a profile sends jobs to; `show` gets its lines. Nothing of
     it stays there. Raises ValueError where the cluster takes no job."""
+    from seisweep.engine.job import DOCTOR
     from seisweep.engine.job_following import follow
     from seisweep.engine.jobs import Server
 
     server = Server(profile)
-    job = server.submit(f"{KIND}-{uuid.uuid4().hex[:8]}", [KIND, "--profile", profile.name], kind=KIND)
+    job = server.submit(f"{DOCTOR}-{uuid.uuid4().hex[:8]}", [DOCTOR, "--profile", profile.name], kind=DOCTOR)
     try:
         job = follow(server, job, show, lambda line: print(line, file=sys.stderr, flush=True))
     except BaseException:

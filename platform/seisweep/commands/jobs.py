@@ -114,12 +114,14 @@ def send_resume(name: str, profile: Profile, home: Home) -> int:
 def latest_jobs(home: Home, profile: Profile) -> dict[str, Job]:
     """The last job of each sweep: of the profile's cluster, else of the clusters that this home has sent sweeps to. A
     cluster that does not answer is named on standard error."""
+    from seisweep.engine.job import DOCTOR
+
     mine = {name: sent_with(home, name) for name in sent_sweeps(home)}
     clusters = {one.submit_to: one for one in ([profile] if profile.submit_to else mine.values()) if one is not None}
     found: dict[str, Job] = {}
     for cluster in clusters.values():
         try:
-            latest = {job.sweep: job for job in _server(cluster).jobs() if job.kind != "doctor"}
+            latest = {job.sweep: job for job in _server(cluster).jobs() if job.kind != DOCTOR}
         except ValueError as error:
             print(error, file=sys.stderr)
             continue

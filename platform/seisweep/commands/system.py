@@ -77,12 +77,14 @@ def doctor(profile: ProfileName = "local") -> None:
 
     for check in examine(home, where):
         show(check)
-    if where.submit_to and not failed:  # a machine that sends jobs is no node: one of the cluster looks
+    if where.submit_to and failed:
+        print(f"\nthe nodes of {where.submit_to} were not looked at: mend first what fails here", flush=True)
+    elif where.submit_to:  # a machine that sends jobs is no node: one of the cluster looks
         from seisweep.commands.doctor_nodes import examine_by_job
 
         print(f"\nas a job of {where.submit_to}:", flush=True)
         failed = examine_by_job(where, lambda line: print(line, flush=True)) != 0
-    elif where.ray_address and not where.submit_to:
+    elif where.ray_address:
         from seisweep.commands.doctor_nodes import examine_nodes
         from seisweep.screen.tables import as_table
 

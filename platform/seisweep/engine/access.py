@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 
 import grpc
 
@@ -37,14 +38,7 @@ def check_answer(address: str, profile: Profile | None = None) -> None:
     """A Ray cluster answers there, this machine is one of its nodes, and from now on Ray in this process has the token
     that it wants. Ray itself would wait for minutes. Raises ValueError in one line."""
     _check_kind(address)
-    try:
-        within(CONNECT_TIMEOUT_S, lambda: _ask(address, profile or Profile()))  # a silent name server holds it up
-    except NotLetInError:
-        raise
-    except grpc.RpcError as error:  # between two answers
-        raise no_answer(address, ConnectionError(error.details())) from None
-    except (OSError, ValueError) as error:
-        raise no_answer(address, error) from None
+    _in_time(address, lambda: _ask(address, profile or Profile()))
 
 
 def check_token(address: str) -> None:
@@ -52,14 +46,22 @@ def check_token(address: str) -> None:
     says of a wrong token that nothing answers. Raises ValueError in one line."""
 
     def ask() -> None:
-        host, port = host_and_port(address)
-        with grpc.insecure_channel(f"{host}:{port}") as channel:
-            _that_lets_in(channel, address, host, Profile())
+        host, port = _connected_to(address)
+        if not os.environ.get("RAY_USE_TLS"):  # certificates
+            with _channel(host, port) as channel:
+                _that_lets_in(channel, address, host, Profile())
 
+    _in_time(address, ask)
+
+
+def _in_time(address: str, ask: Callable[[], None]) -> None:
+    """Raises ValueError in one line for whatever keeps a cluster from answering."""
     try:
-        within(CONNECT_TIMEOUT_S, ask)
+        within(CONNECT_TIMEOUT_S, ask)  # a silent name server holds it up
     except NotLetInError:
         raise
+    except grpc.RpcError as error:  # between two answers
+        raise no_answer(address, ConnectionError(error.details())) from None
     except (OSError, ValueError) as error:
         raise no_answer(address, error) from None
 
@@ -83,14 +85,13 @@ def _check_kind(address: str) -> None:
 
 def _ask(address: str, profile: Profile) -> None:
     """Raises OSError or ValueError where nothing listens, or something that knows no Ray or lets nobody in."""
-    host, port = host_and_port(address)
-    socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
+    host, port = _connected_to(address)
     here = nodes_of_this_machine()
     if os.environ.get("RAY_USE_TLS"):  # certificates
         if not here:
             raise _no_node(address, host, [])
         return
-    with grpc.insecure_channel(f"[{host}]:{port}" if ":" in host else f"{host}:{port}") as channel:
+    with _channel(host, port) as channel:
         token = _that_lets_in(channel, address, host, profile)
         nodes = nodes_in(_call(channel, NODES, ask_for_nodes(), token))
     if not here & set(nodes):
@@ -98,6 +99,17 @@ def _ask(address: str, profile: Profile) -> None:
     if token is not None:
         ray_token.use(token, profile)
         token_has_changed()
+
+
+def _connected_to(address: str) -> tuple[str, int]:
+    """Host and port at which something listens. Raises OSError or ValueError where nothing does."""
+    host, port = host_and_port(address)
+    socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
+    return host, port
+
+
+def _channel(host: str, port: int) -> grpc.Channel:
+    return grpc.insecure_channel(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
 
 def _that_lets_in(channel: grpc.Channel, address: str, host: str, profile: Profile) -> Token | None:

@@ -18,6 +18,9 @@ SWEEP, KIND, NOTE = "seisweep", "seisweep_kind", "seisweep_note"
 REQUEST, AGAIN = "seisweep_request", "seisweep_again"
 """What a job says of itself; the last two: which request of a user it serves, and how many jobs have died over it."""
 
+DOCTOR = "doctor"
+"""Kind of a job that looks at its cluster; it is no sweep."""
+
 State = Literal["pending", "running", "finished", "interrupted", "failed"]
 
 

@@ -53,6 +53,10 @@ class SilentServerError(ValueError):
     """The job server does not answer now."""
 
 
+class NoAgentError(ValueError):
+    """The head has no agent, which takes jobs: not yet, or for ever."""
+
+
 class JobExistsError(ValueError):
     """Somebody else has submitted this job a moment ago."""
 
@@ -171,7 +175,7 @@ class Server:
         id = f"seisweep-{said[SWEEP]}-{number}"
         variables = self._variables() | {in_a_job.JOB: said[REQUEST]} | dict.fromkeys(flags, "1")
         environment = packed(self.profile) | {"env_vars": variables}
-        began_s = time.monotonic()
+        deadline_s = time.monotonic() + AGENT_WAIT_S
         while True:
             try:
                 with self._answers():
@@ -183,18 +187,13 @@ class Server:
                         entrypoint_label_selector={_NODE: f"!in({','.join(but_on)})" if but_on else "!none"},
                     )
                 break
-            except SilentServerError:
-                raise
+            except NoAgentError:
+                if time.monotonic() >= deadline_s:
+                    raise
             except ValueError as error:
                 if "already exists" in str(error):
                     raise JobExistsError(f"{said[SWEEP]} was submitted by somebody else a moment ago") from None
-                if NO_AGENT_YET not in str(error):
-                    raise
-            if time.monotonic() - began_s > AGENT_WAIT_S:
-                raise ValueError(
-                    f"the job server {self.address} takes no job: its head has no agent, as where another Ray on that "
-                    "machine has port 52365; start the head with --dashboard-agent-listen-port=0"
-                )
+                raise
             time.sleep(AGENT_ASK_EVERY_S)
         return Job(id, said[SWEEP], "PENDING", entrypoint, request=said[REQUEST], again=int(said.get(AGAIN, 0)))
 
@@ -228,6 +227,11 @@ class Server:
         except (RuntimeError, ValueError) as error:
             if isinstance(error, SilentServerError | JobExistsError):
                 raise
+            if NO_AGENT_YET in str(error):
+                raise NoAgentError(
+                    f"the job server {self.address} takes no job: its head has no agent, as where another Ray on that "
+                    "machine has port 52365; start the head with --dashboard-agent-listen-port=0"
+                ) from None
             last = [line for line in str(error).strip(" .\n").splitlines() if line.strip()][-1:]
             raise ValueError(
                 f"the job server {self.address} refuses: {' '.join(' '.join(last).split())[:300]}"

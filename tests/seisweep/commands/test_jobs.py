@@ -114,6 +114,13 @@ def test_doctor_looks_from_a_node_and_leaves_no_job(cluster, home, capsys, monke
     assert (sent, cluster.jobs) == (["doctor --profile lab"], {})
     cluster.outcome = {"status": "FAILED", "driver_exit_code": 1}
     assert run(["doctor", "--profile", "lab.toml"]) == 1
+    assert "as a job of" in capsys.readouterr().out
+    fails = doctor_checks.Check("tracking", "fails", "the server does not answer")
+    monkeypatch.setattr(doctor_checks, "examine", lambda home, profile: [fails])
+    assert run(["doctor", "--profile", "lab.toml"]) == 1
+    said = capsys.readouterr().out
+    assert f"the nodes of {cluster.address} were not looked at: mend first what fails here" in said
+    assert "as a job of" not in said
 
 
 def test_a_name_that_the_cluster_has_is_refused(cluster, capsys):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +16,7 @@ from ray.core.generated.gcs_pb2 import GcsNodeInfo
 from ray.core.generated.gcs_service_pb2 import GetAllNodeInfoReply
 from seisweep.engine import access
 from seisweep.engine.access import check_answer, check_token
-from seisweep.private.ray import IS_ALIVE, NODES
+from seisweep.private.ray import IS_ALIVE, NODES, token_has_changed
 from seisweep.settings.profile import Profile
 
 
@@ -84,11 +84,25 @@ def a_gcs(token: str | None, nodes: dict[bytes, str], monkeypatch: pytest.Monkey
 
 
 @pytest.fixture
-def no_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
+def no_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    names = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
+    for name in names:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
+    yield
+    for name in names:
+        os.environ.pop(name, None)
+    token_has_changed()  # Ray keeps what it has seen for the life of the process
+
+
+def wants_the_right_token(check: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a token and with a wrong one the cluster is closed; the wrong one stays in the environment."""
+    with pytest.raises(ValueError, match="the Ray cluster at head:6379 wants a token, and this machine has none"):
+        check("head:6379")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong")
+    with pytest.raises(ValueError, match="does not take the token in RAY_AUTH_TOKEN: give the cluster's own"):
+        check("head:6379")
 
 
 def test_a_machine_that_is_no_node_is_told_so_at_once(monkeypatch, no_token):
@@ -106,11 +120,7 @@ def test_a_machine_that_is_no_node_is_told_so_at_once(monkeypatch, no_token):
 def test_a_node_is_let_in_with_the_token_that_the_cluster_wants(monkeypatch, no_token, tmp_path):
     monkeypatch.setattr(access, "nodes_of_this_machine", lambda: {b"one".hex()})
     with a_gcs("right", {b"one": "10.0.0.1"}, monkeypatch):
-        with pytest.raises(ValueError, match="the Ray cluster at head:6379 wants a token, and this machine has none"):
-            check_answer("head:6379")
-        monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong")
-        with pytest.raises(ValueError, match="does not take the token in RAY_AUTH_TOKEN: give the cluster's own"):
-            check_answer("head:6379")
+        wants_the_right_token(check_answer, monkeypatch)
         (tmp_path / "token").write_text("right\n")
         check_answer("head:6379", Profile(token_file=str(tmp_path / "token")))
     # Ray, which looks at the variable first, has the file's from now on.
@@ -120,11 +130,7 @@ def test_a_node_is_let_in_with_the_token_that_the_cluster_wants(monkeypatch, no_
 
 def test_a_machine_that_would_become_a_node_is_told_of_its_token(monkeypatch, no_token):
     with a_gcs("right", {b"one": "10.0.0.1"}, monkeypatch):
-        with pytest.raises(ValueError, match="the Ray cluster at head:6379 wants a token, and this machine has none"):
-            check_token("head:6379")
-        monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong")
-        with pytest.raises(ValueError, match="does not take the token in RAY_AUTH_TOKEN: give the cluster's own"):
-            check_token("head:6379")
+        wants_the_right_token(check_token, monkeypatch)
         monkeypatch.setenv("RAY_AUTH_TOKEN", "right")
         check_token("head:6379")
     monkeypatch.setattr(access, "host_and_port", lambda _: ("127.0.0.1", closed_port()))
