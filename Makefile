@@ -14,7 +14,7 @@ demo: $(READY)  ## the main job end to end, offline: data, teacher, sweep, quant
 	$(BIN)/seisweep demo
 
 test: $(READY)  ## the test suite, without network
-	$(BIN)/python -m pytest -rs -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -rs -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 
 cluster: $(READY)  ## sweeps on a cluster of five machines, made on this one: power cuts, cables, servers that stop; root
 	$(CLUSTER_NEEDS)

@@ -16,7 +16,7 @@ from ray.core.generated.gcs_pb2 import GcsNodeInfo
 from ray.core.generated.gcs_service_pb2 import GetAllNodeInfoReply
 from seisweep.engine import access
 from seisweep.engine.access import check_answer, check_token
-from seisweep.private.ray import IS_ALIVE, NODES, token_has_changed
+from seisweep.private.ray import IS_ALIVE, NODES
 from seisweep.settings.profile import Profile
 
 
@@ -84,16 +84,12 @@ def a_gcs(token: str | None, nodes: dict[bytes, str], monkeypatch: pytest.Monkey
 
 
 @pytest.fixture
-def no_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    names = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
-    for name in names:
+def no_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Ray's own view of its token stays: the Ray that tests share lives in this process, and has one."""
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    yield
-    for name in names:
-        os.environ.pop(name, None)
-    token_has_changed()  # Ray keeps what it has seen for the life of the process
 
 
 def wants_the_right_token(check: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
