@@ -66,7 +66,7 @@ class Buildah:
 
     name = "buildah"
     build_words = ("buildah", "bud", "--format", "docker", "--isolation", "chroot", "--layers")
-    variables = {"STORAGE_DRIVER": "vfs"}  # noqa: RUF012
+    variables = {"STORAGE_DRIVER": os.environ.get("STORAGE_DRIVER", "vfs")}  # noqa: RUF012
 
     @staticmethod
     def is_here() -> bool:

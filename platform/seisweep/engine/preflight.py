@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError
+from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError, TaskUnschedulableError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from seisweep.engine.plan import Plan
@@ -91,6 +91,8 @@ class Question:
     needs_gpu: bool
     probe: str
     """Name and content of the driver's file in the storage."""
+    fetching: tuple[str, str] | None = None
+    """Folder that data of an address are fetched into, and the S3 server that they come from, as trials have them."""
 
     @classmethod
     def of_sweep(cls, plan: Plan) -> Question:
@@ -103,6 +105,7 @@ class Question:
             cache=cache if plan.trainable.config_class else "",
             needs_gpu=plan.resources.gpus > 0,
             probe=f".seisweep-check-{uuid.uuid4().hex}",
+            fetching=(str(plan.home.fetched_dir), plan.storage.endpoint),
         )
 
     @classmethod
@@ -114,7 +117,8 @@ class Question:
     @property
     def asked(self) -> dict[str, Any]:
         storage = asdict(self.storage) if self.storage else None
-        return {"sweep": self.sweep, "storage": storage, "probe": self.probe, "cache": self.cache}
+        asked = {"sweep": self.sweep, "storage": storage, "probe": self.probe, "cache": self.cache}
+        return asked | {"fetching": self.fetching}
 
     def write_probe(self) -> None:
         """The file that every node shall read. Raises ValueError where the driver itself cannot write it."""
@@ -156,6 +160,8 @@ class NodeCheck:
         except RayTaskError as error:  # nothing raises there, so not even that much could be read
             here = platform.python_version()
             return self._without_answer(f"it cannot run code of Python {here}: {_last_line(error)}")
+        except TaskUnschedulableError:
+            return self._without_answer("it is gone")
         except RayError as error:
             return self._without_answer(f"the check was killed there: {_last_line(error)}")
         if "facts" not in answer:

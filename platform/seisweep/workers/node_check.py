@@ -19,6 +19,7 @@ from typing import Any
 
 from seisweep.settings.probe import try_out
 from seisweep.settings.storage import Storage
+from trainables.fetched import keep_in
 
 PACKAGES = ("seisweep", "trainables", "search_spaces")
 """Whose source must be the driver's."""
@@ -57,8 +58,8 @@ def clock_of_this_node() -> float:
 def examine(asked: Mapping[str, Any]) -> dict[str, Any]:
     """What this node is, and in `problems` what a trial would lack here, by what was looked at.
 
-    `asked`: `sweep` as plain data, or None; `storage`, a `Storage` as plain data, and `probe`, the name of a file in it
-    that the driver has written, or None; `cache`, a folder, or None.
+    `asked`: `sweep` as plain data, or None; `fetching`, the arguments of `keep_in`, or None; `storage`, a `Storage` as
+    plain data, and `probe`, the name of a file in it that the driver has written, or None; `cache`, a folder, or None.
     """
     problems: dict[str, str] = {}
 
@@ -69,6 +70,9 @@ def examine(asked: Mapping[str, Any]) -> dict[str, Any]:
             problems[what] = " ".join(f"{_named(error)}{error}".split())[:300]
             return None
 
+    if asked.get("fetching"):
+        folder, endpoint = asked["fetching"]
+        keep_in(Path(folder), endpoint)
     facts = tried("data", lambda: facts_here(asked["sweep"])) if asked.get("sweep") else {}
     if asked.get("storage"):
         tried("storage", lambda: use_storage(Storage(**asked["storage"]), asked["probe"]))

@@ -13,6 +13,9 @@ from seisweep.settings.storage import Storage
 from seisweep.workers import node_check
 from seisweep.workers.node_check import examine, on_this_node, use_folder, use_storage
 
+from search_spaces.sweep import Sweep
+from trainables import fetched
+
 PROBE = ".seisweep-check-1"
 
 
@@ -49,6 +52,18 @@ def test_a_node_without_seisweep_says_so(tmp_path, hidden, reason):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert re.fullmatch(reason, done.stdout.strip()), done.stdout
+
+
+def test_data_of_an_address_come_from_the_server_and_into_the_folder_that_trials_have(s3, tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    kept, sweep = fetched.cache_folder(), Sweep(name="s", trainable="distillation", base={"data.dataset": "s3://lab/x"})
+    s3.put("x/metadata.csv", b"trace_name\n")
+    try:
+        answer = examine(asked(sweep=sweep.model_dump(mode="json"), fetching=(str(tmp_path), s3.endpoint)))
+    finally:
+        fetched.keep_in(kept)
+    assert "data.dataset=s3://lab/x" in answer["problems"]["data"], "there is half a data set"
+    assert len(list(tmp_path.rglob("metadata.csv"))) == 1
 
 
 def test_a_module_that_is_missing_is_named(toy_sweep):
