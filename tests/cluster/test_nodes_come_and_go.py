@@ -16,7 +16,7 @@ from cluster.whole import checkpoints, whole_record
 pytestmark = [pytest.mark.integration, pytest.mark.cluster_long]
 JOINS_WITHIN_S = 30.0
 """After its Ray says that it has started."""
-SAMPLES, EPOCHS = 3, 90
+SAMPLES, EPOCHS = 3, 60
 
 
 def begun_on(marks: Path) -> dict[str, float]:
