@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Debian's PostgreSQL and iproute2, where they are missing and may be installed; else the tests say what is missing.
-CLUSTER_NEEDS = @if ! { command -v ip && { ls /usr/lib/postgresql/*/bin/initdb || command -v initdb; }; } >/dev/null 2>&1 \
+# Debian's PostgreSQL, iproute2 and SLURM, where they are missing and may be installed; else the tests say what is missing.
+CLUSTER_NEEDS = @if ! { command -v ip && command -v slurmctld && { ls /usr/lib/postgresql/*/bin/initdb || command -v initdb; }; } >/dev/null 2>&1 \
 	&& [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	apt-get update && apt-get install -y --no-install-recommends postgresql iproute2; fi
+	apt-get update && apt-get install -y --no-install-recommends postgresql iproute2 slurm-wlm; fi
 
 .PHONY: demo test cluster chaos lint bench clean
 

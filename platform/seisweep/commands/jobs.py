@@ -190,7 +190,8 @@ def _stop_job(server: Server, name: str) -> bool:
 def _stop_here(home: Home, name: str) -> bool:
     folder = home.sweep_dir(name)
     if not has_driver(folder):
-        raise ValueError(f"{name} does not run in {home.root}{nearest(name, home.sweep_names)}")
+        meant = "" if name in home.sweep_names else nearest(name, home.sweep_names)
+        raise ValueError(f"{name} does not run in {home.root}{meant}")
     driver = driver_of(folder)
     if driver is None:
         raise ValueError(f"{name} was started by an older seisweep: press Ctrl-C where it runs")

@@ -216,3 +216,12 @@ def test_another_terminal_follows_a_sweep_of_this_machine_and_stops_it(home, cap
     assert "go on with: seisweep resume slow" in capsys.readouterr().err
     assert run(["logs", "slow"]) == 1  # of one that is over too
     assert run(["stop", "slow"]) == 2
+
+
+def test_a_sweep_that_has_ended_cannot_be_stopped(home, capsys):
+    (home / "sweeps" / "mine").mkdir(parents=True)
+    (home / "sweeps" / "mine" / "sweep.json").write_text("{}")
+    assert run(["stop", "mine"]) == 2
+    assert capsys.readouterr().err == f"seisweep: mine does not run in {home}\n"
+    assert run(["stop", "mina"]) == 2
+    assert "did you mean mine?" in capsys.readouterr().err
