@@ -103,6 +103,8 @@ class Machine:
         self.disturbed = True
         if self.holder:
             self.holder.end()
+            with suppress(RuntimeError):  # the kernel takes its cable away by itself, some time
+                ip(f"link delete {self.name}", within=self.lab.switch)
         self.holder, self.commands = None, []
 
     def unplug(self) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from seisweep import load
 from seisweep.settings.overrides import nest
 
@@ -56,6 +58,17 @@ class Toys:
         whole_record(self.cluster, self.name, SAMPLES, self.epochs)
         computed = epochs_computed(self.cluster.head.path(self.marks))
         assert all(done.count(1) == 1 for done in computed.values()), f"a trial began again at the start: {computed}"
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums as a worker of one CPU makes them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def unplugged(cluster: Cluster) -> tuple[Callable[[], None], Callable[[], None]]:
@@ -134,7 +147,8 @@ def test_a_trial_of_a_node_whose_power_is_cut_goes_on_elsewhere_loss_by_loss(
 
     moved = {"data.dataset": str(earthquakes), "teacher.weights": str(teacher_file), "data.cache_dir": str(tmp_path)}
     config = DistillationConfig.model_validate(nest(settings | moved | {"seed": seed}))
-    train(config, run := LocalRun(tmp_path / "uninterrupted"))
+    with one_thread():
+        train(config, run := LocalRun(tmp_path / "uninterrupted"))
     names = [metrics.TRAIN_LOSS, metrics.DEV_LOSS]
     with cluster.from_laptop():
         curves = load("power-cut", cluster.tracking_uri).curves(*names).loc[seed]

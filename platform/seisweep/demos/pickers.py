@@ -34,7 +34,12 @@ class Size:
 
 FULL = Size(
     events=None,
-    teacher=("training.epochs=12", "training.learning_rate=0.01", "data.dev_windows_per_trace=8"),
+    teacher=(
+        "training.epochs=12",
+        "training.batch_size=32",
+        "training.learning_rate=0.01",
+        "data.dev_windows_per_trace=8",
+    ),
     student=(
         "student.base_channels=4,8",
         "student.pooling=4",
