@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.cluster_long]
 DOCKER = REPOSITORY / "docker" / "slurm"
 EPOCHS, SAMPLES = 120, 4
 """Of a second or more each, all trials at once: longer than the job has, shorter than two."""
-TIME = ["--time=4", "--signal=B:TERM@120"]
+TIME = ["--time=4", "--signal=B:TERM@90"]
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol")
 CONFIGURATION = """
 ClusterName=lab
