@@ -8,7 +8,7 @@ CLUSTER_NEEDS = @if ! { command -v ip && command -v slurmctld && { ls /usr/lib/p
 	&& [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	apt-get update && apt-get install -y --no-install-recommends postgresql iproute2 slurm-wlm; fi
 
-.PHONY: demo test cluster chaos lint bench clean
+.PHONY: demo test cluster docker chaos lint bench clean
 
 demo: $(READY)  ## the main job end to end, offline: data, teacher, sweep, quantized pickers
 	$(BIN)/seisweep demo
@@ -18,7 +18,11 @@ test: $(READY)  ## the test suite, without network
 
 cluster: $(READY)  ## sweeps on a cluster of five machines, made on this one: power cuts, cables, servers that stop; root
 	$(CLUSTER_NEEDS)
-	SEISWEEP_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest -rs -m "" tests/cluster
+	SEISWEEP_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest -rs -m "not docker_long" tests/cluster
+
+docker: $(READY)  ## what docker/ holds, on such machines: the image, the services of compose, a job of SLURM; root
+	$(CLUSTER_NEEDS)
+	SEISWEEP_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest -rs -s -m docker_long tests/cluster
 
 chaos: $(READY)  ## kill every part of running sweeps at random moments, resume, compare; takes an hour or two
 	$(BIN)/python tests/chaos/kill_matrix.py

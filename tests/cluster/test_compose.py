@@ -18,7 +18,7 @@ from cluster import cluster
 from cluster.composed import VOLUMES, Composed, interpolated
 from cluster.machines import Lab
 
-pytestmark = [pytest.mark.integration, pytest.mark.cluster_long]
+pytestmark = [pytest.mark.integration, pytest.mark.docker_long]
 
 
 @pytest.fixture

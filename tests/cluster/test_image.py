@@ -4,7 +4,7 @@ It wants a Docker daemon or buildah, and a base: python:3.12-slim where it can b
 mmdebstrap makes it of Debian (with python3, python3-venv, passwd and ca-certificates):
 
     export SEISWEEP_TEST_BASE=localhost/base SEISWEEP_TEST_BUILD="--network host"
-    python -m pytest -s -m "" tests/cluster/test_image.py
+    python -m pytest -s -m docker_long tests/cluster/test_image.py
 
 SEISWEEP_TEST_BUILD are further words for `build`, as `--build-arg BUILD_BASE=...` of a base that knows your own index.
 """
@@ -23,7 +23,7 @@ import pytest
 
 from cluster.commands import REPOSITORY
 
-pytestmark = [pytest.mark.integration, pytest.mark.cluster_long]
+pytestmark = [pytest.mark.integration, pytest.mark.docker_long]
 BASE = os.environ.get("SEISWEEP_TEST_BASE", "python:3.12-slim")
 NAME = "localhost/seisweep-test"
 START = "/opt/code/docker/start.sh"

@@ -15,7 +15,7 @@ from cluster.machines import Machine
 from cluster.services import TRACKING_LOGIN
 from cluster.whole import epochs_computed, whole_record
 
-pytestmark = [pytest.mark.integration, pytest.mark.cluster_long]
+pytestmark = [pytest.mark.integration, pytest.mark.docker_long]
 DOCKER = REPOSITORY / "docker" / "slurm"
 EPOCHS, SAMPLES = 120, 4
 """Of a second or more each, all trials at once: longer than the job has, shorter than two."""
