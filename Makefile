@@ -3,10 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Debian's PostgreSQL, iproute2 and SLURM, where they are missing and may be installed; else the tests say what is missing.
-CLUSTER_NEEDS = @if ! { command -v ip && command -v slurmctld && { ls /usr/lib/postgresql/*/bin/initdb || command -v initdb; }; } >/dev/null 2>&1 \
+# Of Debian, where it is missing and may be installed; else the tests say what is missing.
+PROGRAMS = ip
+PACKAGES = postgresql iproute2
+CLUSTER_NEEDS = @if ! { which $(PROGRAMS) && { ls /usr/lib/postgresql/*/bin/initdb || command -v initdb; }; } >/dev/null 2>&1 \
 	&& [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	apt-get update && apt-get install -y --no-install-recommends postgresql iproute2 slurm-wlm; fi
+	apt-get update && apt-get install -y --no-install-recommends $(PACKAGES); fi
 
 .PHONY: demo test cluster docker chaos lint bench clean
 
@@ -20,6 +22,8 @@ cluster: $(READY)  ## sweeps on a cluster of five machines, made on this one: po
 	$(CLUSTER_NEEDS)
 	SEISWEEP_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest -rs -m "not docker_long" tests/cluster
 
+docker: PROGRAMS += slurmctld
+docker: PACKAGES += slurm-wlm
 docker: $(READY)  ## what docker/ holds, on such machines: the image, the services of compose, a job of SLURM; root
 	$(CLUSTER_NEEDS)
 	SEISWEEP_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest -rs -s -m docker_long tests/cluster

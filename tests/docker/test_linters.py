@@ -25,7 +25,7 @@ def tool(name: str) -> str:
     return found
 
 
-def compose() -> list[str]:
+def docker_compose() -> list[str]:
     """Docker Compose, as Docker's plugin or by itself. Skips where there is none that reads the specification."""
     for words in (["docker", "compose"], ["docker-compose"]):
         if shutil.which(words[0]):
@@ -61,7 +61,7 @@ def test_compose_itself_reads_them(docker_folder, programs, files):
     env = programs.folder / "env"
     clean(str(docker_folder / "new-env.sh"), str(env), str(docker_folder / ".env.example"))
     options = [word for file in files for word in ("-f", file)]
-    clean(*compose(), "--env-file", str(env), *options, "config", "--quiet", cwd=docker_folder)
+    clean(*docker_compose(), "--env-file", str(env), *options, "config", "--quiet", cwd=docker_folder)
 
 
 def test_what_the_image_copies_is_there_and_reaches_the_builder(docker_folder):

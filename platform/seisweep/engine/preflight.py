@@ -117,8 +117,8 @@ class Question:
     @property
     def asked(self) -> dict[str, Any]:
         storage = asdict(self.storage) if self.storage else None
-        asked = {"sweep": self.sweep, "storage": storage, "probe": self.probe, "cache": self.cache}
-        return asked | {"fetching": self.fetching}
+        fields = {"sweep": self.sweep, "fetching": self.fetching, "probe": self.probe, "cache": self.cache}
+        return fields | {"storage": storage}
 
     def write_probe(self) -> None:
         """The file that every node shall read. Raises ValueError where the driver itself cannot write it."""

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from ray.exceptions import RayTaskError, WorkerCrashedError
+from ray.exceptions import RayTaskError, TaskUnschedulableError, WorkerCrashedError
 from seisweep.engine import preflight
 from seisweep.engine.preflight import Node, NodeCheck, Question, judge
 from seisweep.settings.storage import Storage
@@ -92,6 +92,7 @@ class Task:
             "it cannot run code of Python",
         ),
         (WorkerCrashedError(), "the check was killed there: "),
+        (TaskUnschedulableError("the node doesn't exist any more"), "it is gone"),
     ],
 )
 def test_a_node_that_cannot_answer_says_why(monkeypatch, raised, begins):

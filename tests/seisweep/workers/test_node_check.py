@@ -56,12 +56,10 @@ def test_a_node_without_seisweep_says_so(tmp_path, hidden, reason):
 
 def test_data_of_an_address_come_from_the_server_and_into_the_folder_that_trials_have(s3, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    kept, sweep = fetched.cache_folder(), Sweep(name="s", trainable="distillation", base={"data.dataset": "s3://lab/x"})
+    monkeypatch.setattr(fetched, "_cache", fetched._Cache())
+    sweep = Sweep(name="s", trainable="distillation", base={"data.dataset": "s3://lab/x"})
     s3.put("x/metadata.csv", b"trace_name\n")
-    try:
-        answer = examine(asked(sweep=sweep.model_dump(mode="json"), fetching=(str(tmp_path), s3.endpoint)))
-    finally:
-        fetched.keep_in(kept)
+    answer = examine(asked(sweep=sweep.model_dump(mode="json"), fetching=(str(tmp_path), s3.endpoint)))
     assert "data.dataset=s3://lab/x" in answer["problems"]["data"], "there is half a data set"
     assert len(list(tmp_path.rglob("metadata.csv"))) == 1
 
