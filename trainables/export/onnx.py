@@ -98,8 +98,15 @@ def export_onnx(model: XiaoNet | PickerAdapter, path: Path, thresholds: Mapping[
         path.unlink()
         raise
     except Exception as error:  # whatever the exporter does with a user's own code
-        lines = str(error).strip().splitlines() or [""]
-        raise NotPossibleError(f"{type(error).__name__}: {lines[0][:200]}") from error
+        raise NotPossibleError(first_words(error)) from error
+
+
+def first_words(error: BaseException) -> str:
+    """What an error says in its first line, and of one that wraps others the innermost."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:200]}"
 
 
 def _check_equal(plain: nn.Module, interface: Interface, path: Path) -> None:
@@ -114,7 +121,7 @@ def _check_equal(plain: nn.Module, interface: Interface, path: Path) -> None:
 def _exported(plain: nn.Module, interface: Interface) -> onnx.ModelProto:
     example_BXT = torch.zeros(2, len(COMPONENT_ORDER), interface.window_samples)
     with (
-        quiet_library("torch.onnx"),
+        quiet_library("torch"),
         torch.random.fork_rng(devices=[]),
         torch.no_grad(),
         torch.autocast("cpu", enabled=False),

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from trainables.data.config import COMPONENT_ORDER
-from trainables.export.onnx import NotPossibleError, export_onnx
+from trainables.export.onnx import NotPossibleError, export_onnx, first_words
 from trainables.export.quantize import int8_conv_share, quantize_int8
 from trainables.models.own_network import OwnNetwork, probe
 
@@ -69,5 +69,4 @@ def quantize_own(model: object, fp32: Path, int8: Path, calibration_NXT: np.ndar
         int8.unlink(missing_ok=True)
         if isinstance(error, NotPossibleError) or not isinstance(model, OwnNetwork):
             raise
-        lines = str(error).strip().splitlines() or [""]
-        raise NotPossibleError(f"{type(error).__name__}: {lines[0][:200]}") from error
+        raise NotPossibleError(first_words(error)) from error

@@ -204,7 +204,12 @@ def draw(store: WindowStore, config: DataConfig, **keys: int) -> Batch:
     """All batches of an epoch, one after the other."""
     options = {"seed": 0, "epoch": 0, "num_steps": 3, "batch_size": 4} | keys
     batches = list(training_batches(store, config, device="cpu", **options))
-    return Batch(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
+    return joined(batches)
+
+
+def joined(batches: list[Batch]) -> Batch:
+    """One batch of several; what was not asked for stays away."""
+    return Batch(*(None if parts[0] is None else torch.cat(parts) for parts in zip(*batches, strict=True)))
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -215,8 +220,7 @@ def test_joint_batch_does_not_depend_on_world_size(ramp_store, seed, epoch, batc
     store, config = ramp_store
     keys = {"seed": seed, "epoch": epoch, "num_steps": 1, "batch_size": batch_size}
     parts = [draw(store, config, **keys, rank=rank, world_size=world_size) for rank in range(world_size)]
-    joint = Batch(*(torch.cat(part) for part in zip(*parts, strict=True)))
-    for one, other in zip(joint, draw(store, config, **keys), strict=True):
+    for one, other in zip(joined(parts)[:3], draw(store, config, **keys)[:3], strict=True):
         assert torch.equal(one, other)
 
 
