@@ -16,6 +16,7 @@ from seisbench.models import PhaseNet
 from torch import Tensor, nn
 
 from trainables.config import Config
+from trainables.data.amplitudes import enlarged
 from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, WINDOW_SAMPLES
 from trainables.models.weights import load_weights
 from trainables.models.xiaonet import CLASSES
@@ -43,8 +44,9 @@ class PhaseNetAdapter(nn.Module):
         self.register_buffer("class_index", torch.tensor(classes), persistent=False)
 
     def forward(self, raw_BXT: Tensor) -> Tensor:
-        """Logits (B, C, T) of raw windows (B, X, T) in counts."""
-        as_trained_BXT = self.phasenet.annotate_batch_pre(raw_BXT[:, self.component_index], {})
+        """Logits (B, C, T) of raw windows (B, X, T) in any unit."""
+        counts_BXT = enlarged(raw_BXT, dim=(1, 2))
+        as_trained_BXT = self.phasenet.annotate_batch_pre(counts_BXT[:, self.component_index], {})
         return self.phasenet(as_trained_BXT, logits=True)[:, self.class_index]
 
 
