@@ -6,7 +6,8 @@ import numpy as np
 import seisbench.data as sbd
 import seisbench.generate as sbg
 
-from trainables.data.catalog import PICK_COLUMNS, dataset_folder, quiet_seisbench
+from trainables.data.arrivals import PICK_COLUMNS
+from trainables.data.catalog import dataset_folder, quiet_seisbench
 from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, WINDOW_SAMPLES
 from trainables.data.windowing import PRESCRIBED
 

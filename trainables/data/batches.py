@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.data.amplitudes import enlarged
 from trainables.data.catalog import load_dataset
 from trainables.data.config import PHASES, SAMPLING_RATE_HZ, DataConfig
 from trainables.data.detection import detection_labels
@@ -54,11 +55,13 @@ def heard(batch: Batch) -> Tensor:
 def normalise(raw: Tensor) -> Tensor:
     """Demean, detrend and divide by the peak along the last axis, for each component of (..., T).
 
-    Equals SeisBench's Normalize(demean_axis=-1, detrend_axis=-1, amp_norm_axis=-1, amp_norm_type="peak").
+    Equals SeisBench's Normalize(demean_axis=-1, detrend_axis=-1, amp_norm_axis=-1, amp_norm_type="peak") of
+    waveforms in counts, whatever unit they have. A dead component stays 0.
     """
     num_samples = raw.shape[-1]
     ramp_T = torch.arange(num_samples, dtype=raw.dtype, device=raw.device) - (num_samples - 1) / 2
     ramp_T = ramp_T * (12 / (num_samples * max(1, num_samples**2 - 1))) ** 0.5  # of length 1
+    raw = enlarged(raw)
     y = raw - raw.mean(dim=-1, keepdim=True)
     y.addcmul_((y * ramp_T).sum(dim=-1, keepdim=True), ramp_T, value=-1)
     y.sub_(y.mean(dim=-1, keepdim=True))  # what rounding left of a large offset
@@ -113,7 +116,7 @@ class DevWindows:
     @cached_property
     def events(self) -> np.ndarray:
         """The event of each window, in their order."""
-        event_N = events_of_stored(load_dataset(self.config.dataset), self.store.split, self.store.trace_name_N)
+        event_N = events_of_stored(load_dataset(self.config.dataset), self.store.row_N, self.store.trace_name_N)
         return event_N[self.windows.trace_B]
 
     def batches(self, batch_size: int, rank: int = 0, world_size: int = 1) -> Iterator[tuple[Batch, Arrivals]]:

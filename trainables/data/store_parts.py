@@ -27,7 +27,8 @@ from typing import IO, Any
 import numpy as np
 import seisbench.data as sbd
 
-from trainables.data.catalog import PICK_COLUMNS, dataset_folder, load_dataset
+from trainables.data.arrivals import arrivals_in
+from trainables.data.catalog import dataset_folder, load_dataset
 from trainables.data.config import PHASES, DataConfig
 from trainables.data.windowing import PRESCRIBED, Windowing
 
@@ -47,7 +48,10 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
 logger = logging.getLogger("trainables.data")
 
 Part = dict[str, Any]
-"""What the index keeps of a trace."""
+"""What the index keeps of a trace, or `left_out`: why nothing of it is kept."""
+
+NO_WAVEFORM, NO_SAMPLES, NO_SIGNAL = "no waveform in the file", "no samples", "no signal (NaN or one value throughout)"
+"""Why a trace is left out of training and scoring."""
 
 
 def write_parts(
@@ -84,12 +88,28 @@ def _parts(
     dataset: sbd.WaveformDataset, traces: np.ndarray, config: DataConfig, windowing: Windowing
 ) -> Iterator[tuple[bytes, Part]]:
     for trace in traces:
+        name = str(dataset.metadata["trace_name"].iloc[trace])
         try:
             waveform_XT, metadata = dataset.get_sample(int(trace))
-        except (OSError, KeyError, ValueError, IndexError) as error:
-            name = dataset.metadata["trace_name"].iloc[trace]
+        except (KeyError, IndexError):
+            yield b"", {"left_out": NO_WAVEFORM, "name": name}
+            continue
+        except (OSError, ValueError) as error:  # a disk that fails, not a row too many
             raise ValueError(f"data.dataset={config.dataset}: trace {name} cannot be read ({error})") from error
-        yield needed_part(waveform_XT, metadata, config, windowing)
+        if reason := why_useless(waveform_XT):
+            yield b"", {"left_out": reason, "name": name}
+        else:
+            values, part = needed_part(waveform_XT, metadata, config, windowing)
+            yield values, {"left_out": "", "row": int(trace), **part}
+
+
+def why_useless(waveform_XT: np.ndarray) -> str:
+    """Why nothing can be learnt from a trace; "" where something can."""
+    if not waveform_XT.size:
+        return NO_SAMPLES
+    lowest_X = np.fmin.reduce(waveform_XT, axis=-1, initial=np.inf)
+    highest_X = np.fmax.reduce(waveform_XT, axis=-1, initial=-np.inf)
+    return "" if (highest_X > lowest_X).any() else NO_SIGNAL
 
 
 def needed_part(
@@ -97,8 +117,7 @@ def needed_part(
 ) -> tuple[bytes, Part]:
     """What the store keeps of one trace: the union of its spans, and picks and spans relative to its start."""
     num_samples = waveform_XT.shape[-1]
-    picks = [(column, float(metadata[column])) for column in PICK_COLUMNS if column in metadata]
-    picks = [(column, pick) for column, pick in picks if np.isfinite(pick)]
+    picks, outside = arrivals_in(metadata, num_samples)
     # int() cuts towards zero, as SeisBench does.
     starts_W = np.array([int(pick - windowing.samples_before) for _, pick in picks] or [0])
     low_W, high_W = starts_W.clip(0, num_samples), (starts_W + windowing.span_samples).clip(0, num_samples)
@@ -117,7 +136,8 @@ def needed_part(
         "gain": gain_X,
         "mean": mean_X,
         "picks": np.array([pick - first for _, pick in picks], dtype=np.float64),
-        "phases": np.array([PHASES.index(PICK_COLUMNS[column]) for column, _ in picks], dtype=np.int64),
+        "phases": np.array([PHASES.index(phase) for phase, _ in picks], dtype=np.int64),
+        "outside": outside,
         "lows": low_W - first,
         "highs": high_W - first,
         "name": str(metadata["trace_name"]),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from dataclasses import dataclass
@@ -21,15 +22,18 @@ import pandas as pd
 import seisbench
 from filelock import FileLock
 
-from trainables.data.catalog import PICK_COLUMNS, check_dataset, fingerprint, load_dataset
-from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, DataConfig
+from trainables.data.arrivals import PICK_COLUMNS, possible_arrivals
+from trainables.data.catalog import check_dataset, fingerprint, load_dataset, no_pick
+from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ, DataConfig
 from trainables.data.seal import SEALED, Opening, check_seal
 from trainables.data.splits import few_shot_traces, split_traces
-from trainables.data.store_parts import Part, margin, write_parts
+from trainables.data.store_parts import NO_SAMPLES, NO_SIGNAL, NO_WAVEFORM, Part, margin, write_parts
 from trainables.data.windowing import PRESCRIBED, Windowing
 
-STORE_FORMAT = 1
+STORE_FORMAT = 2
 _INDEX, _SAMPLES = "index.npz", "samples.bin"
+
+logger = logging.getLogger("trainables.data")
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,10 @@ class WindowStore:
     """One span for each pick, cut to the trace; a trace without picks has one, its first samples (6000)."""
     span_high_W: np.ndarray
     trace_name_N: np.ndarray
+    row_N: np.ndarray
+    """Where each trace stands in the metadata."""
+    left_out_J: np.ndarray
+    """A line for each kind of trace and arrival that the data set has and the store leaves out."""
     windowing: Windowing = PRESCRIBED
     """What windows are drawn from it."""
 
@@ -105,6 +113,8 @@ def open_store(
         columns = {name: index[name] for name in index.files}
     dtype = np.dtype(config.store_dtype)
     samples = np.memmap(folder / _SAMPLES, dtype=dtype, mode="r") if _num_values(columns) else np.empty(0, dtype)
+    for line in columns["left_out_J"]:
+        logger.warning("data.dataset=%s, split %s: %s", config.dataset, split, line)
     # As a plain array its slices cost half as much; the file stays mapped as long as the array lives.
     return WindowStore(fingerprint=key, split=split, samples=samples.view(np.ndarray), windowing=windowing, **columns)
 
@@ -151,6 +161,7 @@ def _build(config: DataConfig, split: str, folder: Path, windowing: Windowing) -
     try:
         with (building / _SAMPLES).open("wb") as file:
             parts = write_parts(dataset, traces, config, split, file, building, windowing)
+            _check_that_something_is_left(parts, config, split)
             file.flush()
             os.fsync(file.fileno())
         with (building / _INDEX).open("wb") as file:
@@ -163,8 +174,33 @@ def _build(config: DataConfig, split: str, folder: Path, windowing: Windowing) -
         shutil.rmtree(building, ignore_errors=True)
 
 
+def _check_that_something_is_left(parts: list[Part], config: DataConfig, split: str) -> None:
+    """Of the traces some can be used, and each phase has a pick in them. Raises ValueError."""
+    kept = [part for part in parts if not part["left_out"]]
+    if not kept:
+        reasons = "; ".join(_left_out(parts))
+        raise ValueError(f"data.dataset={config.dataset}: no trace of split {split} can be used: {reasons}")
+    there = np.unique(np.concatenate([part["phases"] for part in kept]))
+    for code, phase in enumerate(PHASES):
+        if code not in there:
+            raise ValueError("; ".join([no_pick(f"data.dataset={config.dataset}", phase, split), *_left_out(parts)]))
+
+
+def _left_out(parts: list[Part]) -> list[str]:
+    """What the store leaves out: a line for each reason, with its count."""
+    lines = []
+    for reason in (NO_WAVEFORM, NO_SAMPLES, NO_SIGNAL):
+        names = [part["name"] for part in parts if part["left_out"] == reason]
+        if names:
+            lines.append(f"{len(names)} of {len(parts)} traces left out: {reason}; the first is {names[0]}")
+    if outside := sum(part.get("outside", 0) for part in parts):
+        lines.append(f"{outside} picks lie outside their traces and do not count")
+    return lines
+
+
 def _index_columns(parts: list[Part]) -> dict[str, np.ndarray]:
-    index = {name: [part[name] for part in parts] for name in parts[0]}
+    kept = [part for part in parts if not part["left_out"]]
+    index = {name: [part[name] for part in kept] for name in kept[0]}
     length_N = np.array(index["length"], dtype=np.int64)
     return {
         "offset_N": np.concatenate([[0], 3 * np.cumsum(length_N)[:-1]]),
@@ -178,14 +214,15 @@ def _index_columns(parts: list[Part]) -> dict[str, np.ndarray]:
         "span_low_W": np.concatenate(index["lows"]),
         "span_high_W": np.concatenate(index["highs"]),
         "trace_name_N": np.array(index["name"]),
+        "row_N": np.array(index["row"], dtype=np.int64),
+        "left_out_J": np.array(_left_out(parts), dtype=str),
     }
 
 
 def _check_disk(metadata: pd.DataFrame, config: DataConfig, split: str, cache_dir: Path, windowing: Windowing) -> None:
     """Hold the store's size, from the metadata, against the free space of its disk."""
     factor = SAMPLING_RATE_HZ / metadata["trace_sampling_rate_hz"].to_numpy(dtype=float)
-    columns = [column for column in PICK_COLUMNS if column in metadata]
-    picks = metadata[columns].apply(pd.to_numeric, errors="coerce")
+    picks = possible_arrivals(metadata)
     apart = (picks.max(axis=1) - picks.min(axis=1)).fillna(0).to_numpy() * factor
     needed = windowing.span_samples + apart + 2 * margin(config, windowing)
     if "trace_npts" in metadata:

@@ -15,6 +15,7 @@ import torch
 from seisbench.models import EQTransformer, PhaseNet, WaveformModel
 from torch import Tensor, nn
 
+from trainables.data.amplitudes import enlarged
 from trainables.data.config import COMPONENT_ORDER
 from trainables.models.interface import Interface, prepared
 from trainables.models.seisbench_private import annotate_arguments
@@ -38,7 +39,7 @@ class PickerAdapter(nn.Module):
         raise NotImplementedError
 
     def forward(self, raw_BXT: Tensor) -> Tensor:
-        """Logits (B, C, T) of raw windows (B, X, T) in counts."""
+        """Logits (B, C, T) of raw windows (B, X, T) in any unit."""
         return self.core(prepared(raw_BXT, self.interface.steps))
 
 
@@ -65,8 +66,8 @@ class PhaseNetAdapter(PickerAdapter):
         return self.phasenet(prepared_BXT[:, self.component_index], logits=True)[:, self.class_index]
 
     def forward(self, raw_BXT: Tensor) -> Tensor:
-        """Logits (B, C, T) of raw windows (B, X, T) in counts."""
-        as_trained_BXT = self.phasenet.annotate_batch_pre(raw_BXT[:, self.component_index], {})
+        """Logits (B, C, T) of raw windows (B, X, T) in any unit."""
+        as_trained_BXT = self.phasenet.annotate_batch_pre(enlarged(raw_BXT, dim=(1, 2))[:, self.component_index], {})
         return self.phasenet(as_trained_BXT, logits=True)[:, self.class_index]
 
 
@@ -92,8 +93,10 @@ class EQTransformerAdapter(PickerAdapter):
         return self._curves(prepared_BXT[:, self.component_index])
 
     def forward(self, raw_BXT: Tensor) -> Tensor:
-        """Logits (B, C, T) of raw windows (B, X, T) in counts."""
-        return self._curves(self.eqtransformer.annotate_batch_pre(raw_BXT[:, self.component_index], {}))
+        """Logits (B, C, T) of raw windows (B, X, T) in any unit."""
+        return self._curves(
+            self.eqtransformer.annotate_batch_pre(enlarged(raw_BXT, dim=(1, 2))[:, self.component_index], {})
+        )
 
     def _curves(self, x_BXT: Tensor) -> Tensor:
         curves = self.eqtransformer(x_BXT, logits=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from trainables.data.amplitudes import enlarged
 from trainables.data.batches import normalise
 from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, WINDOW_SAMPLES
 from trainables.data.windowing import Windowing
@@ -84,6 +85,7 @@ def prepared(raw_BXT: Tensor, steps: tuple[str, ...]) -> Tensor:
     """Counts as a network wants them. `trainables.edge.network` does the same in numpy."""
     if steps == PEAK:
         return normalise(raw_BXT)
+    raw_BXT = enlarged(raw_BXT, dim=(1, 2))
     for step in steps:
         raw_BXT = _STEPS[step](raw_BXT)
     return raw_BXT

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables import metrics
+from trainables.data.arrivals import notices
 from trainables.data.batches import Batch, DevWindows, training_batches
 from trainables.data.catalog import check_dataset, fingerprint, load_dataset
 from trainables.data.config import PHASES, DataConfig
@@ -120,11 +121,13 @@ def check_data(config: DataConfig) -> dict[str, str]:
     dataset = load_dataset(config.dataset)
     check_dataset(dataset, config.dataset)
     traces = dataset.metadata["split"].value_counts()
+    said = notices(dataset.metadata)
     return {
         "dataset": config.dataset,
         "data_fingerprint": fingerprint(config.dataset),
         "events_in_two_splits": str(len(shared_events(dataset.metadata))),
         "traces": ", ".join(f"{split} {traces.get(split, 0)}" for split in ("train", "dev", "test")),
+        **({"data_notice": "; ".join(said)} if said else {}),
     }
 
 

@@ -18,6 +18,7 @@ from seisweep.artifacts.trained_with import TrainedWith, trained_with
 from seisweep.record.mlflow_store import fetched
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
+from trainables.data.amplitudes import enlarged
 from trainables.data.batches import Batch
 from trainables.data.config import PHASES, WINDOW_SAMPLES
 from trainables.edge.network import DEFAULT_THRESHOLD, Network, description, load_onnx
@@ -102,7 +103,7 @@ def seisbench_network(model: WaveformModel, name: str) -> Network:
 
     @torch.no_grad()
     def probabilities(raw_BXT: np.ndarray) -> np.ndarray:
-        answer = model(model.annotate_batch_pre(torch.from_numpy(raw_BXT), settings))
+        answer = model(model.annotate_batch_pre(enlarged(torch.from_numpy(raw_BXT), dim=(1, 2)), settings))
         curves_BCT = torch.stack(answer, dim=1) if isinstance(answer, tuple) else answer
         return curves_BCT.cpu().numpy()
 
