@@ -17,6 +17,7 @@ from trainables import metrics
 from trainables.atomic import whole_folder
 from trainables.data.batches import Arrivals, Batch, DevWindows
 from trainables.data.config import PHASES
+from trainables.edge.network import RESIDUAL_STD
 from trainables.evaluation.counts import EventCounts
 from trainables.evaluation.event_scores import picking_intervals
 from trainables.evaluation.picks import (
@@ -32,7 +33,7 @@ from trainables.export.figures import Example, example_picks, residual_histogram
 from trainables.export.files import RESIDUALS_FILE
 from trainables.export.gate import ExportConfig, Loss, QuantizedPicker, judge
 from trainables.export.history import training_history
-from trainables.export.onnx import OnnxPicker, export_onnx
+from trainables.export.onnx import OnnxPicker, add_metadata, export_onnx
 from trainables.export.quantize import int8_conv_share, quantize_int8
 from trainables.models.teacher import PhaseNetAdapter
 from trainables.models.xiaonet import XiaoNet
@@ -89,6 +90,8 @@ def export_picker(
             export_onnx(model, fp32, thresholds)
             quantize_int8(fp32, int8, calibration_NXT)
             evaluation = evaluate({"FP32": onnx_picker(fp32), "INT8": onnx_picker(int8)}, dev, thresholds, picks)
+            for file, name in ((fp32, "FP32"), (int8, "INT8")):
+                add_metadata(file, _residual_stds(evaluation.residuals_s[name]))
             exported = _judged(fp32, int8, evaluation, evaluation.by_event(dev), thresholds, config, latency_ratio)
             for name, counts in exported.events.items():
                 exported.metrics.update(picking_intervals(counts, name))
@@ -99,6 +102,13 @@ def export_picker(
             exported = Exported()
         _tell(evaluation, arriving, picks)
     return exported
+
+
+def _residual_stds(residuals_s: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Of each phase that was picked right at all: how far its picks scatter, which `pick` writes as time errors."""
+    return {
+        f"{phase}_{RESIDUAL_STD}": f"{values.std():.4g}" for phase, values in residuals_s.items() if len(values) > 1
+    }
 
 
 def _tell(evaluation: Evaluation, folder: Path, picks: PickConfig) -> None:

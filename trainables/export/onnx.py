@@ -85,6 +85,12 @@ def export_onnx(model: XiaoNet, path: Path, thresholds: Mapping[str, float] | No
     save(strip(program.model_proto), path, metadata)
 
 
+def add_metadata(path: Path, more: Mapping[str, str]) -> None:
+    """Write further entries into the metadata of a file, which stays as it is otherwise."""
+    model = onnx.load(path)
+    save(model, path, {prop.key: prop.value for prop in model.metadata_props} | dict(more))
+
+
 def strip(model: onnx.ModelProto) -> onnx.ModelProto:
     """Remove, in place, what inference does not need: the exporter's notes, shapes, repeated constants."""
     graph = model.graph
