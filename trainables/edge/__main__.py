@@ -3,9 +3,9 @@
     python pick.pyz WAVEFORMS... [--output picks.csv] [--format csv|quakeml|seisbench|pyocto|gamma]
 
 The model is the .onnx file beside pick.pyz. WAVEFORMS are files that ObsPy reads, or folders of them: any length, gaps,
-several stations; or the root of an SDS archive. Waveforms are read, annotated and searched for picks in pieces of some minutes, so that a day needs no
-more memory than an hour where the format can be read in pieces (MiniSEED); a file of another format is held while its
-time span is picked.
+several stations; or the root of an SDS archive. Waveforms are read, annotated and searched for picks in pieces of some
+minutes, so that a day needs no more memory than an hour where the format can be read in pieces (MiniSEED); a file of
+another format is held while its time span is picked.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from trainables.edge import FDSN
 from trainables.edge.chosen import chosen
 from trainables.edge.job import run, say
 from trainables.edge.network import load_onnx, with_options
@@ -42,6 +43,8 @@ def pick() -> int:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     try:
+        if any(str(word).startswith(FDSN) for word in options.waveforms):
+            raise ValueError(f"{FDSN} is for `seisweep pick` alone; give files or folders")
         wanted = chosen(options.start, options.end, options.stations)
         beside = sorted(Path(sys.argv[0]).resolve().parent.glob("*.onnx"))
         if options.model is None and len(beside) != 1:
