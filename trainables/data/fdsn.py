@@ -229,11 +229,21 @@ class Fetching:
             self.say(f"{FDSN}{self.archive.address}: no waveforms from {self.start} to {self.end}")
 
 
-def archive_of(word: str, waits_s: Sequence[float] = WAITS_S) -> tuple[FdsnArchive, str | None, str | None]:
-    """`fdsn:URL?network=...&station=...`: the archive, and start and end where the address says them.
+class Address(NamedTuple):
+    """What `fdsn:URL?network=...` says."""
 
-    Raises ValueError in one line, also where the server does not answer.
-    """
+    settings: dict[str, str]
+    """Fields of an FdsnArchive."""
+    start: str | None
+    end: str | None
+
+    def archive(self) -> FdsnArchive:
+        """Raises ValueError where the data centre does not answer."""
+        return FdsnArchive(**self.settings, waits_s=WAITS_S)
+
+
+def read_address(word: str) -> Address:
+    """Raises ValueError in one line; no server is asked."""
     address, _, query = word.removeprefix(FDSN).partition("?")
     given: dict[str, str] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
@@ -244,7 +254,7 @@ def archive_of(word: str, waits_s: Sequence[float] = WAITS_S) -> tuple[FdsnArchi
     if not address or not given.get("network"):
         raise ValueError(f"{word}: wants an address and a network, as in {EXAMPLE}")
     start, end = given.pop("starttime", None), given.pop("endtime", None)
-    return FdsnArchive(address, waits_s=waits_s, **given), start, end
+    return Address({"address": address, **given}, start, end)
 
 
 def _show(line: str) -> None:

@@ -98,6 +98,8 @@ def pick(
     home = Home.find()
     where = profile_of(profile)
     models, waveforms = models_and_waveforms(words, home, where)
+    files = [word for word in waveforms if not word.startswith(FDSN)]
+    fetching = [_fetching(word, wanted) for word in waveforms if word not in files]
     network = with_options(
         _network(models, home, where, precision, threads),
         p_threshold=p_threshold,
@@ -108,8 +110,6 @@ def pick(
     )
     thresholds = ", ".join(f"{phase} {network.threshold(phase):g}" for phase in network.phases)
     print(f"{network.name}, thresholds {thresholds}", file=sys.stderr)
-    files = [word for word in waveforms if not word.startswith(FDSN)]
-    fetching = [_fetching(word, wanted) for word in waveforms if word not in files]
     batches = (batch for one in fetching for batch in one.batches())
     code = run(network, files, output, format, wanted, batches)
     return max(code, *(int(one.failed > 0 or bool(one.missing)) for one in fetching), 0)
@@ -125,15 +125,15 @@ def _network(models: Sequence[str], home: Home, profile: Profile, precision: str
 
 def _fetching(word: str, wanted: Chosen) -> Fetching:
     """Raises ValueError where no time is said, or the data centre does not answer."""
-    from trainables.data.fdsn import Fetching, archive_of
+    from trainables.data.fdsn import Fetching, read_address
     from trainables.edge.chosen import chosen
     from trainables.edge.job import say
 
-    archive, since, until = archive_of(word)
-    between = chosen(since, until, None)
+    address = read_address(word)
+    between = chosen(address.start, address.end, None)
     start, end = wanted.start or between.start, wanted.end or between.end
     if start is None or end is None:
         raise ValueError(f"{word}: from when to when? say --start and --end, or starttime= and endtime=")
     if start >= end:
-        raise ValueError(f"{word}: from {start} to {end} is no time")
-    return Fetching(archive, start, end, wanted, say)
+        raise ValueError(f"{word}: {start} is not before {end}")
+    return Fetching(address.archive(), start, end, wanted, say)

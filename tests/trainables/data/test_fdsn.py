@@ -8,7 +8,7 @@ from fdsn_server import data_centre
 from lifelike import START, stream
 
 from trainables.data import fdsn
-from trainables.data.fdsn import FdsnArchive, Fetching, archive_of
+from trainables.data.fdsn import FdsnArchive, Fetching, read_address
 from trainables.edge.chosen import chosen
 
 NO_WAIT = (0.0, 0.0)
@@ -119,11 +119,10 @@ def test_a_list_of_stations_that_is_refused_is_one_line(held, monkeypatch):
     assert "\n" not in str(raised.value)
 
 
-def test_an_address_says_what_is_meant(held):
-    with data_centre(held) as centre:
-        its, start, end = archive_of(f"fdsn:{centre.url}?net=XX&sta=A*&channel=HH?&location=&start=2024-02-29")
-        assert (its.network, its.station, its.channel, its.location) == ("XX", "A*", "HH?", "")
-        assert (start, end) == ("2024-02-29", None)
+def test_an_address_says_what_is_meant():
+    found = read_address("fdsn:http://127.0.0.1:9/x?net=XX&sta=A*&channel=HH?&location=&start=2024-02-29")
+    asked = {"address": "http://127.0.0.1:9/x", "network": "XX", "station": "A*", "channel": "HH?", "location": ""}
+    assert found == (asked, "2024-02-29", None)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +137,6 @@ def test_an_address_says_what_is_meant(held):
 )
 def test_an_address_that_is_wrong_is_one_line(word, part):
     with pytest.raises(ValueError, match="fdsn:") as raised:
-        archive_of(word)
+        read_address(word).archive()
     assert part in str(raised.value)
     assert "\n" not in str(raised.value)
