@@ -12,7 +12,7 @@ import numpy as np
 from obspy import UTCDateTime
 
 from trainables.edge.network import Network
-from trainables.edge.waveforms import Recording
+from trainables.edge.waveforms import Part, Recording, first_line
 
 BATCH_WINDOWS = 16
 
@@ -97,22 +97,44 @@ class Peaks:
 def picks_of(
     recording: Recording, network: Network, progress: Callable[[float], None] = lambda share: None
 ) -> list[Pick]:
-    """All picks of one instrument, in the order of time."""
+    """All picks of one instrument, in the order of time. A part of it that cannot be picked costs itself alone."""
     picks: list[Pick] = []
-    segments = recording.segments()
-    total = sum(num_samples for _, num_samples in segments)
+    parts = recording.parts()
+    total = sum(part.read[1] - part.read[0] for part in parts)
     before = 0
-    for start, num_samples in segments:
-        peaks = {phase: Peaks(network.threshold(phase)) for phase in network.phases}
-        found: dict[str, list[tuple[int, np.float32]]] = defaultdict(list)
-        for first, curves_CT in annotate(lambda a, b, t=start: recording.read(t, a, b), num_samples, network):  # type: ignore[misc]
-            for phase, row in network.phases.items():
-                found[phase] += peaks[phase].feed(first, curves_CT[row])
-            progress((before + first + curves_CT.shape[1]) / total)
-        before += num_samples
-        station = recording.id.split(".")
-        for phase, its in found.items():
-            for sample, probability in its + peaks[phase].close():
-                onset = start + sample / network.rate_hz
-                picks.append(Pick(station[0], station[1], station[2], phase, onset, float(probability)))
+    net, station, location = recording.id.split(".")
+    for part in parts:
+        done = before
+
+        def shown(samples: int, done: int = done) -> None:
+            progress((done + samples) / total)
+
+        try:
+            for phase, sample, probability in _peaks(recording, part, network, shown):
+                onset = part.start + sample / network.rate_hz
+                picks.append(Pick(net, station, location, phase, onset, probability))
+        except Exception as error:  # of the model, or a fault of ours: the other parts are worth writing
+            since = part.start + part.own[0] / network.rate_hz
+            recording.lost(f"{recording.name}: cannot be picked since {since} ({first_line(error)})")
+        before += part.read[1] - part.read[0]
+    for line in recording.remarks():
+        recording.say(line)
     return sorted(picks, key=lambda pick: pick.time)
+
+
+def _peaks(
+    recording: Recording, part: Part, network: Network, progress: Callable[[int], None]
+) -> Iterator[tuple[str, int, float]]:
+    """Phase, sample after the part's start, and probability of the picks that are its own."""
+    since, until = part.read
+    peaks = {phase: Peaks(network.threshold(phase)) for phase in network.phases}
+    found: dict[str, list[tuple[int, np.float32]]] = defaultdict(list)
+    curves = annotate(lambda a, b: recording.read(part.start, since + a, since + b), until - since, network)
+    for first, curves_CT in curves:
+        for phase, row in network.phases.items():
+            found[phase] += peaks[phase].feed(since + first, curves_CT[row])
+        progress(first + curves_CT.shape[1])
+    for phase, its in found.items():
+        for sample, probability in its + peaks[phase].close():
+            if part.own[0] <= sample < part.own[1]:
+                yield phase, sample, float(probability)

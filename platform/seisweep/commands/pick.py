@@ -66,6 +66,13 @@ def pick(
     precision: Annotated[
         Precision | None, typer.Option(help="Which file, where there are several: default int8, else fp32, else torch.")
     ] = None,
+    channels: Annotated[
+        list[str] | None, typer.Option(help="Pick these channels alone: codes such as HHZ or 'HN?', with commas.")
+    ] = None,
+    components: Annotated[
+        str | None,
+        typer.Option(help="Which last letters of channel codes stand for which components, such as 0=Z,1=N,2=E."),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     profile: ProfileName = "local",
 ) -> int:
@@ -73,9 +80,11 @@ def pick(
     home = Home.find()
     where = profile_of(profile)
     from seisweep.artifacts.pickers import find_network
+    from trainables.edge.channels import wanted
     from trainables.edge.job import run
     from trainables.edge.network import with_options
 
+    choice = wanted(channels, components)
     found = find_network(model, home, where, precision, threads)
     network = with_options(
         found,
@@ -87,4 +96,4 @@ def pick(
     )
     thresholds = ", ".join(f"{phase} {network.threshold(phase):g}" for phase in network.phases)
     print(f"{network.name}, thresholds {thresholds}", file=sys.stderr)
-    return run(network, waveforms, output, format)
+    return run(network, waveforms, output, format, choice)

@@ -1,0 +1,111 @@
+"""Records of one channel become one at the model's rate: cleaned, joined, resampled."""
+
+# T time sample
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import obspy
+
+from trainables.edge.channels import is_waveform
+
+SAME_RATE = 1e-5
+"""Sampling rates that differ by less, relatively, are one: headers round."""
+
+LARGEST = 1e15
+"""Counts beyond it come of no digitizer, and their squares do not fit into float32."""
+
+
+class Differing(NamedTuple):
+    """Two records of one time that do not agree."""
+
+    start: obspy.UTCDateTime
+    length_s: float
+
+
+def same(a: float, b: float) -> bool:
+    return abs(a / b - 1) < SAME_RATE
+
+
+def is_jitter(rate_hz: float, nominal_hz: float, num_samples: int) -> bool:
+    """Whether so many samples at one rate end within a sample of where they end at the other."""
+    return num_samples * abs(rate_hz / nominal_hz - 1) <= 1
+
+
+def nominal_rate(rates: Sequence[tuple[float, float]], model_rate_hz: float) -> float:
+    """Of pairs of rate and duration the rate at half of the time; the model's where it is the same."""
+    ordered = sorted(rates)
+    passed = np.cumsum([duration for _, duration in ordered])
+    middle_hz = ordered[int(np.searchsorted(passed, passed[-1] / 2))][0]
+    return model_rate_hz if same(middle_hz, model_rate_hz) else middle_hz
+
+
+def clean(trace: obspy.Trace) -> None:
+    """Float64 in place; NaN where samples are masked, no numbers, or beyond all counts. Raises ValueError of text."""
+    if not is_waveform(trace.data):
+        raise ValueError(f"its samples are no numbers but of type {trace.data.dtype}")
+    data_T = np.ma.filled(np.ma.asarray(trace.data).astype(np.float64), np.nan)
+    data_T[~is_count(data_T)] = np.nan
+    trace.data = data_T
+
+
+def is_count(data_T: np.ndarray) -> np.ndarray:
+    return np.abs(data_T) <= LARGEST
+
+
+def number_of_no_counts(data: np.ndarray) -> int:
+    """Samples that are masked, no numbers, or beyond all counts."""
+    return int(np.ma.count_masked(data)) + int(len(data) - np.ma.filled(is_count(data), True).sum())
+
+
+def join(traces: Sequence[obspy.Trace]) -> tuple[list[obspy.Trace], list[Differing]]:
+    """Clean records of one channel and rate as few long ones with zeros for NaN; and where two of one time differ.
+
+    Records are continuous up to one missing sample, so that a clock that jitters tears nothing. Of two that differ the
+    later one stands.
+    """
+    runs: list[list[obspy.Trace]] = []
+    reached = None
+    for trace in sorted(traces, key=lambda trace: trace.stats.starttime):
+        if reached is None or trace.stats.starttime - reached > 2.5 * trace.stats.delta:
+            runs.append([])
+        runs[-1].append(trace)
+        reached = trace.stats.endtime if len(runs[-1]) == 1 else max(reached, trace.stats.endtime)
+    differing: list[Differing] = []
+    return [_one(run, differing) for run in runs], differing
+
+
+def _one(run: Sequence[obspy.Trace], differing: list[Differing]) -> obspy.Trace:
+    start, rate_hz = run[0].stats.starttime, run[0].stats.sampling_rate
+    places = [round((trace.stats.starttime - start) * rate_hz) for trace in run]
+    data_T = np.full(max(at + len(trace.data) for at, trace in zip(places, run, strict=True)), np.nan)
+    covered_T = np.zeros(len(data_T), dtype=bool)
+    for at, trace in zip(places, run, strict=True):
+        there_T, told_T = data_T[at : at + len(trace.data)], ~np.isnan(trace.data)
+        other_T = told_T & ~np.isnan(there_T) & (there_T != trace.data)
+        if other_T.sum() > 1:  # one sample: a rate that is not quite what the header says
+            differing.append(
+                Differing(trace.stats.starttime + int(other_T.argmax()) / rate_hz, other_T.sum() / rate_hz)
+            )
+        there_T[told_T] = trace.data[told_T]
+        covered_T[at : at + len(trace.data)] = True
+    data_T[np.isnan(data_T)] = 0
+    data_T[~covered_T] = np.interp(np.flatnonzero(~covered_T), np.flatnonzero(covered_T), data_T[covered_T])
+    run[0].data = data_T
+    return run[0]
+
+
+def resample(trace: obspy.Trace, rate_hz: float) -> None:
+    """To `rate_hz`, in place, as SeisBench: low pass and every n-th sample of a multiple, else by Fourier transform."""
+    ratio = trace.stats.sampling_rate / rate_hz
+    if same(ratio, 1):
+        trace.stats.sampling_rate = rate_hz
+    elif ratio > 1 and same(ratio, round(ratio)):
+        trace.filter("lowpass", freq=rate_hz / 2, zerophase=True)
+        trace.decimate(round(ratio), no_filter=True)
+        trace.stats.sampling_rate = rate_hz
+    else:
+        trace.resample(rate_hz, no_filter=True)

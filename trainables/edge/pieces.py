@@ -1,0 +1,69 @@
+"""A stretch of one channel in one file, as its index holds it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import obspy
+from obspy import UTCDateTime
+
+from trainables.edge.channels import flat_spans, is_waveform
+from trainables.edge.joining import is_jitter, number_of_no_counts
+from trainables.edge.stretches import Span
+
+
+class Piece(NamedTuple):
+    """A stretch of one channel in one file."""
+
+    file: Path
+    block: tuple[int, int] | None
+    """Offset and length in bytes within a MiniSEED file; None where the file is read whole."""
+    id: str
+    start: UTCDateTime
+    end: UTCDateTime
+    rate_hz: float
+    """0 where it holds no waveform: text, or no rate."""
+    flat: tuple[tuple[UTCDateTime, UTCDateTime], ...] = ()
+    """When no sample differs from another."""
+    no_counts: int = 0
+    """Number of samples that are no numbers."""
+
+    def span(self) -> Span:
+        """In nanoseconds, the last sample's interval included."""
+        return self.start.ns, self.end.ns + round(1e9 / self.rate_hz)
+
+
+def piece_of(file: Path, block: tuple[int, int] | None, trace: obspy.Trace) -> Piece:
+    stats, rate_hz = trace.stats, float(trace.stats.sampling_rate)
+    is_text = not is_waveform(trace.data) or stats.get("mseed", {}).get("encoding") == "ASCII"
+    if is_text or not (math.isfinite(rate_hz) and rate_hz > 0):
+        return Piece(file, block, trace.id, stats.starttime, stats.starttime, 0)
+    flat = [(stats.starttime + a / rate_hz, stats.starttime + b / rate_hz) for a, b in flat_spans(trace.data, rate_hz)]
+    return Piece(
+        file, block, trace.id, stats.starttime, stats.endtime, rate_hz, tuple(flat), number_of_no_counts(trace.data)
+    )
+
+
+def without_jitter(pieces: list[Piece]) -> list[Piece]:
+    """Of one block; those that go on where another ends, at nearly its rate, become one with it."""
+    found: list[Piece] = []
+    for piece in pieces:
+        last = found[-1] if found else None
+        if last and last.id == piece.id and last.rate_hz and piece.rate_hz and _goes_on(last, piece):
+            longer = max(last, piece, key=lambda one: one.end - one.start)
+            found[-1] = longer._replace(
+                start=last.start,
+                end=max(last.end, piece.end),
+                flat=last.flat + piece.flat,
+                no_counts=last.no_counts + piece.no_counts,
+            )
+        else:
+            found.append(piece)
+    return found
+
+
+def _goes_on(last: Piece, piece: Piece) -> bool:
+    after = (piece.start - last.end) * piece.rate_hz
+    return 0 < after < 2.5 and is_jitter(piece.rate_hz, last.rate_hz, round((piece.end - piece.start) * piece.rate_hz))
