@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -100,9 +100,11 @@ def why_not(code: str, rate_hz: float, choice: Wanted, components: str, model_ra
     return f"below {model_rate_hz * FAR_BELOW:g} Hz" if rate_hz < model_rate_hz * FAR_BELOW else ""
 
 
-def left_out_lines(reasons: Mapping[str, Iterable[str]]) -> list[str]:
-    """At most two lines for all channels that are left out: reason to their codes."""
-    named = {reason: sorted(set(ids)) for reason, ids in sorted(reasons.items())}
+def left_out_lines(reasons: Mapping[str, Iterable[str]], used: Collection[str]) -> list[str]:
+    """At most two lines for all channels that are left out: reason to their codes. Of those in use it is a part."""
+    named = {
+        reason: [f"part of {id}" if id in used else id for id in sorted(ids)] for reason, ids in sorted(reasons.items())
+    }
     unasked = named.pop(UNASKED, [])
     lines = [f"channels that hold nothing for this model are left out: {'; '.join(map(_some, named, named.values()))}"]
     return lines * bool(named) + [f"left out: {_some(UNASKED, unasked)}"] * bool(unasked)

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +14,14 @@ import obspy
 
 from trainables.edge.channels import is_waveform
 
-SAME_RATE = 1e-5
-"""Sampling rates that differ by less, relatively, are one: headers round."""
+SAME_RATE = 1.01e-4
+"""Sampling rates that differ by less, relatively, are one: headers round, and libmseed joins such records."""
+
+JITTER = 0.02
+"""Relative difference of rates up to which records that follow on each other may have been recorded at one."""
+
+SLACK = 1.5
+"""Samples between where a record should begin and where its header says."""
 
 LARGEST = 1e15
 """Counts beyond it come of no digitizer, and their squares do not fit into float32."""
@@ -30,17 +38,54 @@ def same(a: float, b: float) -> bool:
     return abs(a / b - 1) < SAME_RATE
 
 
-def is_jitter(rate_hz: float, nominal_hz: float, num_samples: int) -> bool:
-    """Whether so many samples at one rate end within a sample of where they end at the other."""
-    return num_samples * abs(rate_hz / nominal_hz - 1) <= 1
+def settled(traces: Sequence[obspy.Trace]) -> list[obspy.Trace]:
+    """Records whose headers jitter about one rate, or are wrong here and there, at the rate that their times tell.
+
+    A record has the rate at which its samples reach to the next one. Channels whose headers agree stay as they are.
+    """
+    by_id: dict[str, list[obspy.Trace]] = defaultdict(list)
+    for trace in traces:
+        by_id[trace.id].append(trace)
+    found = []
+    for its in by_id.values():
+        rates = {
+            trace.stats.sampling_rate for trace in its if trace.stats.sampling_rate > 0 and is_waveform(trace.data)
+        }
+        found += _settled(its) if len(rates) > 1 else its
+    return found
 
 
-def nominal_rate(rates: Sequence[tuple[float, float]], model_rate_hz: float) -> float:
-    """Of pairs of rate and duration the rate at half of the time; the model's where it is the same."""
-    ordered = sorted(rates)
-    passed = np.cumsum([duration for _, duration in ordered])
-    middle_hz = ordered[int(np.searchsorted(passed, passed[-1] / 2))][0]
-    return model_rate_hz if same(middle_hz, model_rate_hz) else middle_hz
+def _settled(usable: Sequence[obspy.Trace]) -> list[obspy.Trace]:
+    ordered = sorted(usable, key=lambda trace: trace.stats.starttime)
+    spans_s = [after.stats.starttime - trace.stats.starttime for trace, after in pairwise(ordered)]
+    rate_hz = _rate_by_times(ordered, spans_s)
+    fit = [abs(span_s * rate_hz - trace.stats.npts) <= SLACK for trace, span_s in zip(ordered, spans_s, strict=False)]
+    seen = {trace.stats.sampling_rate for trace, fits in zip(ordered, fit, strict=False) if fits}
+    fit.append(any(fit) and ordered[-1].stats.sampling_rate in seen)
+    at_rate = [trace for trace, fits in zip(ordered, fit, strict=True) if fits]
+    for trace in at_rate:
+        clean(trace)
+        trace.stats.sampling_rate = rate_hz
+    joined, _ = join(at_rate)
+    for trace in joined:
+        trace.stats.settled = True
+    return [*(trace for trace, fits in zip(ordered, fit, strict=True) if not fits), *joined]
+
+
+def _rate_by_times(ordered: Sequence[obspy.Trace], spans_s: Sequence[float]) -> float:
+    """The rate at half of all samples; what the times of records that follow on each other tell, where it differs."""
+    by_rate = sorted((trace.stats.sampling_rate, trace.stats.npts) for trace in ordered)
+    passed = np.cumsum([num_samples for _, num_samples in by_rate])
+    middle_hz = by_rate[int(np.searchsorted(passed, passed[-1] / 2))][0]
+    following = [
+        (trace.stats.npts, span_s)
+        for trace, span_s in zip(ordered, spans_s, strict=False)
+        if abs(span_s * middle_hz - trace.stats.npts) <= JITTER * trace.stats.npts
+    ]
+    if not following:
+        return middle_hz
+    told_hz = sum(num_samples for num_samples, _ in following) / sum(span_s for _, span_s in following)
+    return middle_hz if same(told_hz, middle_hz) else round(told_hz, 2)
 
 
 def clean(trace: obspy.Trace) -> None:
@@ -70,7 +115,7 @@ def join(traces: Sequence[obspy.Trace]) -> tuple[list[obspy.Trace], list[Differi
     runs: list[list[obspy.Trace]] = []
     reached = None
     for trace in sorted(traces, key=lambda trace: trace.stats.starttime):
-        if reached is None or trace.stats.starttime - reached > 2.5 * trace.stats.delta:
+        if reached is None or trace.stats.starttime - reached > (1 + SLACK) * trace.stats.delta:
             runs.append([])
         runs[-1].append(trace)
         reached = trace.stats.endtime if len(runs[-1]) == 1 else max(reached, trace.stats.endtime)

@@ -10,7 +10,7 @@ import obspy
 from obspy import UTCDateTime
 
 from trainables.edge.channels import flat_spans, is_waveform
-from trainables.edge.joining import is_jitter, number_of_no_counts
+from trainables.edge.joining import number_of_no_counts
 from trainables.edge.stretches import Span
 
 
@@ -27,6 +27,8 @@ class Piece(NamedTuple):
     """0 where it holds no waveform: text, or no rate."""
     flat: tuple[tuple[UTCDateTime, UTCDateTime], ...] = ()
     """When no sample differs from another."""
+    jitters: bool = False
+    """Its records begin up to some samples beside where they should."""
     no_counts: int = 0
     """Number of samples that are no numbers."""
 
@@ -42,28 +44,13 @@ def piece_of(file: Path, block: tuple[int, int] | None, trace: obspy.Trace) -> P
         return Piece(file, block, trace.id, stats.starttime, stats.starttime, 0)
     flat = [(stats.starttime + a / rate_hz, stats.starttime + b / rate_hz) for a, b in flat_spans(trace.data, rate_hz)]
     return Piece(
-        file, block, trace.id, stats.starttime, stats.endtime, rate_hz, tuple(flat), number_of_no_counts(trace.data)
+        file,
+        block,
+        trace.id,
+        stats.starttime,
+        stats.endtime,
+        rate_hz,
+        flat=tuple(flat),
+        jitters="settled" in stats,
+        no_counts=number_of_no_counts(trace.data),
     )
-
-
-def without_jitter(pieces: list[Piece]) -> list[Piece]:
-    """Of one block; those that go on where another ends, at nearly its rate, become one with it."""
-    found: list[Piece] = []
-    for piece in pieces:
-        last = found[-1] if found else None
-        if last and last.id == piece.id and last.rate_hz and piece.rate_hz and _goes_on(last, piece):
-            longer = max(last, piece, key=lambda one: one.end - one.start)
-            found[-1] = longer._replace(
-                start=last.start,
-                end=max(last.end, piece.end),
-                flat=last.flat + piece.flat,
-                no_counts=last.no_counts + piece.no_counts,
-            )
-        else:
-            found.append(piece)
-    return found
-
-
-def _goes_on(last: Piece, piece: Piece) -> bool:
-    after = (piece.start - last.end) * piece.rate_hz
-    return 0 < after < 2.5 and is_jitter(piece.rate_hz, last.rate_hz, round((piece.end - piece.start) * piece.rate_hz))

@@ -34,21 +34,34 @@ class Instrument(NamedTuple):
 def one_at_a_time(instruments: Sequence[Instrument], window_ns: int, model_rate_hz: float) -> list[list[Span]]:
     """For each instrument when it is picked: every moment that any of them records belongs to one.
 
-    First comes what lives and records for at least a window, then most components alive, then the instrument code, then
-    the rate. A change for less than a window is none, where the instrument before or after it records all the same.
+    First comes what lives and records for at least a window, then most components alive, of as many those with the
+    vertical (on which P is seen), then what does not begin or stop for good within a window, then the instrument code,
+    then the rate. A change for less than a window is none where the instrument before or after it records all the same.
     """
+    edges = [_edges(one, window_ns) for one in instruments]
     spans = [span for one in instruments for its in (one.recorded, *one.alive.values()) for span in its]
-    times = np.unique(np.array(spans, dtype=np.int64).reshape(-1))
-    if len(times) < 2:
+    if not spans:
         return [[] for _ in instruments]
+    first, last = min(start for start, _ in spans), max(end for _, end in spans)
+    times = np.unique(np.clip([t for span in (*spans, *(e for its in edges for e in its)) for t in span], first, last))
     recorded_FT = np.stack([_covered(one.recorded, times) for one in instruments])
     long_FT = np.stack([_covered([s for s in one.recorded if s[1] - s[0] >= window_ns], times) for one in instruments])
     alive_FT = np.stack([np.sum([_covered(s, times) for s in one.alive.values()], axis=0) for one in instruments])
+    vertical_FT = np.stack([_covered(one.alive.get("Z", ()), times) for one in instruments])
+    steady_FT = np.stack([~_covered(its, times) for its in edges])
     score_FT = (long_FT & (alive_FT > 0)) * MOST_COMPONENTS + alive_FT
+    score_FT = 4 * score_FT + 2 * vertical_FT + steady_FT
     score_FT = (score_FT * len(instruments) + _preference(instruments, model_rate_hz)[:, None] + 1) * recorded_FT
     owner_T = np.where(recorded_FT.any(axis=0), score_FT.argmax(axis=0), -1)
     _keep_through_short_changes(owner_T, recorded_FT & (alive_FT > 0), times, window_ns)
     return [_spans(owner_T == row, times) for row in range(len(instruments))]
+
+
+def _edges(one: Instrument, window_ns: int) -> list[Span]:
+    """A window on either side of where a component begins or stops for more than a window: there a step, or too few
+    windows, spoil the picks."""
+    ends = [t for its in one.alive.values() for span in merged(its, window_ns) for t in span]
+    return [(t - window_ns, t + window_ns) for t in ends]
 
 
 def _preference(instruments: Sequence[Instrument], model_rate_hz: float) -> np.ndarray:

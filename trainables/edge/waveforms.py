@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,9 +25,9 @@ from trainables.edge.channels import (
     why_not,
 )
 from trainables.edge.instruments import pick_one_at_a_time
-from trainables.edge.joining import clean, is_jitter, join, nominal_rate, resample, same
+from trainables.edge.joining import SLACK, clean, join, resample, same, settled
 from trainables.edge.network import Network
-from trainables.edge.pieces import Piece, piece_of, without_jitter
+from trainables.edge.pieces import Piece, piece_of
 from trainables.edge.stretches import Span, merged
 
 BLOCK_BYTES = 2**17
@@ -41,6 +40,10 @@ QUALITIES = (b"D", b"R", b"Q", b"M")
 
 SEAM_S = 0.1
 """Two records of one component that overlap by less follow on each other."""
+
+
+SOURCE = slice(8, 20)
+"""Where a record names station, location, channel and network."""
 
 
 CONTEXT_S = 60
@@ -74,8 +77,8 @@ class Recording:
     """Told in one line what should have been picked and could not be."""
     own: list[Span] | None = None
     """When it is picked; None: always. At other times another instrument at this place is."""
-    _held: dict[Path, obspy.Stream] = field(default_factory=dict)
-    """Files read whole whose time span is under way."""
+    _held: dict[tuple[Path, tuple[int, int] | None], list[obspy.Trace]] = field(default_factory=dict)
+    """Blocks, and files read whole, whose time span is under way."""
     _said: set[str] = field(default_factory=set)
     differing: dict[str, list[Span]] = field(default_factory=lambda: defaultdict(list))
     """By channel, or pair of channels of one component: when records of one time were found that differ."""
@@ -92,21 +95,12 @@ class Recording:
     def rates_hz(self) -> list[float]:
         return sorted({piece.rate_hz for piece in self.pieces})
 
-    @cached_property
-    def nominal_hz(self) -> dict[str, float]:
-        """Rate of each channel; records whose rate jitters about it are taken for it."""
-        rates: dict[str, list[tuple[float, float]]] = defaultdict(list)
-        for piece in self.pieces:
-            rates[piece.id].append((piece.rate_hz, (piece.span()[1] - piece.span()[0]) / 1e9))
-        return {id: nominal_rate(its, self.network.rate_hz) for id, its in rates.items()}
-
     def segments(self) -> list[tuple[UTCDateTime, int]]:
         """Start and number of samples of each stretch in which any component is recorded."""
         spans: list[list[UTCDateTime]] = []
         for piece in sorted(self.pieces, key=lambda piece: piece.start):
             end = piece.end + 1 / piece.rate_hz
-            jitters = not same(piece.rate_hz, self.nominal_hz[piece.id])
-            if spans and piece.start <= spans[-1][1] + (1.5 if jitters else 0.5) / piece.rate_hz:
+            if spans and piece.start <= spans[-1][1] + (SLACK if piece.jitters else 0.5) / piece.rate_hz:
                 spans[-1][1] = max(spans[-1][1], end)
             else:
                 spans.append([piece.start, end])
@@ -158,11 +152,13 @@ class Recording:
         for what, spans in sorted(self.differing.items()):
             times = merged(spans)
             seconds = sum(end - start for start, end in times) / 1e9
-            found.append(f"{what}, {len(times)} times, {seconds:.1f} s in all; the later one is picked")
+            where = f"in {len(times)} places, " if len(times) > 1 else ""
+            found.append(f"{what} is picked, {where}{seconds:.1f} s in all")
         return found
 
     def _note(self, one: str, other: str, start: UTCDateTime, end: UTCDateTime) -> None:
-        what = f"{one}: records of one time that differ" if one == other else f"{one} and {other} are one component"
+        same_channel = f"{one}: of records of one time that differ the later one"
+        what = same_channel if one == other else f"{one} and {other} are one component at one time: {other}"
         self.differing[what].append((start.ns, end.ns))
 
     def component(self, id: str) -> str:
@@ -178,12 +174,12 @@ class Recording:
                 margin_s += CONTEXT_S
             if piece.start > end + margin_s or piece.end < begin - margin_s:
                 continue
-            reached.add(piece.file)
+            reached.add((piece.file, piece.block))
             # Begin where old and new samples coincide, so that no piece is shifted against another.
             every_s = Fraction(piece.rate_hz).limit_denominator(100).denominator
             since = start + max(0, (begin - start - margin_s) // every_s * every_s)
             by_id[piece.id] += self._read_piece(piece, since, end + margin_s)
-        self._held = {file: held for file, held in self._held.items() if file in reached}
+        self._held = {key: held for key, held in self._held.items() if key in reached}
         traces = [trace for id, its in by_id.items() for trace in self._at_one_rate(id, its)]
         return sorted(
             traces, key=lambda t: (self.wanted.precedence(code_of(t.id), self.component(t.id)), t.stats.starttime)
@@ -195,11 +191,9 @@ class Recording:
             by_rate: dict[float, list[obspy.Trace]] = defaultdict(list)
             for trace in traces:
                 clean(trace)
-                rate_hz, nominal_hz = trace.stats.sampling_rate, self.nominal_hz[id]
-                if is_jitter(rate_hz, nominal_hz, trace.stats.npts):
-                    rate_hz = nominal_hz
-                trace.stats.sampling_rate = rate_hz
-                by_rate[rate_hz].append(trace)
+                if same(trace.stats.sampling_rate, self.network.rate_hz):
+                    trace.stats.sampling_rate = self.network.rate_hz
+                by_rate[trace.stats.sampling_rate].append(trace)
             found = []
             for its in by_rate.values():
                 joined, differing = join(its)
@@ -216,19 +210,18 @@ class Recording:
         return found
 
     def _read_piece(self, piece: Piece, begin: UTCDateTime, end: UTCDateTime) -> list[obspy.Trace]:
+        held = piece.file, piece.block
         try:
-            if piece.block is not None:
-                data = io.BytesIO(_bytes(piece.file, *piece.block))
-                found = obspy.read(data, format="MSEED", starttime=begin, endtime=end, sourcename=piece.id)
-            else:
-                if piece.file not in self._held:
-                    self._held[piece.file] = _read(piece.file)
-                found = [t.slice(begin, end).copy() for t in self._held[piece.file] if t.id == piece.id]
+            if held not in self._held:
+                self._held[held] = (
+                    _read(piece.file) if piece.block is None else _decoded(_bytes(piece.file, *piece.block))
+                )
         except Exception as error:
             self.failed(piece.file, first_line(error))
-            return []
-        # A file that is read whole may hold several pieces of a channel; each comes once.
-        return [t for t in found if t.id == piece.id and t.stats.npts > 0 and _within(t, piece)]
+            self._held[held] = []
+        of_piece = [t for t in self._held[held] if t.id == piece.id and _within(t, piece)]
+        # What is read whole may hold several pieces of a channel; each comes once.
+        return [t for t in (t.slice(begin, end).copy() for t in of_piece) if t.stats.npts > 0]
 
 
 def _within(trace: obspy.Trace, piece: Piece) -> bool:
@@ -243,7 +236,7 @@ def index(file: Path, failed: Callable[[Path, str], None] | None = None) -> list
         raise ValueError("the file is empty")
     pieces = _index_miniseed(file, failed)
     if pieces is None:
-        pieces = [piece_of(file, None, trace) for trace in _read(file) if trace.stats.npts > 0]
+        pieces = [piece_of(file, None, trace) for trace in _read(file)]
     if not pieces:
         raise ValueError("no samples in it")
     return pieces
@@ -265,27 +258,39 @@ def _index_miniseed(file: Path, failed: Callable[[Path, str], None] | None) -> l
             return None
         if not len(records):
             continue
-        try:
-            traces = _decoded(records.tobytes())
-        except Exception as error:
-            if failed is None:
-                raise
-            failed(file, first_line(error))
-            continue
-        pieces += without_jitter([piece_of(file, (offset, records.size), t) for t in traces if t.stats.npts > 0])
+        damaged: list[str] = []
+        traces = _decoded(records.tobytes(), damaged.append)
+        pieces += [piece_of(file, (offset, records.size), trace) for trace in traces]
+        if damaged and failed is None:
+            raise ValueError(damaged[0])
+        if damaged and failed is not None:
+            failed(file, "; ".join(damaged))
     return pieces
 
 
-def _decoded(records: bytes) -> obspy.Stream:
-    """With samples, which tell what is dead; headers alone where one channel cannot be decoded."""
+def _decoded(data: bytes, damaged: Callable[[str], None] = lambda reason: None) -> list[obspy.Trace]:
+    """Whole records of MiniSEED; channel by channel where not all of them can be decoded."""
     try:
-        return obspy.read(io.BytesIO(records), format="MSEED")
+        found = obspy.read(io.BytesIO(data), format="MSEED")
     except Exception:
-        return obspy.read(io.BytesIO(records), format="MSEED", headonly=True)
+        record_bytes = get_record_information(io.BytesIO(data))["record_length"]
+        records = np.frombuffer(data, np.uint8).reshape(-1, record_bytes)
+        found = []
+        for source in np.unique(records[:, SOURCE], axis=0):
+            its = records[(records[:, SOURCE] == source).all(axis=1)]
+            try:
+                found += obspy.read(io.BytesIO(its.tobytes()), format="MSEED")
+            except Exception as error:
+                damaged(f"{source.tobytes().decode('ascii', 'replace')}: {first_line(error)}")
+    return settled([trace for trace in found if trace.stats.npts > 0])
 
 
-def _read(file: Path) -> obspy.Stream:
-    return obspy.read(glob.escape(str(file)))
+def _traces_in(file: Path, block: tuple[int, int] | None) -> list[obspy.Trace]:
+    return _read(file) if block is None else _decoded(_bytes(file, *block))
+
+
+def _read(file: Path) -> list[obspy.Trace]:
+    return settled([trace for trace in obspy.read(glob.escape(str(file))) if trace.stats.npts > 0])
 
 
 def _bytes(file: Path, offset: int, length: int) -> bytes:
@@ -310,18 +315,19 @@ def recordings(
     network expects, is said. `lost` is told what should be picked and cannot be."""
     lost = lost or say
     by_place: dict[str, dict[str, Recording]] = defaultdict(dict)
-    left_out: dict[str, list[str]] = defaultdict(list)
-    codes = set()
+    left_out: dict[str, set[str]] = defaultdict(set)
+    codes, used = set(), set()
     for piece in pieces:
         place, _, code = piece.id.rpartition(".")
         codes.add(code)
         reason = why_not(code, piece.rate_hz, wanted, network.components, network.rate_hz)
         if reason:
-            left_out[reason].append(piece.id)
+            left_out[reason].add(piece.id)
             continue
+        used.add(piece.id)
         new = Recording(place, code[:-1], [], network, failed, wanted, say, lost)
         by_place[place].setdefault(code[:-1], new).pieces.append(piece)
-    for line in left_out_lines(left_out):
+    for line in left_out_lines(left_out, used):
         say(line)
     for pattern in wanted.without_channels(codes):
         lost(f"--channels {pattern}: there is no such channel")
