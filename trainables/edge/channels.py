@@ -33,6 +33,10 @@ def translated(order: str) -> str:
     return meant if len(set(meant)) == len(meant) else order
 
 
+def code_of(id: str) -> str:
+    return id.rpartition(".")[2]
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What the user says of channels: which are picked, and what their letters mean."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
@@ -34,6 +35,12 @@ class Differing(NamedTuple):
     length_s: float
 
 
+def has_waveform(trace: obspy.Trace) -> bool:
+    """Whether there is a rate, and samples that are numbers."""
+    rate_hz = trace.stats.sampling_rate
+    return is_waveform(trace.data) and math.isfinite(rate_hz) and rate_hz > 0
+
+
 def same(a: float, b: float) -> bool:
     return abs(a / b - 1) < SAME_RATE
 
@@ -48,10 +55,11 @@ def settled(traces: Sequence[obspy.Trace]) -> list[obspy.Trace]:
         by_id[trace.id].append(trace)
     found = []
     for its in by_id.values():
-        rates = {
-            trace.stats.sampling_rate for trace in its if trace.stats.sampling_rate > 0 and is_waveform(trace.data)
-        }
-        found += _settled(its) if len(rates) > 1 else its
+        usable = [trace for trace in its if has_waveform(trace)]
+        if len({trace.stats.sampling_rate for trace in usable}) > 1:
+            found += [*(trace for trace in its if not has_waveform(trace)), *_settled(usable)]
+        else:
+            found += its
     return found
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import NamedTuple
 
 import obspy
 from obspy import UTCDateTime
 
-from trainables.edge.channels import flat_spans, is_waveform
-from trainables.edge.joining import number_of_no_counts
+from trainables.edge.channels import flat_spans
+from trainables.edge.joining import has_waveform, number_of_no_counts
 from trainables.edge.stretches import Span
 
 
@@ -39,8 +38,7 @@ class Piece(NamedTuple):
 
 def piece_of(file: Path, block: tuple[int, int] | None, trace: obspy.Trace) -> Piece:
     stats, rate_hz = trace.stats, float(trace.stats.sampling_rate)
-    is_text = not is_waveform(trace.data) or stats.get("mseed", {}).get("encoding") == "ASCII"
-    if is_text or not (math.isfinite(rate_hz) and rate_hz > 0):
+    if not has_waveform(trace):
         return Piece(file, block, trace.id, stats.starttime, stats.starttime, 0)
     flat = [(stats.starttime + a / rate_hz, stats.starttime + b / rate_hz) for a, b in flat_spans(trace.data, rate_hz)]
     return Piece(

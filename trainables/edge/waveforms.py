@@ -21,6 +21,7 @@ from obspy.io.mseed.util import get_record_information
 from trainables.edge.channels import (
     EVERY_CHANNEL,
     Wanted,
+    code_of,
     left_out_lines,
     why_not,
 )
@@ -297,10 +298,6 @@ def _bytes(file: Path, offset: int, length: int) -> bytes:
     with file.open("rb") as opened:
         opened.seek(offset)
         return opened.read(length)
-
-
-def code_of(id: str) -> str:
-    return id.rpartition(".")[2]
 
 
 def recordings(
