@@ -18,14 +18,13 @@ import seisbench.data as sbd
 
 from trainables.data.arrivals import arrival_columns, has_phase
 from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ
+from trainables.edge.channels import translated
 from trainables.fetched import dataset_here, is_elsewhere
 from trainables.models.seisbench_private import resample_without_nan
 from trainables.quiet import quiet_library
 
 SPLITS = ("train", "dev", "test")
 
-# Horizontal components of unknown azimuth stand in for north and east, as everywhere in SeisBench's own models.
-_STAND_INS = str.maketrans("123", "NEZ")
 _SAMPLED_BLOCKS, _BLOCK_BYTES = 16, 1 << 16
 
 
@@ -65,8 +64,8 @@ def dataset_folder(dataset: str) -> Path:
 def load_dataset(dataset: str) -> sbd.WaveformDataset:
     """A data set by SeisBench name (any case; downloaded where it is not there yet) or folder.
 
-    Gives waveforms at 100 Hz in order E, N, Z; components 1 and 2 stand in for N and E, missing ones are
-    zeros. Raises ValueError in one line where there is none or its format is not SeisBench's.
+    Gives waveforms at 100 Hz in order E, N, Z; components 1, 2 and 3 stand in for N, E and Z, missing
+    ones are zeros. Raises ValueError in one line where there is none or its format is not SeisBench's.
     """
     folder = dataset_folder(dataset)
     has_files = bool(list(folder.glob("metadata*.csv"))) and bool(list(folder.glob("waveforms*.hdf5")))
@@ -220,11 +219,6 @@ def _download(name: str, folder: Path, options: dict) -> sbd.WaveformDataset:
 
 def _with_stand_ins(dataset: sbd.WaveformDataset) -> sbd.WaveformDataset:
     orders = dataset.metadata["trace_component_order"].astype(str)
-    stand_ins = {
-        order: order.translate(_STAND_INS)
-        for order in orders.unique()
-        if len(set(order.translate(_STAND_INS))) == len(order)
-    }
-    dataset.metadata["trace_component_order"] = orders.replace(stand_ins)
+    dataset.metadata["trace_component_order"] = orders.map({order: translated(order) for order in orders.unique()})
     dataset.component_order = COMPONENT_ORDER  # works out the mapping of components again
     return dataset

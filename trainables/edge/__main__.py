@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from trainables.edge import FDSN
+from trainables.edge.channels import wanted
 from trainables.edge.chosen import chosen
 from trainables.edge.job import run, say
 from trainables.edge.network import load_onnx, with_options
@@ -40,12 +41,14 @@ def pick() -> int:
     parser.add_argument("--overlap", type=float, help="of windows, in samples or below 1 as a share; default 1500")
     parser.add_argument("--stacking", choices=("avg", "max"), help="of overlapping windows; default avg")
     parser.add_argument("--blinding", type=int, nargs=2, help="samples left out at either end of a window; default 0 0")
+    parser.add_argument("--channels", action="append", help="pick these alone: codes such as HHZ or 'HN?', with commas")
+    parser.add_argument("--components", help="what last letters of channel codes stand for, such as 0=Z,1=N,2=E")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     try:
         if any(str(word).startswith(FDSN) for word in options.waveforms):
             raise ValueError(f"{FDSN} is for `seisweep pick` alone; give files or folders")
-        wanted = chosen(options.start, options.end, options.stations)
+        part = chosen(options.start, options.end, options.stations)
         beside = sorted(Path(sys.argv[0]).resolve().parent.glob("*.onnx"))
         if options.model is None and len(beside) != 1:
             raise ValueError(f"{len(beside)} .onnx files beside this program; name one with --model")
@@ -57,7 +60,8 @@ def pick() -> int:
             stacking=options.stacking,
             blinding=options.blinding,
         )
-        return run(network, options.waveforms, options.output, options.format, wanted)
+        choice = wanted(options.channels, options.components)
+        return run(network, options.waveforms, options.output, options.format, part, choice)
     except (ValueError, OSError) as error:
         say(f"pick: {first_line(error)}")
         return 2

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from obspy import UTCDateTime
 
+from trainables.edge.channels import EVERY_CHANNEL, FAR_BELOW, Wanted
 from trainables.edge.chosen import EVERYTHING, Chosen
 from trainables.edge.network import Network
 from trainables.edge.picking import Pick, picks_of
@@ -29,14 +30,22 @@ class Found:
     """Of the components of the network, as far as chosen."""
     bad: dict[Path, str] = field(default_factory=dict)
     """Files that cannot be read, and why."""
+    unpicked: list[str] = field(default_factory=list)
+    """What should have been picked and could not be, a line each."""
     stations: set[tuple[str, str]] = field(default_factory=set)
     """Networks and stations with waveforms that are chosen."""
+    codes: set[str] = field(default_factory=set)
+    """Of their channels."""
     span: list[UTCDateTime] = field(default_factory=list)
     """First and last time of all that was looked at, chosen or not."""
 
     def failed(self, file: Path, reason: str) -> None:
         if self.bad.setdefault(file, reason) is reason:
             say(f"{file}: cannot be read ({reason})")
+
+    def lost(self, line: str) -> None:
+        self.unpicked.append(line)
+        say(line)
 
 
 def run(
@@ -45,14 +54,17 @@ def run(
     output: Path | None = None,
     format: str = "csv",
     chosen: Chosen = EVERYTHING,
+    wanted: Wanted = EVERY_CHANNEL,
     fetched: Iterable[Sequence[Path]] = (),
 ) -> int:
     """Pick what is chosen and write it, by default to standard output; returns the exit code.
 
-    A file that cannot be read is named on standard error, the others go on, and the code is 1; so it is where a
-    station that was asked for is missing. `fetched` are files that come in batches, each gone when the next one is
-    asked for; no instrument is in two of them.
+    A file that cannot be read, or a channel that cannot be picked, is named on standard error, the others go on, and
+    the code is 1; so it is where a station that was asked for is missing. What holds nothing for this model is left
+    out, counted, and changes no code. `fetched` are files that come in batches, each gone when the next one is asked
+    for; no instrument is in two of them.
     """
+    wanted.check(network.components)
     files = files_of(waveforms, chosen)
     if output is not None and not output.absolute().parent.is_dir():
         raise ValueError(f"{output}: no such folder")
@@ -61,7 +73,9 @@ def run(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # readers complain of headers that do not matter here
         for batch in itertools.chain([files], fetched):
-            _pick(batch, network, chosen, found)
+            _pick(batch, network, chosen, wanted, found)
+    for pattern in wanted.without_channels(found.codes) if found.codes else []:
+        found.lost(f"--channels {pattern}: there is no such channel")
     missing = chosen.without_waveforms(found.stations)
     _say_what_is_missing(found, network, chosen, missing)
     without = [phase for phase in network.phases if phase not in network.residual_std_s]
@@ -70,26 +84,26 @@ def run(
     write(found.picks, format, output, network)
     elapsed_s = time.monotonic() - began_s
     say(f"{len(found.picks)} picks in {elapsed_s:.1f} s, {found.recorded_s / max(elapsed_s, 1e-9):.0f} times real time")
-    return 1 if found.bad or missing or not found.recorded_s else 0
+    return 1 if found.bad or found.unpicked or missing or not found.recorded_s else 0
 
 
 def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _pick(files: Sequence[Path], network: Network, chosen: Chosen, found: Found) -> None:
+def _pick(files: Sequence[Path], network: Network, chosen: Chosen, wanted: Wanted, found: Found) -> None:
     pieces = _pieces(files, chosen, found)
-    for recording in recordings(pieces, network, say, found.failed):
+    for recording in recordings(pieces, network, say, found.failed, wanted, found.lost):
         recording.chosen = chosen
         picks = picks_of(recording, network, _progress(recording))
         found.picks += picks
-        lengths = [num_samples for _, num_samples in recording.segments()]
-        seconds = sum(lengths) / network.rate_hz
+        parts = recording.parts()
+        seconds = sum(part.own[1] - part.own[0] for part in parts) / network.rate_hz
         found.recorded_s += seconds
-        say(f"{recording.id}.{recording.family}: {_duration(seconds)}, {_counted(picks, network)}")
-        short = sum(length < network.window_samples for length in lengths)
+        say(f"{recording.name}: {_duration(seconds)}, {_counted(picks, network)}")
+        short = sum(part.read[1] - part.read[0] < network.window_samples for part in parts)
         if short:
-            say(f"{recording.id}: {short} of {len(lengths)} stretches shorter than one window are not picked")
+            say(f"{recording.id}: {short} of {len(parts)} stretches shorter than one window are not picked")
 
 
 def _pieces(files: Sequence[Path], chosen: Chosen, found: Found) -> list[Piece]:
@@ -97,7 +111,7 @@ def _pieces(files: Sequence[Path], chosen: Chosen, found: Found) -> list[Piece]:
     pieces: list[Piece] = []
     for file in files:
         try:
-            held = index(file)
+            held = index(file, found.failed)
         except Exception as error:
             found.failed(file, first_line(error))
             continue
@@ -105,8 +119,9 @@ def _pieces(files: Sequence[Path], chosen: Chosen, found: Found) -> list[Piece]:
         found.span = [min(times), max(times)]
         pieces += [piece for piece in held if chosen.has(piece.id, piece.start, piece.end)]
     for piece in pieces:
-        network, station = piece.id.split(".")[:2]
+        network, station, _, code = piece.id.split(".")
         found.stations.add((network, station))
+        found.codes.add(code)
     return pieces
 
 
@@ -117,7 +132,8 @@ def _say_what_is_missing(found: Found, network: Network, chosen: Chosen, missing
         there = f"; what was read lies between {found.span[0]} and {found.span[1]}" if found.span else ""
         say(f"nothing to pick {chosen}{there}")
     elif found.stations and not found.recorded_s:
-        say(f"nothing to pick: no channel of components {', '.join(network.components)}")
+        least_hz = network.rate_hz * FAR_BELOW
+        say(f"nothing to pick: no channel of components {', '.join(network.components)} of at least {least_hz:g} Hz")
 
 
 def _progress(recording: Recording) -> Callable[[float], None]:
@@ -127,7 +143,7 @@ def _progress(recording: Recording) -> Callable[[float], None]:
 
     def show(share: float) -> None:
         end = "\r" if share < 1 else "\r\033[K"
-        print(f"{recording.id}.{recording.family}: {share:4.0%}", end=end, file=sys.stderr, flush=True)
+        print(f"{recording.name}: {share:4.0%}", end=end, file=sys.stderr, flush=True)
 
     return show
 

@@ -13,7 +13,7 @@ from obspy import UTCDateTime
 
 from trainables.edge.mean import mean_curves
 from trainables.edge.network import Network
-from trainables.edge.waveforms import Recording, component_of
+from trainables.edge.waveforms import Part, Recording, first_line
 
 BATCH_WINDOWS = 16
 NOT_YET = -1
@@ -145,36 +145,59 @@ def _joined(before: Peak | None, after: Peak) -> Peak:
 def picks_of(
     recording: Recording, network: Network, progress: Callable[[float], None] = lambda share: None
 ) -> list[Pick]:
-    """All picks of one instrument, in the order of time."""
+    """All picks of one instrument, in the order of time. A part of it that cannot be picked costs itself alone."""
     picks: list[Pick] = []
-    segments = recording.segments()
-    total = sum(num_samples for _, num_samples in segments)
-    curves_of = annotate_mean if network.members else annotate
+    parts = recording.parts()
+    total = sum(part.read[1] - part.read[0] for part in parts)
     channels = {phase: _channel(recording, phase) for phase in network.phases}
+    net, station, location = recording.id.split(".")
     before = 0
-    for start, num_samples in segments:
-        peaks = {phase: Peaks(network.threshold(phase)) for phase in network.phases}
-        found: dict[str, list[Peak]] = defaultdict(list)
-        for first, curves_CT in curves_of(lambda a, b, t=start: recording.read(t, a, b), num_samples, network):  # type: ignore[misc]
-            for phase, row in network.phases.items():
-                found[phase] += peaks[phase].feed(first, curves_CT[row])
-            progress((before + first + curves_CT.shape[1]) / total)
-        before += num_samples
-        station = recording.id.split(".")
-        for phase, its in found.items():
-            for peak in its + peaks[phase].close():
-                time, since, until = (start + n / network.rate_hz for n in (peak.sample, peak.start, peak.end))
+    for part in parts:
+        done = before
+
+        def shown(samples: int, done: int = done) -> None:
+            progress((done + samples) / total)
+
+        try:
+            for phase, peak in _peaks(recording, part, network, shown):
+                time, since, until = (part.start + n / network.rate_hz for n in (peak.sample, peak.start, peak.end))
                 told = phase, time, float(peak.probability), since, until, channels[phase]
-                picks.append(Pick(station[0], station[1], station[2], *told))
+                picks.append(Pick(net, station, location, *told))
+        except Exception as error:  # of the model, or a fault of ours: the other parts are worth writing
+            since = part.start + part.own[0] / network.rate_hz
+            recording.lost(f"{recording.name}: cannot be picked since {since} ({first_line(error)})")
+        before += part.read[1] - part.read[0]
+    for line in recording.remarks():
+        recording.say(line)
     return sorted(picks, key=lambda pick: pick.time)
+
+
+def _peaks(
+    recording: Recording, part: Part, network: Network, progress: Callable[[int], None]
+) -> Iterator[tuple[str, Peak]]:
+    """Phase and peak, in samples after the part's start, of the picks that are its own."""
+    since, until = part.read
+    peaks = {phase: Peaks(network.threshold(phase)) for phase in network.phases}
+    found: dict[str, list[Peak]] = defaultdict(list)
+    curves_of = annotate_mean if network.members else annotate
+    for first, curves_CT in curves_of(
+        lambda a, b: recording.read(part.start, since + a, since + b), until - since, network
+    ):
+        for phase, row in network.phases.items():
+            found[phase] += peaks[phase].feed(since + first, curves_CT[row])
+        progress(first + curves_CT.shape[1])
+    for phase, its in found.items():
+        for peak in its + peaks[phase].close():
+            if part.own[0] <= peak.sample < part.own[1]:
+                yield phase, peak
 
 
 def _channel(recording: Recording, phase: str) -> str:
     """Curves are of all components; a catalogue wants one channel, that on which an analyst would pick the phase."""
-    components = recording.network.components
-    codes = sorted({piece.id.rpartition(".")[2] for piece in recording.pieces})
-    by_component = {component_of(code, components): code for code in reversed(codes)}
-    for wanted in "Z" if phase == "P" else "N1E2":
+    by_component = {
+        recording.component(id): id for id in sorted({piece.id for piece in recording.pieces}, reverse=True)
+    }
+    for wanted in "Z" if phase == "P" else "NE":
         if wanted in by_component:
-            return by_component[wanted]
+            return by_component[wanted].rpartition(".")[2]
     return recording.family

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import glob
 import io
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -17,8 +18,19 @@ import obspy
 from obspy import UTCDateTime
 from obspy.io.mseed.util import get_record_information
 
+from trainables.edge.channels import (
+    EVERY_CHANNEL,
+    Wanted,
+    code_of,
+    left_out_lines,
+    why_not,
+)
 from trainables.edge.chosen import EVERYTHING, Chosen
+from trainables.edge.instruments import pick_one_at_a_time
+from trainables.edge.joining import SLACK, clean, join, resample, same, settled
 from trainables.edge.network import Network
+from trainables.edge.pieces import Piece, piece_of
+from trainables.edge.stretches import Span, merged
 
 BLOCK_BYTES = 2**17
 """How much of a MiniSEED file is in memory at a time."""
@@ -28,32 +40,26 @@ QUALITIES = (b"D", b"R", b"Q", b"M")
 """Seventh byte of a MiniSEED record."""
 
 
+SEAM_S = 0.1
+"""Two records of one component that overlap by less follow on each other."""
+
+
+SOURCE = slice(8, 20)
+"""Where a record names station, location, channel and network."""
+
+
 CONTEXT_S = 60
 """What is read on either side of a piece before it is resampled, so that the filter's edges are cut off."""
 
 
-SAME_RATE = 1e-4
-"""Sampling rates that differ by less, relatively, are one: headers round."""
+class Part(NamedTuple):
+    """What is picked of a continuous stretch, and what is read for it. Samples are those after `start`."""
 
-
-TWINS = {"1": "N", "N": "1", "2": "E", "E": "2"}
-"""Horizontal components that stand for each other, as SeisBench takes them."""
-
-
-INSTRUMENTS = "HLGPN"
-"""Second letters of channel codes, the preferred first: seismometers before accelerometers."""
-
-
-class Piece(NamedTuple):
-    """A stretch of one channel in one file."""
-
-    file: Path
-    block: tuple[int, int] | None
-    """Offset and length in bytes within a MiniSEED file; None where the file is read whole."""
-    id: str
     start: UTCDateTime
-    end: UTCDateTime
-    rate_hz: float
+    read: tuple[int, int]
+    """First sample and end; begins and ends on the grid of windows of the whole stretch."""
+    own: tuple[int, int]
+    """First sample and end of what is picked; the rest belongs to another instrument."""
 
 
 @dataclass
@@ -69,12 +75,25 @@ class Recording:
     """Told of files that turn out to be unreadable; they count as gaps."""
     chosen: Chosen = EVERYTHING
     """What lies outside is read at most as the context of a filter."""
-    _held: dict[Path, obspy.Stream] = field(default_factory=dict)
-    """Files read whole whose time span is under way."""
+    wanted: Wanted = EVERY_CHANNEL
+    say: Callable[[str], None] = print
+    lost: Callable[[str], None] = print
+    """Told in one line what should have been picked and could not be."""
+    own: list[Span] | None = None
+    """When it is picked; None: always. At other times another instrument at this place is."""
+    _held: dict[tuple[Path, tuple[int, int] | None], list[obspy.Trace]] = field(default_factory=dict)
+    """Blocks, and files read whole, whose time span is under way."""
+    _said: set[str] = field(default_factory=set)
+    differing: dict[str, list[Span]] = field(default_factory=lambda: defaultdict(list))
+    """By channel, or pair of channels of one component: when records of one time were found that differ."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.id}.{self.family}"
 
     @property
     def components(self) -> set[str]:
-        return {component_of(piece.id, self.network.components) for piece in self.pieces}
+        return {self.component(piece.id) for piece in self.pieces}
 
     @property
     def rates_hz(self) -> list[float]:
@@ -85,65 +104,129 @@ class Recording:
         spans: list[list[UTCDateTime]] = []
         for piece in sorted(self.pieces, key=lambda piece: piece.start):
             end = piece.end + 1 / piece.rate_hz
-            if spans and piece.start <= spans[-1][1] + 0.5 / piece.rate_hz:
+            if spans and piece.start <= spans[-1][1] + (SLACK if piece.jitters else 0.5) / piece.rate_hz:
                 spans[-1][1] = max(spans[-1][1], end)
             else:
                 spans.append([piece.start, end])
         stretches = [(start, round((end - start) * self.network.rate_hz)) for start, end in spans]
         return self.chosen.cut(stretches, self.network.rate_hz)
 
+    def parts(self) -> list[Part]:
+        """What is picked, in the order of time. Where it is less than a segment, a window on either side is read
+        too."""
+        found = []
+        window, stride = self.network.window_samples, self.network.window_samples - self.network.overlap_samples
+        for start, num_samples in self.segments():
+            if self.own is None:
+                found.append(Part(start, (0, num_samples), (0, num_samples)))
+                continue
+            for own in self.own:
+                first, last = (round((t - start.ns) * self.network.rate_hz / 1e9) for t in own)
+                first, last = max(first, 0), min(last, num_samples)
+                if first < last:
+                    since = max(0, first - window) // stride * stride
+                    until = since + window + -(-max(0, last - since) // stride) * stride
+                    found.append(Part(start, (since, min(until, num_samples)), (first, last)))
+        return found
+
     def read(self, start: UTCDateTime, first: int, last: int) -> np.ndarray:
         """Counts (X, last - first) float32 at the network's rate, `first` samples after `start`; zero in gaps.
 
-        Where records of one channel overlap and differ, the later one stands.
+        Where records of one component overlap and differ, the later one stands; a channel of the component's own letter
+        before one that stands for it.
         """
         rate_hz = self.network.rate_hz
         raw_XT = np.zeros((len(self.network.components), last - first), dtype=np.float32)
         begin, end = start + first / rate_hz, start + (last - 1) / rate_hz
+        placed: dict[int, list[tuple[str, int, int]]] = defaultdict(list)
         for trace in self._traces(start, begin, end):
-            row = self.network.components.index(component_of(trace.id, self.network.components))
+            row = self.network.components.index(self.component(trace.id))
             at = round((trace.stats.starttime - begin) * rate_hz)
             low, high = max(at, 0), min(at + trace.stats.npts, last - first)
             if high > low:
-                raw_XT[row, low:high] = np.nan_to_num(trace.data[low - at : high - at], posinf=0, neginf=0)
+                for other, from_, to in placed[row]:
+                    if min(to, high) - max(from_, low) > SEAM_S * rate_hz:
+                        self._note(other, trace.id, begin + max(from_, low) / rate_hz, begin + min(to, high) / rate_hz)
+                placed[row].append((trace.id, low, high))
+                raw_XT[row, low:high] = trace.data[low - at : high - at]
         return raw_XT
 
-    def _traces(self, start: UTCDateTime, begin: UTCDateTime, end: UTCDateTime) -> obspy.Stream:
+    def remarks(self) -> list[str]:
+        """What was found while reading, a line each."""
+        found = []
+        for what, spans in sorted(self.differing.items()):
+            times = merged(spans)
+            seconds = sum(end - start for start, end in times) / 1e9
+            where = f"in {len(times)} places, " if len(times) > 1 else ""
+            found.append(f"{what} is picked, {where}{seconds:.1f} s in all")
+        return found
+
+    def _note(self, one: str, other: str, start: UTCDateTime, end: UTCDateTime) -> None:
+        same_channel = f"{one}: of records of one time that differ the later one"
+        what = same_channel if one == other else f"{one} and {other} are one component at one time: {other}"
+        self.differing[what].append((start.ns, end.ns))
+
+    def component(self, id: str) -> str:
+        return self.wanted.component(code_of(id), self.network.components)
+
+    def _traces(self, start: UTCDateTime, begin: UTCDateTime, end: UTCDateTime) -> list[obspy.Trace]:
         """What lies between, and a little more, at the network's rate, in the order of time."""
-        stream = obspy.Stream()
+        by_id: dict[str, list[obspy.Trace]] = defaultdict(list)
         reached = set()
         for piece in self.pieces:
             margin_s = 2 / piece.rate_hz
-            if not _same(piece.rate_hz, self.network.rate_hz):
+            if not same(piece.rate_hz, self.network.rate_hz):
                 margin_s += CONTEXT_S
             if piece.start > end + margin_s or piece.end < begin - margin_s:
                 continue
-            reached.add(piece.file)
+            reached.add((piece.file, piece.block))
             # Begin where old and new samples coincide, so that no piece is shifted against another.
             every_s = Fraction(piece.rate_hz).limit_denominator(100).denominator
             since = start + max(0, (begin - start - margin_s) // every_s * every_s)
-            stream += self._read_piece(piece, since, end + margin_s)
-        self._held = {file: held for file, held in self._held.items() if file in reached}
-        for trace in stream:
-            trace.data = np.ma.filled(trace.data, 0).astype(np.float64)
-        stream.merge(-1)
-        resample(stream, self.network.rate_hz)
-        return stream.sort(["starttime"])
+            by_id[piece.id] += self._read_piece(piece, since, end + margin_s)
+        self._held = {key: held for key, held in self._held.items() if key in reached}
+        traces = [trace for id, its in by_id.items() for trace in self._at_one_rate(id, its)]
+        return sorted(
+            traces, key=lambda t: (self.wanted.precedence(code_of(t.id), self.component(t.id)), t.stats.starttime)
+        )
 
-    def _read_piece(self, piece: Piece, begin: UTCDateTime, end: UTCDateTime) -> obspy.Stream:
+    def _at_one_rate(self, id: str, traces: list[obspy.Trace]) -> list[obspy.Trace]:
+        """One channel, cleaned and joined; what cannot be is lost alone."""
         try:
-            if piece.block is not None:
-                data = io.BytesIO(_bytes(piece.file, *piece.block))
-                found = obspy.read(data, format="MSEED", starttime=begin, endtime=end, sourcename=piece.id)
-            else:
-                if piece.file not in self._held:
-                    self._held[piece.file] = obspy.read(str(piece.file))
-                found = self._held[piece.file].slice(begin, end).copy()
+            by_rate: dict[float, list[obspy.Trace]] = defaultdict(list)
+            for trace in traces:
+                clean(trace)
+                if same(trace.stats.sampling_rate, self.network.rate_hz):
+                    trace.stats.sampling_rate = self.network.rate_hz
+                by_rate[trace.stats.sampling_rate].append(trace)
+            found = []
+            for its in by_rate.values():
+                joined, differing = join(its)
+                found += joined
+                for start, length_s in differing:
+                    self._note(id, id, start, start + length_s)
+            for trace in found:
+                resample(trace, self.network.rate_hz)
+        except Exception as error:  # whatever is wrong with one channel costs no other one its picks
+            if id not in self._said:
+                self._said.add(id)
+                self.lost(f"{id}: cannot be picked ({first_line(error)})")
+            return []
+        return found
+
+    def _read_piece(self, piece: Piece, begin: UTCDateTime, end: UTCDateTime) -> list[obspy.Trace]:
+        held = piece.file, piece.block
+        try:
+            if held not in self._held:
+                self._held[held] = (
+                    _read(piece.file) if piece.block is None else _decoded(_bytes(piece.file, *piece.block))
+                )
         except Exception as error:
             self.failed(piece.file, first_line(error))
-            return obspy.Stream()
-        # A file that is read whole may hold several pieces of a channel; each comes once.
-        return obspy.Stream([t for t in found if t.id == piece.id and _within(t, piece)])
+            self._held[held] = []
+        of_piece = [t for t in self._held[held] if t.id == piece.id and _within(t, piece)]
+        # What is read whole may hold several pieces of a channel; each comes once.
+        return [t for t in (t.slice(begin, end).copy() for t in of_piece) if t.stats.npts > 0]
 
 
 def _within(trace: obspy.Trace, piece: Piece) -> bool:
@@ -151,34 +234,20 @@ def _within(trace: obspy.Trace, piece: Piece) -> bool:
     return trace.stats.starttime >= piece.start - slack_s and trace.stats.endtime <= piece.end + slack_s
 
 
-def resample(stream: obspy.Stream, rate_hz: float) -> None:
-    """To `rate_hz`, in place, as SeisBench: low pass and every n-th sample of a multiple, else by Fourier transform."""
-    for trace in stream:
-        ratio = trace.stats.sampling_rate / rate_hz
-        if _same(ratio, 1):
-            trace.stats.sampling_rate = rate_hz
-        elif ratio > 1 and _same(ratio, round(ratio)):
-            trace.filter("lowpass", freq=rate_hz / 2, zerophase=True)
-            trace.decimate(round(ratio), no_filter=True)
-            trace.stats.sampling_rate = rate_hz
-        else:
-            trace.resample(rate_hz, no_filter=True)
-
-
-def index(file: Path) -> list[Piece]:
-    """What a file holds, from its headers. Raises ValueError where it is empty, an exception where it is unreadable."""
+def index(file: Path, failed: Callable[[Path, str], None] | None = None) -> list[Piece]:
+    """What a file holds. Raises ValueError where it is empty, an exception where it is unreadable; where only a block
+    of it is, `failed` is told, and the other blocks stand."""
     if file.stat().st_size == 0:
         raise ValueError("the file is empty")
-    pieces = _index_miniseed(file)
+    pieces = _index_miniseed(file, failed)
     if pieces is None:
-        stream = obspy.read(str(file), headonly=True)
-        pieces = [_piece(file, None, trace) for trace in stream if trace.stats.npts > 0]
+        pieces = [piece_of(file, None, trace) for trace in _read(file)]
     if not pieces:
         raise ValueError("no samples in it")
     return pieces
 
 
-def _index_miniseed(file: Path) -> list[Piece] | None:
+def _index_miniseed(file: Path, failed: Callable[[Path, str], None] | None) -> list[Piece] | None:
     """By blocks of whole records; None where the file is not MiniSEED with records of one length."""
     header = _bytes(file, 0, 7)
     if not header[:6].isdigit() or header[6:] not in QUALITIES:
@@ -192,15 +261,41 @@ def _index_miniseed(file: Path) -> list[Piece] | None:
         records = np.frombuffer(data[: len(data) // record_bytes * record_bytes], np.uint8).reshape(-1, record_bytes)
         if not np.isin(records[:, 6], list(b"".join(QUALITIES))).all():
             return None
-        if len(records):
-            stream = obspy.read(io.BytesIO(records.tobytes()), format="MSEED", headonly=True)
-            pieces += [_piece(file, (offset, records.size), trace) for trace in stream if trace.stats.npts > 0]
+        if not len(records):
+            continue
+        damaged: list[str] = []
+        traces = _decoded(records.tobytes(), damaged.append)
+        pieces += [piece_of(file, (offset, records.size), trace) for trace in traces]
+        if damaged and failed is None:
+            raise ValueError(damaged[0])
+        if damaged and failed is not None:
+            failed(file, "; ".join(damaged))
     return pieces
 
 
-def _piece(file: Path, block: tuple[int, int] | None, trace: obspy.Trace) -> Piece:
-    stats = trace.stats
-    return Piece(file, block, trace.id, stats.starttime, stats.endtime, float(stats.sampling_rate))
+def _decoded(data: bytes, damaged: Callable[[str], None] = lambda reason: None) -> list[obspy.Trace]:
+    """Whole records of MiniSEED; channel by channel where not all of them can be decoded."""
+    try:
+        found = obspy.read(io.BytesIO(data), format="MSEED")
+    except Exception:
+        record_bytes = get_record_information(io.BytesIO(data))["record_length"]
+        records = np.frombuffer(data, np.uint8).reshape(-1, record_bytes)
+        found = []
+        for source in np.unique(records[:, SOURCE], axis=0):
+            its = records[(records[:, SOURCE] == source).all(axis=1)]
+            try:
+                found += obspy.read(io.BytesIO(its.tobytes()), format="MSEED")
+            except Exception as error:
+                damaged(f"{source.tobytes().decode('ascii', 'replace')}: {first_line(error)}")
+    return settled([trace for trace in found if trace.stats.npts > 0])
+
+
+def _traces_in(file: Path, block: tuple[int, int] | None) -> list[obspy.Trace]:
+    return _read(file) if block is None else _decoded(_bytes(file, *block))
+
+
+def _read(file: Path) -> list[obspy.Trace]:
+    return settled([trace for trace in obspy.read(glob.escape(str(file))) if trace.stats.npts > 0])
 
 
 def _bytes(file: Path, offset: int, length: int) -> bytes:
@@ -209,60 +304,32 @@ def _bytes(file: Path, offset: int, length: int) -> bytes:
         return opened.read(length)
 
 
-def _same(a: float, b: float) -> bool:
-    return abs(a / b - 1) < SAME_RATE
-
-
-def component_of(channel_id: str, components: str) -> str:
-    """The component of a channel among those of a network, "" where it is none; 1 and 2 stand for N and E."""
-    letter = channel_id[-1:]
-    return letter if letter in components else TWINS.get(letter, "") if TWINS.get(letter, "?") in components else ""
-
-
 def recordings(
-    pieces: Iterable[Piece], network: Network, say: Callable[[str], None], failed: Callable[[Path, str], None]
+    pieces: Iterable[Piece],
+    network: Network,
+    say: Callable[[str], None],
+    failed: Callable[[Path, str], None],
+    wanted: Wanted = EVERY_CHANNEL,
+    lost: Callable[[str], None] | None = None,
 ) -> list[Recording]:
-    """One for each instrument; what differs from what the network expects is said.
-
-    Of instruments at one place that record at the same time one is taken: most components, seismometers first.
-    """
+    """One for each instrument that is picked, with the time when it is; what is left out, or differs from what the
+    network expects, is said. `lost` is told what should be picked and cannot be."""
+    lost = lost or say
     by_place: dict[str, dict[str, Recording]] = defaultdict(dict)
+    left_out: dict[str, set[str]] = defaultdict(set)
+    used = set()
     for piece in pieces:
-        place, _, channel = piece.id.rpartition(".")
-        if component_of(piece.id, network.components):
-            family = channel[:-1]
-            recording = by_place[place].setdefault(family, Recording(place, family, [], network, failed))
-            recording.pieces.append(piece)
-    taken: list[Recording] = []
-    for place, families in sorted(by_place.items()):
-        here: list[Recording] = []
-        for recording in sorted(families.values(), key=_rank):
-            rival = next((other for other in here if _overlap(recording, other)), None)
-            if rival is not None:
-                say(f"{place}: {rival.family} and {recording.family} record at the same time; {rival.family} is picked")
-                continue
-            here.append(recording)
-            missing = [component for component in network.components if component not in recording.components]
-            if missing:
-                say(f"{place}.{recording.family}: no component {', '.join(missing)}; zeros in its place")
-            others = [f"{rate:g}" for rate in recording.rates_hz if not _same(rate, network.rate_hz)]
-            if others:
-                say(f"{place}.{recording.family}: resampled from {', '.join(others)} to {network.rate_hz:g} Hz")
-        taken += here
-    return taken
-
-
-def _rank(recording: Recording) -> tuple[int, int, float, str]:
-    instrument = INSTRUMENTS.find(recording.family[1:2]) if len(recording.family) > 1 else -1
-    order = instrument if instrument >= 0 else len(INSTRUMENTS)
-    return -len(recording.components), order, -max(recording.rates_hz), recording.family
-
-
-def _overlap(a: Recording, b: Recording) -> bool:
-    def spans(recording: Recording) -> list[tuple[UTCDateTime, UTCDateTime]]:
-        return [(start, start + n / recording.network.rate_hz) for start, n in recording.segments()]
-
-    return any(a0 < b1 and b0 < a1 for a0, a1 in spans(a) for b0, b1 in spans(b))
+        place, _, code = piece.id.rpartition(".")
+        reason = why_not(code, piece.rate_hz, wanted, network.components, network.rate_hz)
+        if reason:
+            left_out[reason].add(piece.id)
+            continue
+        used.add(piece.id)
+        new = Recording(place, code[:-1], [], network, failed, EVERYTHING, wanted, say, lost)
+        by_place[place].setdefault(code[:-1], new).pieces.append(piece)
+    for line in left_out_lines(left_out, used):
+        say(line)
+    return [one for _, families in sorted(by_place.items()) for one in pick_one_at_a_time(list(families.values()), say)]
 
 
 def find_files(waveforms: Sequence[str | Path]) -> list[Path]:

@@ -86,20 +86,28 @@ def pick(
     precision: Annotated[
         Precision | None, typer.Option(help="Which file, where there are several: default int8, else fp32, else torch.")
     ] = None,
+    channels: Annotated[
+        list[str] | None, typer.Option(help="Pick these channels alone: codes such as HHZ or 'HN?', with commas.")
+    ] = None,
+    components: Annotated[
+        str | None,
+        typer.Option(help="Which last letters of channel codes stand for which components, such as 0=Z,1=N,2=E."),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     profile: ProfileName = "local",
 ) -> int:
     """P and S onsets in continuous waveforms: network, station, location, phase, time, probability."""
+    from trainables.edge.channels import wanted
     from trainables.edge.chosen import chosen
     from trainables.edge.job import run
     from trainables.edge.network import with_options
 
-    wanted = chosen(start, end, stations)
+    part, choice = chosen(start, end, stations), wanted(channels, components)
     home = Home.find()
     where = profile_of(profile)
     models, waveforms = models_and_waveforms(words, home, where)
     files = [word for word in waveforms if not word.startswith(FDSN)]
-    fetching = [_fetching(word, wanted) for word in waveforms if word not in files]
+    fetching = [_fetching(word, part) for word in waveforms if word not in files]
     network = with_options(
         _network(models, home, where, precision, threads),
         p_threshold=p_threshold,
@@ -111,7 +119,7 @@ def pick(
     thresholds = ", ".join(f"{phase} {network.threshold(phase):g}" for phase in network.phases)
     print(f"{network.name}, thresholds {thresholds}", file=sys.stderr)
     batches = (batch for one in fetching for batch in one.batches())
-    code = run(network, files, output, format, wanted, batches)
+    code = run(network, files, output, format, part, choice, batches)
     return max(code, *(int(one.failed > 0 or bool(one.missing)) for one in fetching), 0)
 
 

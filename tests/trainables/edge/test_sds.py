@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import obspy
 import pytest
@@ -46,9 +47,9 @@ def opened(monkeypatch) -> list[str]:
     names: list[str] = []
     index = job.index
 
-    def noted(file: Path):
+    def noted(file: Path, *more: Any):
         names.append(file.name)
-        return index(file)
+        return index(file, *more)
 
     monkeypatch.setattr(job, "index", noted)
     return names
