@@ -102,7 +102,7 @@ def test_what_is_too_large_is_asked_for_in_halves(held):
         assert len(centre.asked) == 2
         assert [trace.stats.npts for trace in found] == [60_000]
         centre.faults["ABC"] = [413] * 20
-        with pytest.raises(ValueError, match="XX.ABC. from 2024-02-29T23:50"):
+        with pytest.raises(ValueError, match=r"XX\.ABC\. from 2024-02-29T23:50"):
             archive(centre.url).read("XX.ABC.", START, START + 600)
         assert len(centre.faults["ABC"]) == 20 - 5, "halves of halves, down to less than a minute"
 
