@@ -44,7 +44,7 @@ def write_picker_folder(
         "component_order": network.components,
         "window_samples": network.window_samples,
         "classes": network.classes,
-        "normalisation": _normalisation(model),
+        **_stated(model),
         "thresholds": {phase: network.threshold(phase) for phase in network.phases} | dict(thresholds or {}),
         RESIDUAL_STD: network.residual_std_s,
         "card": dict(card),
@@ -76,8 +76,10 @@ def _own(folder: Path) -> set[str]:
     return {DESCRIPTION_FILE, *programs, *(file.name for file in folder.glob("*.onnx"))}
 
 
-def _normalisation(model: Path) -> str:
+def _stated(model: Path) -> dict[str, str]:
+    """How waveforms are prepared and windows put together, in the model's own words."""
     import onnx
 
     metadata = {prop.key: prop.value for prop in onnx.load(model, load_external_data=False).metadata_props}
-    return metadata["normalisation"]
+    more = ("normalisation_steps", "stacking", "blinding_samples")
+    return {"normalisation": metadata["normalisation"]} | {key: metadata[key] for key in more if key in metadata}

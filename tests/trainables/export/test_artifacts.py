@@ -13,10 +13,11 @@ from trainables.data.config import DataConfig
 from trainables.data.windows import open_store
 from trainables.edge.network import load_onnx
 from trainables.evaluation.picks import PickConfig
-from trainables.export import artifacts
+from trainables.export import artifacts, own
 from trainables.export.artifacts import export_picker
 from trainables.export.gate import ExportConfig
-from trainables.models.teacher import PhaseNetAdapter, load_phasenet
+from trainables.models.adapters import PhaseNetAdapter
+from trainables.models.teacher import load_phasenet
 from trainables.models.xiaonet import XiaoNet
 
 PNG = b"\x89PNG\r\n"
@@ -94,7 +95,7 @@ def test_a_failing_export_leaves_nothing_that_looks_finished(dev, tmp_path, monk
     def fail(*args: object) -> None:
         raise RuntimeError("no quantizer")
 
-    monkeypatch.setattr(artifacts, "quantize_int8", fail)
+    monkeypatch.setattr(own, "quantize_int8", fail)
     with pytest.raises(RuntimeError, match="no quantizer"):
         export(picker(), dev, tmp_path / "artifacts")
     assert not (tmp_path / "artifacts").exists()
