@@ -32,6 +32,8 @@ SEISMOMETERS = "HH?,BH?,EH?,SH?"
 """Channels where none are named."""
 PIECE_S = 6 * 3600
 """What is asked for at a time, of one place: a quarter of a day of three channels is some 10 MB."""
+LEAST_S = 60
+"""What is not cut in halves any more where a server says that it is too large."""
 TIMEOUT_S = 60
 WAITS_S = (2.0, 10.0)
 """Before each further try."""
@@ -94,7 +96,7 @@ class FdsnArchive:
             inventory = self._asked(lambda: self._inventory(start, end))
         except FDSNNoDataException:
             return []
-        except Exception as error:
+        except Exception as error:  # also of XML that cannot be read
             raise ValueError(f"{FDSN}{self.address}: no list of stations ({_in_a_line(error)})") from None
         spans = [
             ChannelSpan(
@@ -119,10 +121,12 @@ class FdsnArchive:
             )
         except FDSNNoDataException:
             return obspy.Stream()
-        except FDSNRequestTooLargeException:
+        except FDSNRequestTooLargeException as error:
+            if end - start < LEAST_S:
+                raise ValueError(f"{station_id} from {start}: {_in_a_line(error)}") from None
             middle = start + (end - start) / 2
             return self.read(station_id, start, middle) + self.read(station_id, middle, end)
-        except Exception as error:
+        except Exception as error:  # also of records that cannot be read
             raise ValueError(f"{station_id} from {start}: {_in_a_line(error)}") from None
         for trace in stream:
             trace.trim(start, end - trace.stats.delta / 1000, nearest_sample=False)  # whole records come
@@ -135,7 +139,7 @@ class FdsnArchive:
             endtime=end,
             network=self.network,
             station=self.station,
-            location=self.location,
+            location=self.location or "--",
             channel=self.channel,
         )
 
@@ -209,7 +213,7 @@ class Fetching:
             self.say(f"{name}: {len(lost)} of {len(pieces)} pieces could not be fetched ({lost[0]})")
 
     def _pieces(self, spans: Sequence[ChannelSpan]) -> Iterator[tuple[str, UTCDateTime, UTCDateTime]]:
-        """Each place, hour by hour, as far as any of its channels is there."""
+        """Each place, piece by piece, as far as any of its channels is there."""
         for place in dict.fromkeys(span.place for span in spans):
             there = [span for span in spans if span.place == place]
             begin = self.start
@@ -221,7 +225,8 @@ class Fetching:
 
     def _say_what_is_missing(self, with_data: set[tuple[str, ...]]) -> None:
         there = {station for _, station in with_data}
-        named = [name for name in self.archive.station.split(",") if not set(name) & set("*?")]
+        asked = "" if self.chosen.stations else self.archive.station  # who chose among them is told elsewhere
+        named = [name for name in asked.split(",") if name and not set(name) & set("*?")]
         self.missing = [name for name in named if name not in there]
         if self.missing:
             self.say(f"{FDSN}{self.archive.address}: no waveforms of {', '.join(self.missing)}")

@@ -100,7 +100,11 @@ def test_what_is_too_large_is_asked_for_in_halves(held):
         centre.faults["ABC"] = [413]
         found = archive(centre.url).read("XX.ABC.", START, START + 600).select(channel="HHZ").merge(-1)
         assert len(centre.asked) == 2
-    assert [trace.stats.npts for trace in found] == [60_000]
+        assert [trace.stats.npts for trace in found] == [60_000]
+        centre.faults["ABC"] = [413] * 20
+        with pytest.raises(ValueError, match=r"XX\.ABC\. from 2024-02-29T23:50"):
+            archive(centre.url).read("XX.ABC.", START, START + 600)
+        assert len(centre.faults["ABC"]) == 20 - 5, "halves of halves, down to less than a minute"
 
 
 def test_a_named_station_without_waveforms_is_missing(held, monkeypatch):
@@ -109,6 +113,9 @@ def test_a_named_station_without_waveforms_is_missing(held, monkeypatch):
     assert list(streams) == ["ABC"]
     assert fetching.missing == ["GHI"]
     assert said[-1] == f"fdsn:{centre.url}: no waveforms of GHI"
+    with data_centre(held) as centre:
+        streams, fetching, said = fetched(centre.url, monkeypatch, station="ABC,DEF", stations="DEF")
+    assert (list(streams), fetching.missing) == (["DEF"], [])
 
 
 def test_a_list_of_stations_that_is_refused_is_one_line(held, monkeypatch):
