@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import bisect
 import fnmatch
+import importlib
 import io
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import obspy
+import pandas as pd
 from obspy import UTCDateTime
 
 from trainables.edge.waveforms import Piece, find_files, first_line, index
 
 FDSN = "fdsn:"
+
+_TRIES, _DAY_S = 10, 86400
 
 Span = tuple[UTCDateTime, UTCDateTime]
 
@@ -32,6 +37,8 @@ class Archive(Protocol):
 
     failed: dict[str, str]
     """What could not be read, and why."""
+    num_responses: int
+    """Files that are responses, not waveforms."""
 
     def read(self, station_id: str, start: UTCDateTime, end: UTCDateTime) -> obspy.Stream:
         """All channels of NET.STA.LOC between two times, as they are recorded; any of the three may be `*`.
@@ -45,20 +52,18 @@ class Archive(Protocol):
         ...
 
 
-def open_archive(archive: str | Sequence[str]) -> Archive:
+def open_archive(archive: str | Sequence[str], picks: pd.DataFrame) -> Archive:
     """An archive by `fdsn:SERVER?network=...`, or by files and folders, a SeisComP data structure (SDS) among them.
 
-    Raises ValueError in one line where there is no such thing.
+    A server is asked for the stations and the time of `picks` (station, time_ns). Raises ValueError in one line where
+    there is no such thing.
     """
     given = [archive] if isinstance(archive, str) else list(archive)
     if any(place.startswith(FDSN) for place in given):
         if len(given) > 1:
             raise ValueError(f"{given[0]}: a server is an archive of its own; build twice, the second time --append")
-        try:
-            from trainables.data.fdsn import FdsnArchive
-        except ImportError:
-            raise ValueError(f"{given[0]}: FDSN servers are not supported by this version") from None
-        return FdsnArchive(given[0])  # type: ignore[no-any-return]
+        times = (UTCDateTime(ns=int(picks["time_ns"].min())), UTCDateTime(ns=int(picks["time_ns"].max())))
+        return ServerArchive(given[0], frozenset(picks["station"]), *times)
     for place in given:
         if not Path(place).exists():
             raise ValueError(f"{place}: no such file or folder of waveforms")
@@ -74,7 +79,7 @@ class FileArchive:
     pieces: dict[str, list[Piece]]
     """Stretches of each NET.STA.LOC, in the order of time."""
     failed: dict[str, str] = field(default_factory=dict)
-    responses: int = 0
+    num_responses: int = 0
     """How many files are responses, not waveforms."""
     _longest_s: dict[str, float] = field(default_factory=dict)
 
@@ -85,7 +90,7 @@ class FileArchive:
         pieces: dict[str, list[Piece]] = defaultdict(list)
         for file in files:
             if any(fnmatch.fnmatch(file.name, pattern) for pattern in _RESPONSES):
-                archive.responses += 1
+                archive.num_responses += 1
                 continue
             try:
                 for piece in index(file.absolute()):
@@ -151,7 +156,7 @@ class SdsArchive:
 
     root: Path
     failed: dict[str, str] = field(default_factory=dict)
-    responses: int = 0
+    num_responses: int = 0
 
     def read(self, station_id: str, start: UTCDateTime, end: UTCDateTime) -> obspy.Stream:
         network, station, location = station_id.split(".")
@@ -173,8 +178,59 @@ class SdsArchive:
         for file in sorted(self.root.glob("[0-9][0-9][0-9][0-9]/*/*/*.D/*.D.*")):
             if named := _SDS_FILE.fullmatch(file.name):
                 day = UTCDateTime(year=int(named[5]), julday=int(named[6]))
-                of_station[f"{named[1]}.{named[2]}"].append((day, day + 86400))
+                of_station[f"{named[1]}.{named[2]}"].append((day, day + _DAY_S))
         return {station: merged(spans) for station, spans in sorted(of_station.items())}
+
+
+@dataclass
+class ServerArchive:
+    """A data centre, asked window by window. Requests that it does not serve are counted, and the others go on."""
+
+    address: str
+    codes: frozenset[str]
+    """Codes of the stations with picks: no others are of interest."""
+    first: UTCDateTime
+    last: UTCDateTime
+    failed: dict[str, str] = field(default_factory=dict)
+    num_responses: int = 0
+    _failed_in_a_row: int = 0
+
+    def read(self, station_id: str, start: UTCDateTime, end: UTCDateTime) -> obspy.Stream:
+        try:
+            stream: obspy.Stream = self._server.read(station_id, start, end)
+        except ValueError as error:
+            self.failed[f"{station_id} {start}"] = first_line(error)
+            self._failed_in_a_row += 1
+            if self._failed_in_a_row == _TRIES:
+                raise ValueError(f"{self.address}: {_TRIES} requests in a row failed ({first_line(error)})") from None
+            return obspy.Stream()
+        self._failed_in_a_row = 0
+        return stream
+
+    def spans(self) -> dict[str, list[Span]]:
+        """When stations with picks were in operation, as the data centre says."""
+        of_station: dict[str, list[Span]] = defaultdict(list)
+        for channel in self._channels:
+            network, station, *_ = channel.id.split(".")
+            if station in self.codes:
+                of_station[f"{network}.{station}"].append((channel.start, channel.end))
+        return {station: merged(spans) for station, spans in sorted(of_station.items())}
+
+    @cached_property
+    def _channels(self) -> list[Any]:
+        return list(self._server.channels(self.first - _DAY_S, self.last + _DAY_S))
+
+    @cached_property
+    def _server(self) -> Any:
+        try:
+            fdsn = importlib.import_module("trainables.data.fdsn")
+        except ModuleNotFoundError:
+            raise ValueError(f"{self.address}: FDSN servers are not supported by this version") from None
+        return fdsn.archive_of(self.address)[0]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the connection, which another process makes anew."""
+        return {name: value for name, value in vars(self).items() if name != "_server"}
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:

@@ -20,7 +20,7 @@ from obspy import UTCDateTime
 from trainables.atomic import whole_file
 from trainables.data.build_plan import BuildConfig, PickAt, Window
 
-METADATA = "metadata.csv"
+METADATA, WAVEFORMS = "metadata.csv", "waveforms.hdf5"
 SETTINGS = "build.json"
 """File of a data set that says how it was built."""
 
@@ -76,7 +76,7 @@ def read_settings(folder: Path) -> Settings:
 def existing_windows(folder: Path) -> list[Window]:
     """The windows of a data set that is there, from its metadata."""
     metadata = _read_metadata(folder)
-    arrivals = {column: match[1] for column in metadata if (match := _ARRIVAL.fullmatch(column))}
+    arrivals = {str(column): match[1] for column in metadata if (match := _ARRIVAL.fullmatch(str(column)))}
     windows = []
     for row in metadata.to_dict("records"):
         start_ns, rate_hz = UTCDateTime(row["trace_start_time"]).ns, float(row["trace_sampling_rate_hz"])
@@ -116,11 +116,11 @@ def write_dataset(
     """
     before = _read_metadata(folder) if append else pd.DataFrame({"trace_name": []})
     blocks = list(dict.fromkeys(name.partition("$")[0] for name in before["trace_name"]))
-    with whole_file(folder / "waveforms.hdf5") as arriving, h5py.File(arriving, "w") as file:
+    with whole_file(folder / WAVEFORMS) as arriving, h5py.File(arriving, "w") as file:
         group = file.create_group("data")
         if append:
             # Blocks that no row names are of an append that was killed before its metadata were there.
-            with h5py.File(folder / "waveforms.hdf5") as there:
+            with h5py.File(folder / WAVEFORMS) as there:
                 for block in blocks:
                     there.copy(f"data/{block}", group)
         _write_blocks(file, len(blocks), rows, values, settings.config)

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from trainables.atomic import whole_file
 from trainables.data.archives import Archive, open_archive
@@ -34,6 +35,7 @@ from trainables.data.build_cuts import MISSING, cut
 from trainables.data.build_files import (
     METADATA,
     SETTINGS,
+    WAVEFORMS,
     Settings,
     digest_of,
     existing_windows,
@@ -76,6 +78,8 @@ class Built:
     """Files and requests that failed, and why."""
     unpicked: list[str]
     """Stations of the archive without any pick."""
+    num_responses: int
+    """Files of the archive that are responses."""
 
     @property
     def is_complete(self) -> bool:
@@ -97,7 +101,7 @@ class _Job:
 def build(
     folder: Path,
     picks: Picks,
-    archive: str | Sequence[str] | Archive,
+    archive: str | Sequence[str],
     config: BuildConfig,
     *,
     append: bool = False,
@@ -111,7 +115,7 @@ def build(
     """
     _remove_what_is_done(folder)
     settings = _settings(folder, config, append)
-    opened = open_archive(archive) if isinstance(archive, (str, list, tuple)) else archive
+    opened = open_archive(archive, picks.table)
     existing = existing_windows(folder) if append else []
     planned, left_out, notes = plan_windows(picks, opened, config, existing)
     windows, between, borders_ns = with_splits(planned, config, existing, settings.borders_ns)
@@ -123,10 +127,12 @@ def build(
         _check_disk(folder, windows, config)
         _write_parts(job, jobs or min(_cores(), MOST_PROCESSES), progress)
         indexes = [json.loads(_index_of(job.folder, n).read_text()) for n in range(len(job.parts))]
-        failed = dict(getattr(opened, "failed", {}))
+        failed = dict(opened.failed)
         for index in indexes:
             failed |= index["failed"]
         if not append and not any(index["rows"] for index in indexes):
+            for part in range(len(job.parts)):
+                _index_of(job.folder, part).unlink()
             raise ValueError(_nothing(windows, indexes, failed))
         values = [_values_of(job.folder, n) for n in range(len(job.parts))]
         rows = [index["rows"] for index in indexes]
@@ -141,6 +147,7 @@ def build(
         sorted({channel for index in indexes for channel in index["dead"]}),
         failed,
         sorted(station for station in opened.spans() if station not in stations),
+        opened.num_responses,
     )
 
 
@@ -150,7 +157,7 @@ def _settings(folder: Path, config: BuildConfig, append: bool) -> Settings:
     if not append:
         if has_data:
             raise ValueError(f"{folder}: a data set is there already; --append adds to it")
-        if folder.exists() and (not folder.is_dir() or {p.name for p in folder.iterdir()} - _LEFT_BY_A_BUILD):
+        if folder.exists() and (not folder.is_dir() or any(not _is_left_by_a_build(p) for p in folder.iterdir())):
             raise ValueError(f"{folder}: exists and is not empty")
         return Settings(config)
     if not has_data or not (folder / SETTINGS).exists():
@@ -164,7 +171,9 @@ def _settings(folder: Path, config: BuildConfig, append: bool) -> Settings:
     return settings
 
 
-_LEFT_BY_A_BUILD = {WORK, "waveforms.hdf5", SETTINGS}
+def _is_left_by_a_build(file: Path) -> bool:
+    """Of one that was killed: `whole_file` writes under names that begin with a dot."""
+    return file.name in (WAVEFORMS, SETTINGS) or file.name.startswith(".")
 
 
 def _stations(picks: Picks, planned: Sequence[Window]) -> set[str]:
@@ -181,7 +190,7 @@ def _check_disk(folder: Path, windows: Sequence[Window], config: BuildConfig) ->
     """Parts and data set are there at the same time for a moment."""
     samples = sum((window.end_ns - window.start_ns) / 1e9 * config.rate_hz for window in windows)
     needed = 2 * samples * len(config.components) * _FLOAT_BYTES + _SPARE_BYTES
-    existing = folder / "waveforms.hdf5"
+    existing = folder / WAVEFORMS
     needed += existing.stat().st_size if existing.exists() else 0
     needed -= sum(file.stat().st_size for file in (folder / WORK).glob("part-*.bin"))
     free = shutil.disk_usage(folder).free
@@ -200,31 +209,39 @@ def _work(job: _Job, append: bool) -> Iterator[int]:
     """Holds the parts, and yields how many are there; removed where the build ends, or had nothing to begin with."""
     folder, target = job.folder, job.folder.parent
     plan = {"digest": _digest(job, append), "windows": sum(map(len, job.parts))}
-    is_new = not folder.exists()
     made = [place for place in (target, *target.parents) if not place.exists()]
-    if not is_new:
-        there = json.loads((folder / _PLAN).read_text()) if (folder / _PLAN).exists() else None
-        if there and there["digest"] != plan["digest"]:
+    if (folder / _PLAN).exists():
+        there = json.loads((folder / _PLAN).read_text())
+        if there["digest"] != plan["digest"]:
             raise ValueError(
                 f"{target}: an interrupted build of {there['windows']} windows with other picks, waveforms or options "
                 f"is there; give the same, or delete {folder}"
             )
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        try:
+            with whole_file(folder / _PLAN) as arriving:
+                arriving.write_text(json.dumps(plan))
+            for left in (*target.glob(f".{WAVEFORMS}.*"), *target.glob(f".{METADATA}.*"), *folder.glob(".part-*")):
+                left.unlink()
+            yield sum(_index_of(folder, n).exists() for n in range(len(job.parts)))
+        except ValueError:
+            if not any(folder.glob("part-*.json")):
+                shutil.rmtree(folder)
+                for place in made:
+                    place.rmdir()
+            raise
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Raises ValueError where another build is at it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(folder / _PLAN) as arriving:
-            arriving.write_text(json.dumps(plan))
-    except OSError as error:
-        raise ValueError(f"{target}: cannot be written ({error.strerror or error})") from None
-    before = sum(_index_of(folder, n).exists() for n in range(len(job.parts)))
-    try:
-        yield before
-    except ValueError:
-        if not any(folder.glob("part-*")):
-            shutil.rmtree(folder)
-            for place in made:
-                place.rmdir()
-        raise
-    shutil.rmtree(folder)
+        with FileLock(folder / "lock", timeout=0):
+            yield
+    except Timeout:
+        raise ValueError(f"{folder.parent}: another build is writing there") from None
 
 
 def _remove_what_is_done(folder: Path) -> None:

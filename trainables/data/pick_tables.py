@@ -26,7 +26,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 _NUMBERED = ("event_idx", "event_index")
 _NEEDED = ("station", "phase", "time")
-_ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d|UTC)\s*$")
+_ZONE = re.compile(r"(?:Z|[+-]\d\d:?\d\d|UTC)\s*$")
 _NO_EVENT = ("", "-1", "-1.0", "nan", "None")
 
 

@@ -189,6 +189,8 @@ def _lines(built: Built) -> list[str]:
         lines.append(f"dead channels: {_some(built.dead)}")
     if built.unpicked:
         lines.append(f"waveforms without any pick: {_some(built.unpicked)}")
+    if built.num_responses:
+        lines.append(f"{built.num_responses} files of responses are not used")
     lines += _failed(built.failed)
     return lines
 
