@@ -14,12 +14,11 @@ import obspy
 from obspy import UTCDateTime
 
 from trainables.data.archives import Archive
-from trainables.data.build_plan import WITHOUT_WAVEFORMS, BuildConfig, Window
+from trainables.data.build_plan import AMBIGUOUS, WITHOUT_WAVEFORMS, BuildConfig, Window
 from trainables.edge.waveforms import CONTEXT_S, INSTRUMENTS, SAME_RATE, component_of, resample
 
 IN_A_GAP = "in a gap of the waveforms"
 DEAD = "all channels dead"
-AMBIGUOUS = "several networks have such a station and the pick names none"
 MISSING = (WITHOUT_WAVEFORMS, IN_A_GAP, DEAD)
 """Reasons for which a pick that was asked for is not in the data set."""
 
@@ -86,16 +85,19 @@ def cut(window: Window, archive: Archive, config: BuildConfig, events: Mapping[s
     if not instruments:
         if window.is_noise:
             result.seen[NOISE_WITHOUT_WAVEFORMS] += 1
-        result.left_out[WITHOUT_WAVEFORMS] += window.num_own
+        else:
+            result.left_out[WITHOUT_WAVEFORMS] += window.num_own
         return result
     best = _trimmed(min(instruments, key=lambda samples: _rank(samples, window)))
     inside = [pick for pick in window.picks if best.has(pick.time_ns)]
-    result.left_out[IN_A_GAP] += window.num_own - sum(pick.is_own for pick in inside)
+    if in_a_gap := window.num_own - sum(pick.is_own for pick in inside):
+        result.left_out[IN_A_GAP] += in_a_gap
     if not window.is_noise and not any(pick.is_own for pick in inside):
         return result
     live = best.live
     if not any(live):
-        result.left_out[DEAD] += sum(pick.is_own for pick in inside)
+        if not window.is_noise:
+            result.left_out[DEAD] += sum(pick.is_own for pick in inside)
         result.dead += [f"{best.place}.{best.family}{c}" for c in config.components]
         return result
     _remark(best, live, config, result)
@@ -210,7 +212,8 @@ def _remark(samples: _Samples, live: list[bool], config: BuildConfig, result: Cu
         (abs(samples.recorded_hz / samples.rate_hz - 1) >= SAME_RATE, f"windows resampled to {samples.rate_hz:g} Hz"),
         (samples.is_rounded, "windows whose samples were rounded to float32, which holds integers up to 16,777,216"),
     ):
-        result.seen[what] += bool(seen)
+        if seen:
+            result.seen[what] += 1
 
 
 def _row(window: Window, samples: _Samples, live: list[bool], config: BuildConfig) -> dict[str, Any]:

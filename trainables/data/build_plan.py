@@ -6,7 +6,7 @@ import bisect
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,10 @@ from obspy import UTCDateTime
 from pydantic import BaseModel, Field, field_validator
 
 from trainables.data.archives import Archive, Span
-from trainables.data.catalogues import Picks
 from trainables.data.config import PHASES
+
+if TYPE_CHECKING:
+    from trainables.data.catalogues import Picks
 
 PAIR_S = 60
 """A P and an S of no event within so many seconds at one station belong together."""
@@ -26,6 +28,7 @@ ASSOCIATION_S = 30
 LONGEST_S = 3600
 """Picks of one event at one station that span more are no window."""
 
+AMBIGUOUS = "several networks have such a station and the pick names none"
 WITHOUT_WAVEFORMS = "no waveforms"
 """Why picks were left out whose station has nothing in the archive at their time."""
 
@@ -162,7 +165,8 @@ def _with_stations(table: pd.DataFrame, recorded: set[str], left_out: Counter[st
     ambiguous = {code for code, found in networks.items() if len(found) > 1}
     only = {code: next(iter(found)) for code, found in networks.items() if len(found) == 1}
     wrong = (table["network"] == "") & table["station"].isin(ambiguous)
-    left_out["several networks have such a station and the pick names none"] += int(wrong.sum())
+    if wrong.any():
+        left_out[AMBIGUOUS] += int(wrong.sum())
     table = table[~wrong].copy()
     full = [n or only.get(s, "*") for n, s in zip(table["network"], table["station"], strict=True)]
     return table.assign(id=pd.Series(full, index=table.index, dtype=object) + "." + table["station"])

@@ -38,7 +38,7 @@ def with_splits(
     for window, split in zip(windows, splits, strict=True):
         if split:
             kept.append(dataclasses.replace(window, split=split))
-        else:
+        elif not window.is_noise:
             left_out[BETWEEN] += window.num_own
     _check([*existing, *kept], config)
     return kept, left_out, borders

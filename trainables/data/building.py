@@ -9,29 +9,22 @@ interrupted and however many processes there were.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
-import multiprocessing
-import os
 import shutil
-import signal
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
 from trainables.atomic import whole_file
-from trainables.data.archives import Archive, open_archive
-from trainables.data.build_cuts import MISSING, cut
+from trainables.data.archives import open_archive
+from trainables.data.build_cuts import MISSING
 from trainables.data.build_files import (
     METADATA,
     SETTINGS,
@@ -42,6 +35,7 @@ from trainables.data.build_files import (
     read_settings,
     write_dataset,
 )
+from trainables.data.build_parts import Job, Progress, cores, index_of, values_of, write_parts
 from trainables.data.build_plan import BuildConfig, Window, plan_windows
 from trainables.data.build_splits import with_splits
 from trainables.data.catalogues import Picks
@@ -54,9 +48,6 @@ MOST_PROCESSES = 8
 _PLAN, _SEAL = "plan.json", "sealed"
 _FLOAT_BYTES = 4
 _SPARE_BYTES = 2**24
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass
@@ -87,17 +78,6 @@ class Built:
         return not (self.failed or self.unpicked or any(self.left_out[reason] for reason in MISSING))
 
 
-@dataclass
-class _Job:
-    """What a process needs to write parts."""
-
-    folder: Path
-    parts: list[list[Window]]
-    archive: Archive
-    config: BuildConfig
-    events: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
 def build(
     folder: Path,
     picks: Picks,
@@ -120,21 +100,21 @@ def build(
     planned, left_out, notes = plan_windows(picks, opened, config, existing)
     windows, between, borders_ns = with_splits(planned, config, existing, settings.borders_ns)
     settings.borders_ns = borders_ns
-    job = _Job(folder / WORK, _parts(windows), opened, config, picks.events)
+    job = Job(folder / WORK, _parts(windows), opened, config, picks.events)
     with _work(job, append) as done_before:
         if done_before:
             notes.append(f"an interrupted build goes on: {done_before} of {len(job.parts)} parts are there")
         _check_disk(folder, windows, config)
-        _write_parts(job, jobs or min(_cores(), MOST_PROCESSES), progress)
-        indexes = [json.loads(_index_of(job.folder, n).read_text()) for n in range(len(job.parts))]
+        write_parts(job, jobs or min(cores(), MOST_PROCESSES), progress)
+        indexes = [json.loads(index_of(job.folder, n).read_text()) for n in range(len(job.parts))]
         failed = dict(opened.failed)
         for index in indexes:
             failed |= index["failed"]
         if not append and not any(index["rows"] for index in indexes):
             for part in range(len(job.parts)):
-                _index_of(job.folder, part).unlink()
+                index_of(job.folder, part).unlink()
             raise ValueError(_nothing(windows, indexes, failed))
-        values = [_values_of(job.folder, n) for n in range(len(job.parts))]
+        values = [values_of(job.folder, n) for n in range(len(job.parts))]
         rows = [index["rows"] for index in indexes]
         metadata = write_dataset(folder, rows, values, settings, append, job.folder / _SEAL)
     stations = {window.station for window in [*existing, *planned]} | _stations(picks, planned)
@@ -205,7 +185,7 @@ def _check_disk(folder: Path, windows: Sequence[Window], config: BuildConfig) ->
 
 
 @contextmanager
-def _work(job: _Job, append: bool) -> Iterator[int]:
+def _work(job: Job, append: bool) -> Iterator[int]:
     """Holds the parts, and yields how many are there; removed where the build ends, or had nothing to begin with."""
     folder, target = job.folder, job.folder.parent
     plan = {"digest": _digest(job, append), "windows": sum(map(len, job.parts))}
@@ -224,7 +204,7 @@ def _work(job: _Job, append: bool) -> Iterator[int]:
                 arriving.write_text(json.dumps(plan))
             for left in (*target.glob(f".{WAVEFORMS}.*"), *target.glob(f".{METADATA}.*"), *folder.glob(".part-*")):
                 left.unlink()
-            yield sum(_index_of(folder, n).exists() for n in range(len(job.parts)))
+            yield sum(index_of(folder, n).exists() for n in range(len(job.parts)))
         except ValueError:
             if not any(folder.glob("part-*.json")):
                 shutil.rmtree(folder)
@@ -251,7 +231,7 @@ def _remove_what_is_done(folder: Path) -> None:
         shutil.rmtree(folder / WORK)
 
 
-def _digest(job: _Job, append: bool) -> str:
+def _digest(job: Job, append: bool) -> str:
     """Of all that decides what the parts hold."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(f"{job.config.model_dump_json()} {append} {PART_WINDOWS}".encode())
@@ -263,88 +243,6 @@ def _digest(job: _Job, append: bool) -> str:
     return digest.hexdigest()
 
 
-def _index_of(folder: Path, part: int) -> Path:
-    return folder / f"part-{part:06d}.json"
-
-
-def _values_of(folder: Path, part: int) -> Path:
-    return folder / f"part-{part:06d}.bin"
-
-
-def _write_parts(job: _Job, jobs: int, progress: Progress | None) -> None:
-    """Those that are not there yet, in this process or in several."""
-    missing = [n for n in range(len(job.parts)) if not _index_of(job.folder, n).exists()]
-    total = sum(map(len, job.parts))
-    done = total - sum(len(job.parts[part]) for part in missing)
-    for part in _each(job, missing, min(jobs, len(missing))):
-        done += len(job.parts[part])
-        if progress:
-            progress(done, total)
-
-
-def _each(job: _Job, missing: Sequence[int], jobs: int) -> Iterator[int]:
-    if jobs <= 1:
-        for part in missing:
-            _write_part(job, part)
-            yield part
-        return
-    with _single_threads():
-        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin, (job,))
-        try:
-            futures: dict[Future[None], int] = {pool.submit(_write_part_there, part): part for part in missing}
-            for future in as_completed(futures):
-                future.result()
-                yield futures[future]
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _single_threads() -> Iterator[None]:
-    """New processes compute on one thread each."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    try:
-        yield
-    finally:
-        os.environ.pop("OMP_NUM_THREADS")
-        if before is not None:
-            os.environ["OMP_NUM_THREADS"] = before
-
-
-_JOB: list[_Job] = []
-
-
-def _begin(job: _Job) -> None:
-    """In a new process: it ends with the one that has made it."""
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _JOB.append(job)
-
-
-def _write_part_there(part: int) -> None:
-    _write_part(_JOB[0], part)
-
-
-def _write_part(job: _Job, part: int) -> None:
-    """Values first: the index that stands says that they are whole."""
-    rows: list[dict[str, Any]] = []
-    left_out: Counter[str] = Counter()
-    seen: Counter[str] = Counter()
-    dead: list[str] = []
-    with whole_file(_values_of(job.folder, part)) as arriving, arriving.open("wb") as file:
-        for window in job.parts[part]:
-            result = cut(window, job.archive, job.config, job.events)
-            left_out, seen, dead = left_out + result.left_out, seen + result.seen, dead + result.dead
-            if result.waveform_XT is not None:
-                rows.append(result.row)
-                file.write(np.ascontiguousarray(result.waveform_XT, dtype="<f4").tobytes())
-    index = {"rows": rows, "left_out": left_out, "seen": seen, "dead": sorted(set(dead)), "failed": job.archive.failed}
-    with whole_file(_index_of(job.folder, part)) as arriving:
-        arriving.write_text(json.dumps(index))
-
-
 def _sum(indexes: Sequence[dict[str, Any]], key: str) -> Counter[str]:
     return sum((Counter(index[key]) for index in indexes), Counter())
 
@@ -353,7 +251,3 @@ def _nothing(windows: Sequence[Window], indexes: Sequence[dict[str, Any]], faile
     reasons = [f"{count} {reason}" for reason, count in _sum(indexes, "left_out").most_common()]
     reasons += [f"{place}: {why}" for place, why in list(failed.items())[:1]]
     return f"none of {len(windows)} windows has waveforms, nothing is written (picks: {'; '.join(reasons)})"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

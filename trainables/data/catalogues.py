@@ -211,7 +211,8 @@ def _without_duplicates(table: pd.DataFrame, left_out: Counter[str]) -> pd.DataF
     # Catalogues and tables round times differently: a pick is the same within a millisecond.
     keyed = table.assign(_ms=table["time_ns"] // 1_000_000, **rank).sort_values([*rank, "time_ns"], kind="stable")
     doubled = keyed.duplicated(["station", "kind", "_ms"]) & _same_network(keyed)
-    left_out["given twice"] += int(doubled.sum())
+    if doubled.any():
+        left_out["given twice"] += int(doubled.sum())
     return table.loc[keyed.index[~doubled]].sort_index(kind="stable").pipe(_in_order)
 
 
