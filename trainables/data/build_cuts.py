@@ -14,7 +14,7 @@ import obspy
 from obspy import UTCDateTime
 
 from trainables.data.archives import Archive
-from trainables.data.build_plan import AMBIGUOUS, WITHOUT_WAVEFORMS, BuildConfig, Window
+from trainables.data.build_window import AMBIGUOUS, NS, WITHOUT_WAVEFORMS, BuildConfig, Window
 from trainables.edge.waveforms import CONTEXT_S, INSTRUMENTS, SAME_RATE, component_of, resample
 
 IN_A_GAP = "in a gap of the waveforms"
@@ -23,8 +23,6 @@ MISSING = (WITHOUT_WAVEFORMS, IN_A_GAP, DEAD)
 """Reasons for which a pick that was asked for is not in the data set."""
 
 NOISE_WITHOUT_WAVEFORMS = "windows of noise without waveforms"
-
-_NS = 1_000_000_000
 
 
 @dataclass
@@ -65,7 +63,7 @@ class _Samples:
         ]
 
     def sample(self, time_ns: int) -> int:
-        return round((time_ns - self.start_ns) * self.rate_hz / _NS)
+        return round((time_ns - self.start_ns) * self.rate_hz / NS)
 
     def has(self, time_ns: int) -> bool:
         at = self.sample(time_ns)
@@ -155,14 +153,14 @@ def _samples(
     if not stream:
         return None
     rate_hz, first_ns = config.rate_hz, stream[0].stats.starttime.ns
-    start_ns = first_ns + round(round((window.start_ns - first_ns) * rate_hz / _NS) * _NS / rate_hz)
-    num_samples = round((window.end_ns - window.start_ns) * rate_hz / _NS)
+    start_ns = first_ns + round(round((window.start_ns - first_ns) * rate_hz / NS) * NS / rate_hz)
+    num_samples = round((window.end_ns - window.start_ns) * rate_hz / NS)
     waveform_XT = np.zeros((len(config.components), num_samples), dtype=np.float32)
     present_XT = np.zeros(waveform_XT.shape, dtype=bool)
     is_rounded = False
     for trace in stream:
         component = config.components.index(component_of(trace.id, config.components))
-        at = round((trace.stats.starttime.ns - start_ns) * rate_hz / _NS)
+        at = round((trace.stats.starttime.ns - start_ns) * rate_hz / NS)
         low, high = max(at, 0), min(at + trace.stats.npts, num_samples)
         if low >= high:
             continue
@@ -189,7 +187,7 @@ def _trimmed(samples: _Samples) -> _Samples:
     """Without what lies before the first and after the last recorded sample."""
     there = np.flatnonzero(samples.present_XT.any(axis=0))
     first, last = int(there[0]), int(there[-1]) + 1
-    samples.start_ns += round(first * _NS / samples.rate_hz)
+    samples.start_ns += round(first * NS / samples.rate_hz)
     samples.waveform_XT = samples.waveform_XT[:, first:last]
     samples.present_XT = samples.present_XT[:, first:last]
     return samples

@@ -18,7 +18,7 @@ import pandas as pd
 from obspy import UTCDateTime
 
 from trainables.atomic import whole_file
-from trainables.data.build_plan import BuildConfig, PickAt, Window
+from trainables.data.build_window import BuildConfig, PickAt, Window
 
 METADATA, WAVEFORMS = "metadata.csv", "waveforms.hdf5"
 SETTINGS = "build.json"

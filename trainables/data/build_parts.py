@@ -26,7 +26,7 @@ import numpy as np
 from trainables.atomic import whole_file
 from trainables.data.archives import Archive
 from trainables.data.build_cuts import cut
-from trainables.data.build_plan import BuildConfig, Window
+from trainables.data.build_window import BuildConfig, Window
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import bisect
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from obspy import UTCDateTime
-from pydantic import BaseModel, Field, field_validator
 
 from trainables.data.archives import Archive, Span
+from trainables.data.build_noise import merged_ns, noise_windows
+from trainables.data.build_window import AMBIGUOUS, NS, WITHOUT_WAVEFORMS, BuildConfig, PickAt, Window
 from trainables.data.config import PHASES
 
 if TYPE_CHECKING:
@@ -27,103 +27,6 @@ ASSOCIATION_S = 30
 
 LONGEST_S = 3600
 """Picks of one event at one station that span more are no window."""
-
-AMBIGUOUS = "several networks have such a station and the pick names none"
-WITHOUT_WAVEFORMS = "no waveforms"
-"""Why picks were left out whose station has nothing in the archive at their time."""
-
-_NS = 1_000_000_000
-
-
-class BuildConfig(BaseModel, frozen=True, extra="forbid"):
-    """How windows are cut and split."""
-
-    window_before_s: float = Field(30.0, ge=0, le=3600)
-    """Seconds before the first pick."""
-
-    window_after_s: float = Field(60.0, gt=0, le=3600)
-    """Seconds after the last pick."""
-
-    rate_hz: float = Field(100.0, gt=0, le=10_000)
-    """Sampling rate; waveforms of another one are resampled."""
-
-    components: str = "ENZ"
-    """Components and their order; 1 and 2 stand for N and E."""
-
-    noise_share: float = Field(0.1, ge=0, lt=1)
-    """Share of windows from stretches without any pick in the network."""
-
-    split_by: Literal["event", "time", "station"] = "event"
-    """What no two splits share."""
-
-    shares: tuple[float, float, float] = (0.7, 0.15, 0.15)
-    """Shares of train, dev and test."""
-
-    phases: tuple[Literal["P", "S"], ...] = ("P", "S")
-    """Phases that are taken from the picks; another one counts as not labelled."""
-
-    seed: int = Field(0, ge=0)
-    """Draws noise windows and splits."""
-
-    @field_validator("components")
-    @classmethod
-    def _letters(cls, components: str) -> str:
-        if not components or len(set(components)) < len(components) or set(components) - set("ENZ"):
-            raise ValueError("an order of E, N and Z such as ENZ or Z")
-        return components
-
-    @field_validator("shares")
-    @classmethod
-    def _sum(cls, shares: tuple[float, float, float]) -> tuple[float, float, float]:
-        if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
-            raise ValueError("three shares of train, dev and test that sum to 1")
-        return shares
-
-
-@dataclass(frozen=True)
-class PickAt:
-    """A pick within a window."""
-
-    kind: str
-    time_ns: int
-    status: str
-    is_own: bool
-    """Of the event that the window is about."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """A stretch of one station that becomes a trace."""
-
-    key: str
-    """Names it, whatever else is planned."""
-    event: str
-    """"" for noise."""
-    station: str
-    """NET.STA"""
-    location: str
-    """"*" where the picks do not say."""
-    start_ns: int
-    end_ns: int
-    picks: tuple[PickAt, ...] = ()
-    unlabelled: str = ""
-    """Phases whose picks are not complete: P, S, PS."""
-    loose: bool = False
-    """Its event is not of a catalogue."""
-    split: str = ""
-
-    @property
-    def is_noise(self) -> bool:
-        return not self.event
-
-    @property
-    def num_own(self) -> int:
-        """Picks of its own event."""
-        return sum(pick.is_own for pick in self.picks)
-
-    @property
-    def station_id(self) -> str:
-        return f"{self.station}.{self.location}"
 
 
 def plan_windows(
@@ -148,9 +51,9 @@ def plan_windows(
     if len(new) < len(windows):
         notes.append(f"{len(windows) - len(new)} windows are in the data set already")
     wanted = round(config.noise_share / (1 - config.noise_share) * len(new))
-    busy = _merged_ns((window.start_ns - _NS, window.end_ns + _NS) for window in [*planned, *existing])
+    busy = merged_ns((window.start_ns - NS, window.end_ns + NS) for window in [*planned, *existing])
     stations = sorted({window.station for window in windows if "*" not in window.station})
-    noise = _noise(wanted, stations, busy, spans, config, notes)
+    noise = noise_windows(wanted, stations, busy, spans, config, notes)
     return sorted(new + noise, key=lambda window: (window.start_ns, window.key)), left_out, notes
 
 
@@ -183,7 +86,7 @@ def _with_events(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
         groups += [(int(of_station["time_ns"].loc[rows[0]]), str(station), rows) for rows in _pairs(of_station)]
     events: list[tuple[int, set[str]]] = []
     for first_ns, station, rows in sorted(groups):
-        recent = [event for event in events[-50:] if first_ns - event[0] <= ASSOCIATION_S * _NS]
+        recent = [event for event in events[-50:] if first_ns - event[0] <= ASSOCIATION_S * NS]
         event = next((e for e in recent if station not in e[1]), None)
         if event is None:
             event = (first_ns, set())
@@ -202,7 +105,7 @@ def _pairs(of_station: pd.DataFrame) -> list[list[int]]:
     pairs: list[list[int]] = []
     open_p: tuple[int, int] | None = None
     for row, kind, time_ns in zip(of_station.index, of_station["kind"], of_station["time_ns"], strict=True):
-        if kind == "S" and open_p is not None and time_ns - open_p[1] <= PAIR_S * _NS:
+        if kind == "S" and open_p is not None and time_ns - open_p[1] <= PAIR_S * NS:
             pairs[open_p[0]].append(row)
             open_p = None
             continue
@@ -219,11 +122,11 @@ def _around_picks(table: pd.DataFrame, config: BuildConfig, left_out: Counter[st
         kinds_of = of_station.groupby("event")["kind"].agg(set).to_dict()
         for event, of_event in of_station.groupby("event", sort=True):
             first_ns, last_ns = int(of_event["time_ns"].min()), int(of_event["time_ns"].max())
-            if last_ns - first_ns > LONGEST_S * _NS:
+            if last_ns - first_ns > LONGEST_S * NS:
                 left_out["more than an hour between picks of one event at one station"] += len(of_event)
                 continue
-            start_ns = first_ns - round(config.window_before_s * _NS)
-            end_ns = last_ns + round(config.window_after_s * _NS)
+            start_ns = first_ns - round(config.window_before_s * NS)
+            end_ns = last_ns + round(config.window_after_s * NS)
             inside = of_station.iloc[np.searchsorted(times_ns, start_ns) : np.searchsorted(times_ns, end_ns)]
             locations = [location for location in of_event["location"] if location]
             windows.append(
@@ -277,67 +180,3 @@ def _nothing_in_common(table: pd.DataFrame, spans: dict[str, list[Span]]) -> str
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-# Noise
-
-
-def _noise(
-    wanted: int,
-    stations: list[str],
-    busy: list[tuple[int, int]],
-    spans: dict[str, list[Span]],
-    config: BuildConfig,
-    notes: list[str],
-) -> list[Window]:
-    """Windows of stations with picks, drawn from times that no window around picks of any station touches."""
-    length_ns = round((config.window_before_s + config.window_after_s) * _NS)
-    stretches: list[tuple[str, int]] = []
-    counts: list[int] = []
-    for station in stations:
-        # A server does not say what it has: what lies between the picks is tried.
-        whole = [(a.ns, b.ns) for a, b in spans.get(station, [])] or [(busy[0][0], busy[-1][1])]
-        for start_ns, end_ns in _without(whole, busy):
-            stretches.append((station, start_ns))
-            counts.append((end_ns - start_ns) // length_ns)
-    last = np.cumsum([0, *counts])[1:] if counts else np.zeros(1, dtype=np.int64)
-    taken = min(wanted, int(last[-1]))
-    if taken < wanted:
-        notes.append(f"{taken} windows of noise instead of {wanted}: no more of their length are without any pick")
-    if not taken:
-        return []
-    slots = np.sort(np.random.default_rng([config.seed, 0x2015E]).choice(int(last[-1]), taken, replace=False))
-    noise = []
-    for slot in slots.tolist():
-        stretch = int(np.searchsorted(last, slot, side="right"))
-        station, since_ns = stretches[stretch]
-        start_ns = since_ns + (slot - int(last[stretch]) + counts[stretch]) * length_ns
-        key = f"{station}-noise-{UTCDateTime(ns=start_ns)}"
-        noise.append(Window(key, "", station, "*", start_ns, start_ns + length_ns))
-    return noise
-
-
-def _merged_ns(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    found: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
-        else:
-            found.append((start, end))
-    return found
-
-
-def _without(spans: list[tuple[int, int]], busy: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """What remains of spans where busy ones are taken out; both in order and apart."""
-    ends = np.array([end for _, end in busy])
-    free = []
-    for start, end in spans:
-        for low, high in busy[int(np.searchsorted(ends, start, side="right")) :]:
-            if low >= end:
-                break
-            if low > start:
-                free.append((start, low))
-            start = max(start, high)
-        if start < end:
-            free.append((start, end))
-    return free

@@ -10,13 +10,13 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from trainables.data.build_plan import ASSOCIATION_S, BuildConfig, Window
+from trainables.data.build_plan import ASSOCIATION_S
+from trainables.data.build_window import NS, BuildConfig, Window
 from trainables.data.catalog import SPLITS
 
 BETWEEN = "between two splits"
 """Why windows were left out that would be shared by two splits."""
 
-_NS = 1_000_000_000
 _NEVER_NS = 2**62  # in the year 2116
 
 
@@ -86,7 +86,7 @@ def _same_samples(windows: Sequence[Window]) -> Iterable[tuple[int, int]]:
 
 def _same_time(windows: Sequence[Window]) -> Iterable[tuple[int, int]]:
     """Windows of no catalogue's event whose picks are near in time: it may be one earthquake after all."""
-    margin_ns = ASSOCIATION_S * _NS // 2
+    margin_ns = ASSOCIATION_S * NS // 2
     spans = []
     for number, window in enumerate(windows):
         if window.loose:

@@ -36,8 +36,9 @@ from trainables.data.build_files import (
     write_dataset,
 )
 from trainables.data.build_parts import Job, Progress, cores, index_of, values_of, write_parts
-from trainables.data.build_plan import BuildConfig, Window, plan_windows
+from trainables.data.build_plan import plan_windows
 from trainables.data.build_splits import with_splits
+from trainables.data.build_window import BuildConfig, Window
 from trainables.data.catalogues import Picks
 
 WORK = ".build"

@@ -121,7 +121,7 @@ def _config(**given: Any) -> Any:
     """Raises ValueError in one line that names the option."""
     from pydantic import ValidationError
 
-    from trainables.data.build_plan import BuildConfig
+    from trainables.data.build_window import BuildConfig
 
     try:
         return BuildConfig(**given)

@@ -13,7 +13,7 @@ from obspy import UTCDateTime
 
 from trainables.data.archives import FileArchive
 from trainables.data.build_cuts import Cut, cut
-from trainables.data.build_plan import BuildConfig, PickAt, Window
+from trainables.data.build_window import BuildConfig, PickAt, Window
 
 START = UTCDateTime(2014, 5, 1)
 CONFIG = BuildConfig()

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from obspy import UTCDateTime
 
 from trainables.data.archives import FileArchive, Span
-from trainables.data.build_plan import BuildConfig, Window, plan_windows
+from trainables.data.build_plan import plan_windows
+from trainables.data.build_window import BuildConfig, Window
 from trainables.data.catalogues import Picks
 
 START = UTCDateTime(2014, 5, 1)

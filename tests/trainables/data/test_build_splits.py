@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from trainables.data.build_plan import BuildConfig, PickAt, Window
 from trainables.data.build_splits import BETWEEN, with_splits
+from trainables.data.build_window import BuildConfig, PickAt, Window
 
 S = 1_000_000_000
 

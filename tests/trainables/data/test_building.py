@@ -14,7 +14,7 @@ import pytest
 import seisbench.data as sbd
 from picked import Record, catalogue_of, real_records, start_of, write_csv, write_files, write_sds
 
-from trainables.data.build_plan import BuildConfig
+from trainables.data.build_window import BuildConfig
 from trainables.data.building import WORK, build
 from trainables.data.catalog import check_dataset, load_dataset, quiet_seisbench
 from trainables.data.catalogues import read_picks
@@ -69,7 +69,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from trainables.data import build_files, building
-from trainables.data.build_plan import BuildConfig
+from trainables.data.build_window import BuildConfig
 from trainables.data.catalogues import read_picks
 building.PART_WINDOWS = 8
 def die(*given):
