@@ -226,7 +226,7 @@ class ServerArchive:
             fdsn = importlib.import_module("trainables.data.fdsn")
         except ModuleNotFoundError:
             raise ValueError(f"{self.address}: FDSN servers are not supported by this version") from None
-        return fdsn.archive_of(self.address)[0]
+        return fdsn.read_address(self.address).archive()
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the connection, which another process makes anew."""

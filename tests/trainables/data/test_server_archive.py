@@ -30,7 +30,9 @@ def picks(shared_data: Path, tmp_path: Path) -> Picks:
 
 @pytest.fixture
 def stream(shared_data: Path) -> obspy.Stream:
-    return sum((stream_of(record) for record in real_records(shared_data, NUMBER)), obspy.Stream())
+    """The latest first: the server takes the start of the last one for that of the channel."""
+    found = sum((stream_of(record) for record in real_records(shared_data, NUMBER)), obspy.Stream())
+    return found.sort(["starttime"], reverse=True)
 
 
 def address(centre: DataCentre) -> str:
@@ -77,6 +79,6 @@ def test_a_server_that_refuses_everything_and_one_that_is_not_there(picks, strea
             build(tmp_path / "set", picks, address(centre), NOISELESS, jobs=1)
         place = centre.url
     assert not (tmp_path / "set").exists()
-    with pytest.raises(ValueError, match="does not answer as a data centre"):
+    with pytest.raises(ValueError, match="does not answer as a data centre|no list of stations"):
         build(tmp_path / "set", picks, f"fdsn:{place}?network=*", NOISELESS, jobs=1)
     assert not (tmp_path / "set").exists()
