@@ -79,6 +79,6 @@ def test_a_server_that_refuses_everything_and_one_that_is_not_there(picks, strea
             build(tmp_path / "set", picks, address(centre), NOISELESS, jobs=1)
         place = centre.url
     assert not (tmp_path / "set").exists()
-    with pytest.raises(ValueError, match="does not answer as a data centre|no list of stations"):
+    with pytest.raises(ValueError, match=r"does not answer as a data centre|no list of stations"):
         build(tmp_path / "set", picks, f"fdsn:{place}?network=*", NOISELESS, jobs=1)
     assert not (tmp_path / "set").exists()
