@@ -5,9 +5,8 @@ from __future__ import annotations
 import bisect
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import pandas as pd
 from obspy import UTCDateTime
 
@@ -40,9 +39,8 @@ def plan_windows(
     left_out: Counter[str] = Counter()
     notes: list[str] = []
     spans = archive.spans()
-    table = _with_stations(picks.table, set(spans), left_out)
-    table = _with_events(table, notes)
-    planned = _around_picks(table, config, left_out)
+    by_station = _associated(_by_station(picks.table, set(spans), left_out), notes)
+    planned = _around_picks(by_station, config, left_out)
     windows = _recorded(planned, spans, left_out) if spans else planned
     if not windows:
         raise ValueError(_nothing_in_common(picks.table, spans))
@@ -57,97 +55,113 @@ def plan_windows(
     return sorted(new + noise, key=lambda window: (window.start_ns, window.key)), left_out, notes
 
 
-def _with_stations(table: pd.DataFrame, recorded: set[str], left_out: Counter[str]) -> pd.DataFrame:
-    """With a column NET.STA: a network that a pick lacks is the only one of the archive, or of other picks."""
+class _Pick(NamedTuple):
+    """A pick of a station. Lists of these, not tables: pandas would take minutes for 100,000 of them."""
+
+    time_ns: int
+    kind: str
+    event: str
+    location: str
+    status: str
+    is_loose: bool = False
+
+
+def _by_station(table: pd.DataFrame, recorded: set[str], left_out: Counter[str]) -> dict[str, list[_Pick]]:
+    """Picks of each NET.STA by time: a network that a pick lacks is the only one of the archive, or of other picks."""
     networks: dict[str, set[str]] = defaultdict(set)
     for station in recorded:
         networks[station.partition(".")[2]].add(station.partition(".")[0])
     if not recorded:
         for network, code in zip(table["network"], table["station"], strict=True):
             networks[code] |= {network} - {""}
-    ambiguous = {code for code, found in networks.items() if len(found) > 1}
-    only = {code: next(iter(found)) for code, found in networks.items() if len(found) == 1}
-    wrong = (table["network"] == "") & table["station"].isin(ambiguous)
-    if wrong.any():
-        left_out[AMBIGUOUS] += int(wrong.sum())
-    table = table[~wrong].copy()
-    full = [n or only.get(s, "*") for n, s in zip(table["network"], table["station"], strict=True)]
-    return table.assign(id=pd.Series(full, index=table.index, dtype=object) + "." + table["station"])
+    columns = (
+        table[name].tolist() for name in ("network", "station", "time_ns", "kind", "event", "location", "status")
+    )
+    found: dict[str, list[_Pick]] = defaultdict(list)
+    for network, code, *pick in zip(*columns, strict=True):
+        if not network and len(networks[code]) > 1:
+            left_out[AMBIGUOUS] += 1
+        else:
+            found[f"{network or next(iter(networks[code]), '*')}.{code}"].append(_Pick(*pick))
+    return {station: sorted(found[station]) for station in sorted(found)}
 
 
-def _with_events(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """With a column `loose`: picks of no event are paired, P with S at a station, and stations by time."""
-    loose = table["event"] == ""
-    table = table.assign(loose=loose)
-    if not loose.any():
-        return table
-    groups: list[tuple[int, str, list[int]]] = []
-    for station, of_station in table[loose].groupby("id", sort=True):
-        groups += [(int(of_station["time_ns"].loc[rows[0]]), str(station), rows) for rows in _pairs(of_station)]
+def _associated(by_station: dict[str, list[_Pick]], notes: list[str]) -> dict[str, list[_Pick]]:
+    """With events for all: picks of none are paired, P with S at a station, and stations by time."""
+    groups = [
+        (by_station[station][pair[0]].time_ns, station, pair)
+        for station in by_station
+        for pair in _pairs(by_station[station])
+    ]
+    if not groups:
+        return by_station
+    found = {station: list(of_station) for station, of_station in by_station.items()}
     events: list[tuple[int, set[str]]] = []
-    for first_ns, station, rows in sorted(groups):
+    for first_ns, station, pair in sorted(groups):
         recent = [event for event in events[-50:] if first_ns - event[0] <= ASSOCIATION_S * NS]
         event = next((e for e in recent if station not in e[1]), None)
         if event is None:
             event = (first_ns, set())
             events.append(event)
         event[1].add(station)
-        table.loc[rows, "event"] = f"picks-{UTCDateTime(ns=event[0])}"
+        for number in pair:
+            name = f"picks-{UTCDateTime(ns=event[0])}"
+            found[station][number] = found[station][number]._replace(event=name, is_loose=True)
+    count = sum(len(pair) for *_, pair in groups)
     notes.append(
-        f"{int(loose.sum())} picks belong to no event: those within {ASSOCIATION_S} s of each other at different "
-        f"stations are taken as one, {len(events)} in all"
+        f"{count} picks belong to no event: those within {ASSOCIATION_S} s of each other "
+        f"at different stations are taken as one, {len(events)} in all"
     )
-    return table
+    return found
 
 
-def _pairs(of_station: pd.DataFrame) -> list[list[int]]:
-    """Rows of each P with the S that comes next, within PAIR_S; what has no partner stands alone."""
+def _pairs(of_station: list[_Pick]) -> list[list[int]]:
+    """Places of each P of no event with the S that comes next, within PAIR_S; what has no partner stands alone."""
     pairs: list[list[int]] = []
-    open_p: tuple[int, int] | None = None
-    for row, kind, time_ns in zip(of_station.index, of_station["kind"], of_station["time_ns"], strict=True):
-        if kind == "S" and open_p is not None and time_ns - open_p[1] <= PAIR_S * NS:
-            pairs[open_p[0]].append(row)
-            open_p = None
+    p_ns: int | None = None  # of the last pair, as long as it is a P alone
+    for number, pick in enumerate(of_station):
+        if pick.event:
             continue
-        pairs.append([row])
-        open_p = (len(pairs) - 1, time_ns) if kind == "P" else None
+        if pick.kind == "S" and p_ns is not None and pick.time_ns - p_ns <= PAIR_S * NS:
+            pairs[-1].append(number)
+            p_ns = None
+        else:
+            pairs.append([number])
+            p_ns = pick.time_ns if pick.kind == "P" else None
     return pairs
 
 
-def _around_picks(table: pd.DataFrame, config: BuildConfig, left_out: Counter[str]) -> list[Window]:
+def _around_picks(by_station: dict[str, list[_Pick]], config: BuildConfig, left_out: Counter[str]) -> list[Window]:
     """A window around all picks of an event at a station, with every pick of the station inside it."""
     windows = []
-    for station, of_station in table.groupby("id", sort=True):
-        times_ns = of_station["time_ns"].to_numpy()
-        kinds_of = of_station.groupby("event")["kind"].agg(set).to_dict()
-        for event, of_event in of_station.groupby("event", sort=True):
-            first_ns, last_ns = int(of_event["time_ns"].min()), int(of_event["time_ns"].max())
-            if last_ns - first_ns > LONGEST_S * NS:
-                left_out["more than an hour between picks of one event at one station"] += len(of_event)
+    for station, of_station in by_station.items():
+        times_ns = [pick.time_ns for pick in of_station]
+        of_events: dict[str, list[_Pick]] = defaultdict(list)
+        for pick in of_station:
+            of_events[pick.event].append(pick)
+        kinds = {event: {pick.kind for pick in its} for event, its in of_events.items()}
+        for event, its in sorted(of_events.items()):
+            if its[-1].time_ns - its[0].time_ns > LONGEST_S * NS:
+                left_out["more than an hour between picks of one event at one station"] += len(its)
                 continue
-            start_ns = first_ns - round(config.window_before_s * NS)
-            end_ns = last_ns + round(config.window_after_s * NS)
-            inside = of_station.iloc[np.searchsorted(times_ns, start_ns) : np.searchsorted(times_ns, end_ns)]
-            locations = [location for location in of_event["location"] if location]
+            start_ns = its[0].time_ns - round(config.window_before_s * NS)
+            end_ns = its[-1].time_ns + round(config.window_after_s * NS)
+            inside = of_station[bisect.bisect_left(times_ns, start_ns) : bisect.bisect_left(times_ns, end_ns)]
+            locations = Counter(pick.location for pick in its if pick.location)
             windows.append(
                 Window(
-                    key=f"{station}-{UTCDateTime(ns=first_ns)}",
-                    event=str(event),
-                    station=str(station),
-                    location=Counter(locations).most_common(1)[0][0] if locations else "*",
+                    key=f"{station}-{UTCDateTime(ns=its[0].time_ns)}",
+                    event=event,
+                    station=station,
+                    location=locations.most_common(1)[0][0] if locations else "*",
                     start_ns=start_ns,
                     end_ns=end_ns,
-                    picks=_picks_at(inside, str(event)),
-                    unlabelled="".join(p for p in PHASES if any(p not in kinds_of[e] for e in set(inside["event"]))),
-                    loose=bool(of_event["loose"].iloc[0]),
+                    picks=tuple(PickAt(pick.kind, pick.time_ns, pick.status, pick.event == event) for pick in inside),
+                    unlabelled="".join(p for p in PHASES if any(p not in kinds[pick.event] for pick in inside)),
+                    loose=its[0].is_loose,
                 )
             )
     return windows
-
-
-def _picks_at(inside: pd.DataFrame, event: str) -> tuple[PickAt, ...]:
-    columns = inside["kind"], inside["time_ns"], inside["status"], inside["event"]
-    return tuple(PickAt(kind, int(ns), status, of == event) for kind, ns, status, of in zip(*columns, strict=True))
 
 
 def _recorded(windows: list[Window], spans: dict[str, list[Span]], left_out: Counter[str]) -> list[Window]:
