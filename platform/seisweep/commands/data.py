@@ -1,4 +1,4 @@
-"""`seisweep data`: which data sets there are, what one holds, synthetic ones, and import of a published one."""
+"""`seisweep data`: which data sets there are, what one holds, new ones: built from picks, synthetic, imported."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from seisweep.commands.data_build import WithLists, build
 from seisweep.screen.live import progress_bar
 from seisweep.screen.tables import as_table
 
-app = typer.Typer(help="Data sets: list, info, synth, import-nrca.", no_args_is_help=True)
+app = typer.Typer(help="Data sets: list, build, info, synth, import-nrca.", no_args_is_help=True)
+app.command(cls=WithLists)(build)
 
 
 @app.command("list")
