@@ -41,7 +41,7 @@ from trainables.models.teacher import load_phasenet
 OBSPY = Path(obspy.__file__).parent
 NEAR_S = 0.1
 THRESHOLD = 0.3
-WAVEFORMS = [
+WAVEFORMS = (
     "ah",
     "alsep",
     "arclink",
@@ -65,7 +65,7 @@ WAVEFORMS = [
     "wav",
     "win",
     "y",
-]
+)
 """Folders of ObsPy's formats of waveforms."""
 
 Onset = tuple[str, str, str, str, UTCDateTime]
@@ -158,8 +158,8 @@ def classified(traces: Stream, model: PhaseNet) -> list[Onset]:
 
 
 def agree(picks: list[Onset], others: list[Onset]) -> bool:
-    same = (a[:4] == b[:4] and abs(a[4] - b[4]) <= NEAR_S for a, b in zip(picks, others, strict=True))
-    return len(picks) == len(others) and all(same)
+    pairs = zip(picks, others, strict=False)
+    return len(picks) == len(others) and all(a[:4] == b[:4] and abs(a[4] - b[4]) <= NEAR_S for a, b in pairs)
 
 
 def _as_picked(traces: Stream, said: str) -> Stream:

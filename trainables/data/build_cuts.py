@@ -15,7 +15,10 @@ from obspy import UTCDateTime
 
 from trainables.data.archives import Archive
 from trainables.data.build_window import AMBIGUOUS, NS, WITHOUT_WAVEFORMS, BuildConfig, Window
-from trainables.edge.waveforms import CONTEXT_S, INSTRUMENTS, SAME_RATE, component_of, resample
+from trainables.edge.channels import EVERY_CHANNEL, why_not
+from trainables.edge.joining import clean, has_waveform, join, resample, same, settled
+from trainables.edge.stretches import INSTRUMENTS
+from trainables.edge.waveforms import CONTEXT_S
 
 IN_A_GAP = "in a gap of the waveforms"
 DEAD = "all channels dead"
@@ -114,7 +117,7 @@ def _read(window: Window, archive: Archive, config: BuildConfig, result: Cut) ->
             result.seen["windows of another location code than that of the picks, which the archive lacks"] += 1
         window = any_location
     rates_hz = {trace.stats.sampling_rate for trace in stream}
-    if any(abs(rate_hz / config.rate_hz - 1) >= SAME_RATE for rate_hz in rates_hz):
+    if not all(same(rate_hz, config.rate_hz) for rate_hz in rates_hz):
         stream = _read_between(window, archive, CONTEXT_S)
     return stream
 
@@ -122,13 +125,14 @@ def _read(window: Window, archive: Archive, config: BuildConfig, result: Cut) ->
 def _read_between(window: Window, archive: Archive, margin_s: float) -> obspy.Stream:
     start, end = UTCDateTime(ns=window.start_ns), UTCDateTime(ns=window.end_ns)
     stream = archive.read(window.station_id, start - margin_s, end + margin_s)
-    return obspy.Stream([trace for trace in stream if trace.stats.npts > 0])
+    return obspy.Stream(settled([trace for trace in stream if trace.stats.npts > 0 and has_waveform(trace)]))
 
 
 def _instruments(stream: obspy.Stream, window: Window, config: BuildConfig) -> list[_Samples]:
     by_instrument: dict[tuple[str, str], list[obspy.Trace]] = defaultdict(list)
     for trace in stream:
-        if component_of(trace.id, config.components):
+        channel, rate_hz = trace.stats.channel, trace.stats.sampling_rate
+        if not why_not(channel, rate_hz, EVERY_CHANNEL, config.components, config.rate_hz):
             by_instrument[trace.id.rpartition(".")[0], trace.stats.channel[:-1]].append(trace)
     found = [_samples(place, family, traces, window, config) for (place, family), traces in by_instrument.items()]
     return [samples for samples in found if samples is not None and samples.present_XT.any()]
@@ -147,7 +151,7 @@ def _samples(
     """All traces of an instrument on the grid of its first one. Where records of a channel overlap the later stands."""
     recorded_hz = max(trace.stats.sampling_rate for trace in traces)
     stream = obspy.Stream(traces)
-    if any(abs(trace.stats.sampling_rate / config.rate_hz - 1) >= SAME_RATE for trace in traces):
+    if not all(same(trace.stats.sampling_rate, config.rate_hz) for trace in traces):
         stream = _resampled(traces, config.rate_hz)
     stream.sort(["starttime", "channel"])
     if not stream:
@@ -159,7 +163,7 @@ def _samples(
     present_XT = np.zeros(waveform_XT.shape, dtype=bool)
     is_rounded = False
     for trace in stream:
-        component = config.components.index(component_of(trace.id, config.components))
+        component = config.components.index(EVERY_CHANNEL.component(trace.stats.channel, config.components))
         at = round((trace.stats.starttime.ns - start_ns) * rate_hz / NS)
         low, high = max(at, 0), min(at + trace.stats.npts, num_samples)
         if low >= high:
@@ -175,12 +179,15 @@ def _samples(
 
 def _resampled(traces: list[obspy.Trace], rate_hz: float) -> obspy.Stream:
     """As SeisBench resamples, channel by channel and gap by gap."""
-    stream = obspy.Stream([trace.copy() for trace in traces])
-    for trace in stream:
-        trace.data = np.nan_to_num(np.ma.filled(trace.data, 0).astype(np.float64), posinf=0, neginf=0)
-    stream.merge(-1)
-    resample(stream, rate_hz)
-    return obspy.Stream([trace for trace in stream if trace.stats.npts > 0])
+    by_channel: dict[tuple[str, float], list[obspy.Trace]] = defaultdict(list)
+    for trace in traces:
+        cleaned = trace.copy()
+        clean(cleaned)
+        by_channel[cleaned.id, cleaned.stats.sampling_rate].append(cleaned)
+    joined = [trace for its in by_channel.values() for trace in join(its)[0]]
+    for trace in joined:
+        resample(trace, rate_hz)
+    return obspy.Stream([trace for trace in joined if trace.stats.npts > 0])
 
 
 def _trimmed(samples: _Samples) -> _Samples:
@@ -207,7 +214,7 @@ def _remark(samples: _Samples, live: list[bool], config: BuildConfig, result: Cu
         (dead, "windows with a dead channel"),
         (len(recorded) < len(config.components), f"windows without all of {config.components}, zeros in their place"),
         (_gap_samples(samples), "windows with gaps, zeros in their place"),
-        (abs(samples.recorded_hz / samples.rate_hz - 1) >= SAME_RATE, f"windows resampled to {samples.rate_hz:g} Hz"),
+        (not same(samples.recorded_hz, samples.rate_hz), f"windows resampled to {samples.rate_hz:g} Hz"),
         (samples.is_rounded, "windows whose samples were rounded to float32, which holds integers up to 16,777,216"),
     ):
         if seen:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from trainables.data.catalog import PICK_COLUMNS
+from trainables.data.arrivals import PICK_COLUMNS
 from trainables.data.hypo71 import is_hypo71, read_hypo71
 from trainables.data.pick_tables import PickRow, is_pick_table, read_pick_table
 from trainables.edge.waveforms import first_line

@@ -18,13 +18,7 @@ import obspy
 from obspy import UTCDateTime
 from obspy.io.mseed.util import get_record_information
 
-from trainables.edge.channels import (
-    EVERY_CHANNEL,
-    Wanted,
-    code_of,
-    left_out_lines,
-    why_not,
-)
+from trainables.edge.channels import EVERY_CHANNEL, Wanted, code_of, left_out_lines, why_not
 from trainables.edge.chosen import EVERYTHING, Chosen
 from trainables.edge.instruments import pick_one_at_a_time
 from trainables.edge.joining import SLACK, clean, join, resample, same, settled
@@ -81,8 +75,8 @@ class Recording:
     """Told in one line what should have been picked and could not be."""
     own: list[Span] | None = None
     """When it is picked; None: always. At other times another instrument at this place is."""
-    _held: dict[tuple[Path, tuple[int, int] | None], list[obspy.Trace]] = field(default_factory=dict)
-    """Blocks, and files read whole, whose time span is under way."""
+    _held: dict[tuple[Path, tuple[int, int] | None, str], list[obspy.Trace]] = field(default_factory=dict)
+    """Channels of blocks, and files read whole, whose time span is under way."""
     _said: set[str] = field(default_factory=set)
     differing: dict[str, list[Span]] = field(default_factory=lambda: defaultdict(list))
     """By channel, or pair of channels of one component: when records of one time were found that differ."""
@@ -179,10 +173,10 @@ class Recording:
                 margin_s += CONTEXT_S
             if piece.start > end + margin_s or piece.end < begin - margin_s:
                 continue
-            reached.add((piece.file, piece.block))
             # Begin where old and new samples coincide, so that no piece is shifted against another.
             every_s = Fraction(piece.rate_hz).limit_denominator(100).denominator
             since = start + max(0, (begin - start - margin_s) // every_s * every_s)
+            reached.add(_held_as(piece))
             by_id[piece.id] += self._read_piece(piece, since, end + margin_s)
         self._held = {key: held for key, held in self._held.items() if key in reached}
         traces = [trace for id, its in by_id.items() for trace in self._at_one_rate(id, its)]
@@ -215,18 +209,20 @@ class Recording:
         return found
 
     def _read_piece(self, piece: Piece, begin: UTCDateTime, end: UTCDateTime) -> list[obspy.Trace]:
-        held = piece.file, piece.block
+        held = _held_as(piece)
         try:
             if held not in self._held:
-                self._held[held] = (
-                    _read(piece.file) if piece.block is None else _decoded(_bytes(piece.file, *piece.block))
-                )
+                self._held[held] = _traces_in(*held)
         except Exception as error:
             self.failed(piece.file, first_line(error))
             self._held[held] = []
         of_piece = [t for t in self._held[held] if t.id == piece.id and _within(t, piece)]
         # What is read whole may hold several pieces of a channel; each comes once.
         return [t for t in (t.slice(begin, end).copy() for t in of_piece) if t.stats.npts > 0]
+
+
+def _held_as(piece: Piece) -> tuple[Path, tuple[int, int] | None, str]:
+    return piece.file, piece.block, "*" if piece.block is None else piece.id
 
 
 def _within(trace: obspy.Trace, piece: Piece) -> bool:
@@ -264,7 +260,7 @@ def _index_miniseed(file: Path, failed: Callable[[Path, str], None] | None) -> l
         if not len(records):
             continue
         damaged: list[str] = []
-        traces = _decoded(records.tobytes(), damaged.append)
+        traces = _decoded(records.tobytes(), damaged=damaged.append)
         pieces += [piece_of(file, (offset, records.size), trace) for trace in traces]
         if damaged and failed is None:
             raise ValueError(damaged[0])
@@ -273,10 +269,10 @@ def _index_miniseed(file: Path, failed: Callable[[Path, str], None] | None) -> l
     return pieces
 
 
-def _decoded(data: bytes, damaged: Callable[[str], None] = lambda reason: None) -> list[obspy.Trace]:
-    """Whole records of MiniSEED; channel by channel where not all of them can be decoded."""
+def _decoded(data: bytes, id: str = "*", damaged: Callable[[str], None] = lambda reason: None) -> list[obspy.Trace]:
+    """Whole records of MiniSEED, of one channel or all; channel by channel where not all of them can be decoded."""
     try:
-        found = obspy.read(io.BytesIO(data), format="MSEED")
+        found = obspy.read(io.BytesIO(data), format="MSEED", sourcename=id)
     except Exception:
         record_bytes = get_record_information(io.BytesIO(data))["record_length"]
         records = np.frombuffer(data, np.uint8).reshape(-1, record_bytes)
@@ -290,8 +286,8 @@ def _decoded(data: bytes, damaged: Callable[[str], None] = lambda reason: None) 
     return settled([trace for trace in found if trace.stats.npts > 0])
 
 
-def _traces_in(file: Path, block: tuple[int, int] | None) -> list[obspy.Trace]:
-    return _read(file) if block is None else _decoded(_bytes(file, *block))
+def _traces_in(file: Path, block: tuple[int, int] | None, id: str) -> list[obspy.Trace]:
+    return _read(file) if block is None else _decoded(_bytes(file, *block), id)
 
 
 def _read(file: Path) -> list[obspy.Trace]:
