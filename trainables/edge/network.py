@@ -22,6 +22,10 @@ PEAK = ("demean", "detrend", "peak")
 """How counts are prepared where a model does not say it."""
 
 
+RESIDUAL_STD = "residual_std_s"
+"""Key of `model.json`, by phase; in a file's metadata `P_residual_std_s`, `S_residual_std_s`."""
+
+
 @dataclass(frozen=True)
 class Network:
     """A picker and what its caller must know."""
@@ -41,6 +45,10 @@ class Network:
     """How overlapping windows make one curve: avg or max."""
     blinding_samples: tuple[int, int] = (0, 0)
     """What is left out at the start and at the end of each window."""
+    residual_std_s: dict[str, float] = field(default_factory=dict)
+    """By phase: standard deviation of the residuals of its true picks on dev; empty where none is stored."""
+    members: tuple[Network, ...] = ()
+    """Of a mean of several networks (`mean.py`): these."""
 
     def __post_init__(self) -> None:
         if not all(0 < threshold <= 1 for threshold in self.thresholds.values()):
@@ -105,7 +113,8 @@ def load_onnx(path: Path, threads: int = 1) -> Network:
         rate_hz,
         window_samples,
         probabilities,
-        described["thresholds"],
+        thresholds=described["thresholds"],
+        residual_std_s=described["residual_std_s"],
         overlap=window_samples // 2,
         stacking=stacking,
         blinding_samples=(before, after),
@@ -113,17 +122,27 @@ def load_onnx(path: Path, threads: int = 1) -> Network:
 
 
 def description(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
-    """What a caller of an ONNX file must know, `thresholds` by phase among it: the `model.json` beside it where that
-    is about this file, else the file's own metadata. Raises ValueError in one line."""
+    """What a caller of an ONNX file must know, `thresholds` and `residual_std_s` by phase among it: the `model.json`
+    beside it where that is about this file, else the file's own metadata. Older files have no `residual_std_s`, which
+    is empty then. Raises ValueError in one line."""
     beside = path.with_name("model.json")
     try:
         described = json.loads(beside.read_text()) if beside.is_file() else {}
         if described.get("file") == path.name:
-            return {**described, "thresholds": {phase: float(p) for phase, p in described["thresholds"].items()}}
+            by_phase = {"thresholds": described["thresholds"], RESIDUAL_STD: described.get(RESIDUAL_STD, {})}
+            return described | {key: _numbers(values) for key, values in by_phase.items()}
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ValueError(f"{beside}: not the description of a picker ({error!r})") from None
-    thresholds = {key[0]: float(value) for key, value in metadata.items() if key in ("P_threshold", "S_threshold")}
-    return {**metadata, "thresholds": thresholds}
+    by_phase = {"thresholds": _of_phases(metadata, "threshold"), RESIDUAL_STD: _of_phases(metadata, RESIDUAL_STD)}
+    return {**metadata, **by_phase}
+
+
+def _of_phases(metadata: dict[str, str], name: str) -> dict[str, float]:
+    return {phase: float(metadata[f"{phase}_{name}"]) for phase in "PS" if f"{phase}_{name}" in metadata}
+
+
+def _numbers(by_phase: dict[str, Any]) -> dict[str, float]:
+    return {phase: float(value) for phase, value in by_phase.items()}
 
 
 def normalise(raw_BXT: np.ndarray) -> np.ndarray:
@@ -203,8 +222,10 @@ def with_options(
 ) -> Network:
     """The same network with what the user chose; None keeps its own. Raises ValueError."""
     given = {"P": p_threshold, "S": s_threshold}
+    windows = {"overlap": overlap, "stacking": stacking, "blinding": blinding}
     return replace(
         network,
+        members=tuple(with_options(member, **windows) for member in network.members),  # type: ignore[arg-type]
         thresholds=network.thresholds | {phase: value for phase, value in given.items() if value is not None},
         overlap=network.overlap if overlap is None else overlap,
         stacking=network.stacking if stacking is None else stacking,

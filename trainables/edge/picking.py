@@ -11,14 +11,16 @@ from typing import NamedTuple
 import numpy as np
 from obspy import UTCDateTime
 
+from trainables.edge.mean import mean_curves
 from trainables.edge.network import Network
-from trainables.edge.waveforms import Recording
+from trainables.edge.waveforms import Recording, component_of
 
 BATCH_WINDOWS = 16
+NOT_YET = -1
 
 
 class Pick(NamedTuple):
-    """One onset; fields in the order of `COLUMNS`."""
+    """One onset."""
 
     network: str
     station: str
@@ -26,6 +28,17 @@ class Pick(NamedTuple):
     phase: str
     time: UTCDateTime
     probability: float
+    start_time: UTCDateTime
+    """First time at which the curve reaches the threshold."""
+    end_time: UTCDateTime
+    """Last time at which it has not fallen below half the threshold."""
+    channel: str
+    """The vertical of P, the first horizontal of S; the instrument's two letters where that is not recorded."""
+
+    @property
+    def trace_id(self) -> str:
+        """NET.STA.LOC, as SeisBench names it."""
+        return f"{self.network}.{self.station}.{self.location}"
 
 
 def annotate(
@@ -63,6 +76,32 @@ def annotate(
         stacked_CT, count_T = stacked_CT[:, done:], count_T[done:]
 
 
+def annotate_mean(
+    read: Callable[[int, int], np.ndarray], num_samples: int, network: Network
+) -> Iterator[tuple[int, np.ndarray]]:
+    """As `annotate`, of a network with members: curves (C, T) of the phases that they pick."""
+
+    def curves(member: Network) -> Iterator[np.ndarray]:
+        components = [network.components.index(component) for component in member.components]
+        classes = [member.phases[phase] for phase in network.phases]
+        for _, curves_CT in annotate(lambda first, last: read(first, last)[components], num_samples, member):
+            yield curves_CT[classes]
+
+    if num_samples >= network.window_samples:
+        yield from mean_curves([curves(member) for member in network.members], num_samples)
+
+
+class Peak(NamedTuple):
+    """A pick by its samples."""
+
+    sample: int
+    probability: np.float32
+    start: int
+    """First sample that reaches the threshold."""
+    end: int
+    """Last sample of at least half the threshold."""
+
+
 class Peaks:
     """Finds in a curve, handed over in pieces, each stretch of at least half the threshold that reaches the threshold.
 
@@ -71,27 +110,36 @@ class Peaks:
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
-        self._open: tuple[int, np.float32] | None = None
+        self._open: Peak | None = None
 
-    def feed(self, first: int, curve_T: np.ndarray) -> list[tuple[int, np.float32]]:
-        """Picks that have ended in this piece, as sample and probability."""
+    def feed(self, first: int, curve_T: np.ndarray) -> list[Peak]:
+        """Picks that have ended in this piece."""
         above_T = (curve_T >= self.threshold / 2).astype(np.int8)  # NaN is not
         stretches = np.flatnonzero(np.diff(above_T, prepend=0, append=0)).reshape(-1, 2)
         found = [] if len(stretches) and stretches[0][0] == 0 else self.close()
         for start, end in stretches.tolist():
-            highest = start + int(np.argmax(curve_T[start:end]))
-            peak = (first + highest, curve_T[highest])
-            if self._open is not None and self._open[1] >= peak[1]:
-                peak = self._open
-            self._open = peak
+            self._open = _joined(self._open, self._peak(first + start, curve_T[start:end]))
             if end < len(curve_T):
                 found += self.close()
         return found
 
-    def close(self) -> list[tuple[int, np.float32]]:
+    def close(self) -> list[Peak]:
         """The curve goes no further: the pick that was under way, if any."""
         peak, self._open = self._open, None
-        return [peak] if peak is not None and peak[1] >= self.threshold else []
+        return [peak] if peak is not None and peak.probability >= self.threshold else []
+
+    def _peak(self, first: int, curve_T: np.ndarray) -> Peak:
+        highest, reached = int(np.argmax(curve_T)), np.flatnonzero(curve_T >= self.threshold)
+        start = first + int(reached[0]) if len(reached) else NOT_YET
+        return Peak(first + highest, curve_T[highest], start, first + len(curve_T) - 1)
+
+
+def _joined(before: Peak | None, after: Peak) -> Peak:
+    """One stretch that came in two pieces; of two samples as high the first one is the pick."""
+    if before is None:
+        return after
+    highest = before if before.probability >= after.probability else after
+    return highest._replace(start=after.start if before.start == NOT_YET else before.start, end=after.end)
 
 
 def picks_of(
@@ -101,18 +149,32 @@ def picks_of(
     picks: list[Pick] = []
     segments = recording.segments()
     total = sum(num_samples for _, num_samples in segments)
+    curves_of = annotate_mean if network.members else annotate
+    channels = {phase: _channel(recording, phase) for phase in network.phases}
     before = 0
     for start, num_samples in segments:
         peaks = {phase: Peaks(network.threshold(phase)) for phase in network.phases}
-        found: dict[str, list[tuple[int, np.float32]]] = defaultdict(list)
-        for first, curves_CT in annotate(lambda a, b, t=start: recording.read(t, a, b), num_samples, network):  # type: ignore[misc]
+        found: dict[str, list[Peak]] = defaultdict(list)
+        for first, curves_CT in curves_of(lambda a, b, t=start: recording.read(t, a, b), num_samples, network):  # type: ignore[misc]
             for phase, row in network.phases.items():
                 found[phase] += peaks[phase].feed(first, curves_CT[row])
             progress((before + first + curves_CT.shape[1]) / total)
         before += num_samples
         station = recording.id.split(".")
         for phase, its in found.items():
-            for sample, probability in its + peaks[phase].close():
-                onset = start + sample / network.rate_hz
-                picks.append(Pick(station[0], station[1], station[2], phase, onset, float(probability)))
+            for peak in its + peaks[phase].close():
+                time, since, until = (start + n / network.rate_hz for n in (peak.sample, peak.start, peak.end))
+                told = phase, time, float(peak.probability), since, until, channels[phase]
+                picks.append(Pick(station[0], station[1], station[2], *told))
     return sorted(picks, key=lambda pick: pick.time)
+
+
+def _channel(recording: Recording, phase: str) -> str:
+    """Curves are of all components; a catalogue wants one channel, that on which an analyst would pick the phase."""
+    components = recording.network.components
+    codes = sorted({piece.id.rpartition(".")[2] for piece in recording.pieces})
+    by_component = {component_of(code, components): code for code in reversed(codes)}
+    for wanted in "Z" if phase == "P" else "N1E2":
+        if wanted in by_component:
+            return by_component[wanted]
+    return recording.family

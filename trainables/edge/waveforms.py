@@ -17,6 +17,7 @@ import obspy
 from obspy import UTCDateTime
 from obspy.io.mseed.util import get_record_information
 
+from trainables.edge.chosen import EVERYTHING, Chosen
 from trainables.edge.network import Network
 
 BLOCK_BYTES = 2**17
@@ -66,6 +67,8 @@ class Recording:
     network: Network
     failed: Callable[[Path, str], None]
     """Told of files that turn out to be unreadable; they count as gaps."""
+    chosen: Chosen = EVERYTHING
+    """What lies outside is read at most as the context of a filter."""
     _held: dict[Path, obspy.Stream] = field(default_factory=dict)
     """Files read whole whose time span is under way."""
 
@@ -78,7 +81,7 @@ class Recording:
         return sorted({piece.rate_hz for piece in self.pieces})
 
     def segments(self) -> list[tuple[UTCDateTime, int]]:
-        """Start and number of samples of each stretch in which any component is recorded."""
+        """Start and number of samples of each chosen stretch in which any component is recorded."""
         spans: list[list[UTCDateTime]] = []
         for piece in sorted(self.pieces, key=lambda piece: piece.start):
             end = piece.end + 1 / piece.rate_hz
@@ -86,7 +89,8 @@ class Recording:
                 spans[-1][1] = max(spans[-1][1], end)
             else:
                 spans.append([piece.start, end])
-        return [(start, round((end - start) * self.network.rate_hz)) for start, end in spans]
+        stretches = [(start, round((end - start) * self.network.rate_hz)) for start, end in spans]
+        return self.chosen.cut(stretches, self.network.rate_hz)
 
     def read(self, start: UTCDateTime, first: int, last: int) -> np.ndarray:
         """Counts (X, last - first) float32 at the network's rate, `first` samples after `start`; zero in gaps.

@@ -17,6 +17,7 @@ from trainables import metrics
 from trainables.atomic import whole_folder
 from trainables.data.batches import Arrivals, Batch, DevWindows
 from trainables.data.config import PHASES
+from trainables.edge.network import RESIDUAL_STD
 from trainables.evaluation.counts import EventCounts
 from trainables.evaluation.event_scores import picking_intervals
 from trainables.evaluation.picks import (
@@ -32,7 +33,7 @@ from trainables.export.figures import Example, example_picks, residual_histogram
 from trainables.export.files import RESIDUALS_FILE
 from trainables.export.gate import ExportConfig, Loss, QuantizedPicker, judge
 from trainables.export.history import training_history
-from trainables.export.onnx import NotPossibleError, OnnxPicker, export_onnx
+from trainables.export.onnx import NotPossibleError, OnnxPicker, add_metadata, export_onnx
 from trainables.export.own import no_int8, no_onnx, quantize_own
 from trainables.export.quantize import int8_conv_share
 from trainables.models.adapters import PickerAdapter, adapter_of
@@ -92,6 +93,9 @@ def export_picker(
         missing = _written(model, fp32, int8, thresholds, calibration_NXT)
         pickers = {name: onnx_picker(file) for name, file in (("FP32", fp32), ("INT8", int8)) if file.exists()}
         evaluation = evaluate(pickers or {"FP32": torch_picker(model)}, dev, thresholds, picks)
+        for file, name in ((fp32, "FP32"), (int8, "INT8")):
+            if file.exists():
+                add_metadata(file, _residual_stds(evaluation.residuals_s[name]))
         events = evaluation.by_event(dev)
         if missing:
             exported = _without(missing, fp32, evaluation, events, thresholds)
@@ -103,6 +107,13 @@ def export_picker(
             int8.rename(arriving / REFUSED_FILE)
         _tell(evaluation, arriving, picks)
     return exported
+
+
+def _residual_stds(residuals_s: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Of each phase that was picked right at all: how far its picks scatter, which `pick` writes as time errors."""
+    return {
+        f"{phase}_{RESIDUAL_STD}": f"{values.std():.4g}" for phase, values in residuals_s.items() if len(values) > 1
+    }
 
 
 def _written(

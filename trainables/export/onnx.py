@@ -148,6 +148,12 @@ def _exported(plain: nn.Module, interface: Interface) -> onnx.ModelProto:
     return strip(program.model_proto)
 
 
+def add_metadata(path: Path, more: Mapping[str, str]) -> None:
+    """Write further entries into the metadata of a file, which stays as it is otherwise."""
+    model = onnx.load(path)
+    save(model, path, {prop.key: prop.value for prop in model.metadata_props} | dict(more))
+
+
 def strip(model: onnx.ModelProto) -> onnx.ModelProto:
     """Remove, in place, what inference does not need: the exporter's notes, shapes, repeated constants."""
     graph = model.graph

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -85,14 +86,40 @@ def means_of(models: Sequence[Sequence[Picker]]) -> dict[str, list[Picker]]:
     return {f"mean of {len(models)}, {' and '.join(one.precision for one in nearest)}": nearest}
 
 
-def find_network(model: str, home: Home, profile: Profile, precision: str | None = None, threads: int = 1) -> Network:
-    """The same for continuous waveforms, one of them: INT8 where there is an accepted file, else FP32, else PyTorch."""
-    found = _sources(read_reference(model, home, profile))
-    source = _chosen(model, found, precision)
+def find_networks(
+    models: Sequence[str], home: Home, profile: Profile, precision: str | None = None, threads: int = 1
+) -> list[Network]:
+    """The same for continuous waveforms, one of each model: INT8 where there is an accepted file, else FP32, else
+    PyTorch. Of several models the first of these that all have, else what comes nearest to how each was trained, as
+    `means_of` has it. Named by the model and the file. Raises ValueError."""
+    named = [read_reference(model, home, profile) for model in models]
+    found = [_sources(one) for one in named]
+    held = [_by_precision(sources) for sources in found]
+    if precision is None and len(models) > 1:
+        precision = next((wanted for wanted in PRECISIONS if all(wanted in one for one in held)), None)
+        order = PRECISIONS if precision else tuple(reversed(PRECISIONS))
+    else:
+        order = PRECISIONS
+    chosen = [_chosen(*one, precision, order) for one in zip(models, found, held, strict=True)]
+    names = [_name(one, source) for one, source in zip(named, chosen, strict=True)]
+    if len(set(names)) < len(names):  # files of several folders may have one name
+        names = list(models)
+    return [_network(source, name, threads) for source, name in zip(chosen, names, strict=True)]
+
+
+def _network(source: Source, name: str, threads: int) -> Network:
     if isinstance(source, Path) and source.suffix == ".onnx":
-        return load_onnx(source, threads)
+        return replace(load_onnx(source, threads), name=name)
     torch.set_num_threads(threads)
-    return seisbench_network(_seisbench_model(source), source.name if isinstance(source, Path) else source)
+    return seisbench_network(_seisbench_model(source), name)
+
+
+def _name(named: Reference, source: Source) -> str:
+    """As short as it can be and still tell one model from another, wherever it is said."""
+    file = source.name if isinstance(source, Path) else source
+    if named.kind == "trial":
+        return f"{named.sweep}/{named.trial()[1]} {file}"
+    return f"{named.uri} {file}" if named.kind == "mlflow" else file
 
 
 def seisbench_network(model: WaveformModel, name: str) -> Network:
@@ -143,15 +170,25 @@ def _in_folder(folder: Path) -> list[Path]:
     return found
 
 
-def _chosen(model: str, sources: Sequence[Source], precision: str | None) -> Source:
+def _by_precision(sources: Sequence[Source]) -> dict[str, Source]:
     by_precision: dict[str, Source] = {}
     for source in sources:
         name = Path(source).name
         if name == REFUSED_FILE and len(sources) > 1:
             continue  # who wants it names the file
         by_precision.setdefault(_precision_of(name), source)
+    return by_precision
+
+
+def _chosen(
+    model: str,
+    sources: Sequence[Source],
+    by_precision: Mapping[str, Source],
+    precision: str | None,
+    order: Sequence[str],
+) -> Source:
     if precision is None:
-        return next(by_precision[wanted] for wanted in PRECISIONS if wanted in by_precision)
+        return next(by_precision[wanted] for wanted in order if wanted in by_precision)
     if precision not in by_precision and len(sources) > 1:
         raise ValueError(f"{model} holds no {precision} picker; it holds {', '.join(by_precision)}")
     return by_precision.get(precision, sources[0])

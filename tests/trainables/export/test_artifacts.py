@@ -11,6 +11,7 @@ from trainables import metrics
 from trainables.data.batches import DevWindows
 from trainables.data.config import DataConfig
 from trainables.data.windows import open_store
+from trainables.edge.network import load_onnx
 from trainables.evaluation.picks import PickConfig
 from trainables.export import artifacts, own
 from trainables.export.artifacts import export_picker, torch_picker
@@ -63,6 +64,11 @@ def test_a_student_leaves_both_files_the_pair_and_figures(dev, tmp_path):
     low, high = (exported.metrics[name] for name in metrics.interval(metrics.INT8_F1_LOSS))
     assert low <= exported.metrics[metrics.INT8_F1_LOSS] <= high
     assert exported.metrics[metrics.INT8_BYTES] == files["model_int8.onnx"].stat().st_size
+    for name in ("fp32", "int8"):
+        stored = load_onnx(files[f"model_{name}.onnx"]).residual_std_s
+        found = {phase: exported.metrics.get(f"{name}/{phase.lower()}_residual_std_s") for phase in stored}
+        assert stored == pytest.approx(found, rel=1e-3)
+        assert stored
     again = XiaoNet.load(tmp_path / "artifacts" / "xiaonet", version_str="1")
     assert again.default_args == {"P_threshold": 0.3, "S_threshold": 0.25}
     assert again.weights_docstring == "a test"
