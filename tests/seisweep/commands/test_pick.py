@@ -89,10 +89,12 @@ def test_an_eqtransformer_picks_as_it_does_in_seisbench(waveforms, home, tmp_pat
     """Its own window, normalisation, stacking and blinding, in PyTorch and as ONNX."""
     torch.manual_seed(0)
     adapter = build("eqtransformer", {"in_samples": 1500, "lstm_blocks": 1}, StudentConfig()).eval()
-    with torch.no_grad():
-        for head in adapter.eqtransformer.pick_convs:
-            head.weight.mul_(3000)
-            head.bias.zero_()
+    with torch.no_grad():  # lively curves
+        curves = adapter.core(torch.randn(8, 3, 1500))
+        for row, head in enumerate(adapter.eqtransformer.pick_convs):
+            scale = 4 / curves[:, row, 200:-200].std()
+            head.bias.copy_(scale * (head.bias - curves[:, row, 200:-200].mean()) - 2)
+            head.weight.mul_(scale)
     stem = save_seisbench(adapter, tmp_path, THRESHOLDS, "random weights")
     export_onnx(adapter, tmp_path / "model_fp32.onnx", THRESHOLDS)
     picks = EQTransformer.load(stem, version_str="1").classify(obspy.read(str(waveforms))).picks
@@ -100,8 +102,10 @@ def test_an_eqtransformer_picks_as_it_does_in_seisbench(waveforms, home, tmp_pat
     assert len(expected) > 2
     for model in (stem, tmp_path / "model_fp32.onnx"):
         assert run(["pick", str(model), str(waveforms)]) == 0
-        assert sorted(rows(capsys)) == expected
-    assert run(["evaluate", str(stem), str(tmp_path / "model_fp32.onnx"), "data.dataset=/no/such"]) == 2
+        found = sorted(rows(capsys))
+        assert [phase for _, phase, _ in found] == [phase for _, phase, _ in expected]
+        apart_s = [obspy.UTCDateTime(a[2]) - obspy.UTCDateTime(b[2]) for a, b in zip(found, expected, strict=True)]
+        assert np.abs(apart_s).max() <= 0.02, "steep curves of random weights: the highest of two equal samples"
 
 
 def test_a_registered_model_is_found_by_its_alias(trial, waveforms, home, tmp_path, capsys):
