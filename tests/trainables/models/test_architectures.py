@@ -13,6 +13,7 @@ from trainables.export.own import what_is_missing
 from trainables.export.quantize import int8_conv_share, quantize_int8
 from trainables.models.adapters import PickerAdapter, adapter_of
 from trainables.models.architectures import PARTS, build, kind_of, load_picker
+from trainables.models.interface import Interface
 from trainables.models.own_network import build_own
 from trainables.models.weights import weights_digest
 from trainables.models.xiaonet import StudentConfig, XiaoNet
@@ -64,11 +65,7 @@ def test_a_saved_network_says_itself_which_it_is(architecture, tmp_path):
     again = load_picker(str(stem))
     network = picker.network if isinstance(picker, PickerAdapter) else picker
     assert weights_digest(again.network) == weights_digest(network)
-    assert again.interface == network_interface(picker)
-
-
-def network_interface(picker: nn.Module):
-    return picker.interface
+    assert again.interface == picker.interface
 
 
 @pytest.mark.parametrize("architecture", list(PARTS))
@@ -126,7 +123,7 @@ def _products_of_lstm(lstm: nn.LSTM) -> int:
     class Recurrent(PickerAdapter):
         def __init__(self) -> None:
             super().__init__()
-            self.lstm, self.interface = lstm, fresh("xiaonet").interface.__class__(window_samples=10)
+            self.lstm, self.interface = lstm, Interface(window_samples=10)
 
         def core(self, prepared_BXT):
             return self.lstm(prepared_BXT.permute(2, 0, 1))[0]
