@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from gloo_workers import train_together
-from seisbench.models import PhaseNet
+from seisbench.models import EQTransformer, PhaseNet
 
 from trainables import metrics
 from trainables.data.batches import Batch, DevWindows
@@ -23,6 +23,7 @@ from trainables.models.teacher import TeacherConfig, load_teacher, load_teachers
 from trainables.models.xiaonet import XiaoNet
 from trainables.run import LocalRun, read_tags
 from trainables.training.config import TrainingConfig
+from trainables.training.losses import softened_curves_divergence
 from trainables.training.state import fresh_state
 
 LOSSES = [metrics.TRAIN_LOSS, metrics.TASK_LOSS, metrics.DISTILL_LOSS, metrics.DEV_LOSS, metrics.DEV_F1]
@@ -128,6 +129,60 @@ def test_roles_are_checked(teacher):
     teacher.requires_grad_(True)
     with pytest.raises(AssertionError, match="not frozen"):
         check_roles(state, teacher, torch.device("cpu"))
+
+
+# Teachers and students of other architectures.
+
+
+@pytest.fixture
+def eqtransformer_file(tmp_path):
+    torch.manual_seed(0)
+    EQTransformer(lstm_blocks=1).save(tmp_path / "eqt", version_str="1")
+    return tmp_path / "eqt"
+
+
+def test_an_eqtransformer_teaches_a_xiaonet(tiny, eqtransformer_file, tmp_path):
+    taught_by = tiny | {"teacher": {"weights": str(eqtransformer_file)}}
+    training = {"training": tiny["training"] | {"epochs": 2, "steps_per_epoch": 2, "batch_size": 4}}
+    config = DistillationConfig.model_validate(taught_by | training)
+    facts = preflight(config)
+    assert facts["teacher"] == str(eqtransformer_file)
+    train(config, run := LocalRun(tmp_path))
+    assert all(0 < report[metrics.DISTILL_LOSS] < 10 for report in run.reports[:-1])
+    assert "teacher/f1" in run.reports[0]
+
+
+@pytest.mark.parametrize(
+    "student",
+    [
+        {"architecture": "eqtransformer", "arguments": {"in_samples": 4000, "lstm_blocks": 1}},
+        {"architecture": "own_networks:Small", "arguments": {"width": 4}},
+        {"architecture": "own_networks:Curves"},
+    ],
+)
+def test_a_phasenet_teaches_any_student(tiny, student, tmp_path):
+    training = {"training": tiny["training"] | {"epochs": 1, "steps_per_epoch": 2, "batch_size": 4}}
+    config = DistillationConfig.model_validate(tiny | training | {"student": student})
+    preflight(config)
+    train(config, run := LocalRun(tmp_path))
+    assert 0 < run.reports[0][metrics.DISTILL_LOSS] < 10
+
+
+def test_sizes_of_a_xiaonet_are_refused_for_another_student(tiny):
+    student = {"student": {"architecture": "phasenetlight", "base_channels": 4}}
+    with pytest.raises(
+        ValueError, match=r"student\.base_channels is a setting of xiaonet, and student\.architecture is"
+    ):
+        DistillationConfig.model_validate(tiny | student)
+
+
+def test_curves_that_answer_as_the_teachers_have_no_distillation_loss():
+    curves = torch.randn(2, 3, 50)
+    assert softened_curves_divergence(curves, curves, 3.0).item() == pytest.approx(0, abs=1e-6)
+    p, q = torch.tensor(0.8), torch.tensor(0.3)
+    by_hand = p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()
+    student_BCT, teacher_BCT = (x.logit().expand(1, 1, 10) for x in (q, p))
+    assert softened_curves_divergence(student_BCT, teacher_BCT, 1.0).item() == pytest.approx(by_hand.item(), rel=1e-5)
 
 
 def test_reports_every_epoch_and_ends_with_the_best_weights(tiny, tmp_path):

@@ -7,7 +7,7 @@ from seisbench.models import PhaseNet
 from trainables import metrics
 from trainables.models.weights import load_weights, weights_digest
 from trainables.picking import PickingConfig, build_picker, preflight, train
-from trainables.run import LocalRun
+from trainables.run import LocalRun, read_tags
 
 
 @pytest.fixture
@@ -25,6 +25,45 @@ def test_trains_either_architecture_on_labels(settings, tmp_path, architecture):
     assert run.reports[-1][metrics.FINAL] == 1
     assert metrics.DISTILL_LOSS not in run.reports[0]
     assert run.reports[0][metrics.PARAMETERS] == {"phasenet": 268_443, "xiaonet": 10_731}[architecture]
+
+
+@pytest.mark.parametrize(
+    ("model", "window_samples"),
+    [
+        ({"architecture": "phasenetlight"}, 3001),
+        ({"architecture": "eqtransformer", "arguments": {"in_samples": 768, "lstm_blocks": 1}}, 768),
+        ({"architecture": "own_networks:Small", "arguments": {"width": 4}}, 512),
+        ({"architecture": "own_networks:Curves"}, 512),
+    ],
+)
+def test_trains_any_network_on_windows_of_its_length(settings, tmp_path, model, window_samples):
+    config = PickingConfig.model_validate(settings | {"model": model})
+    train(config, run := LocalRun(tmp_path))
+    *epochs, final = run.reports
+    assert epochs[-1][metrics.TRAIN_LOSS] < epochs[0][metrics.TRAIN_LOSS]
+    assert final[metrics.FINAL] == 1
+    assert final[metrics.MACS] > 0
+    assert build_picker(config).interface.window_samples == window_samples
+
+
+def test_a_network_of_ones_own_is_tried_before_it_is_trained(settings):
+    with pytest.raises(ValueError, match=r"^model\.architecture=own_networks:Short: answers \(2, 3, 127\) to windows"):
+        preflight(PickingConfig.model_validate(settings | {"model": {"architecture": "own_networks:Short"}}))
+
+
+def test_what_cannot_be_exported_is_said_before_training_and_trained_all_the_same(settings, tmp_path, capfd):
+    model = {"model": {"architecture": "own_networks:NoConvolution"}, "export": {"calibration_windows": 8}}
+    config = PickingConfig.model_validate(settings | model)
+    line = "model.architecture=own_networks:NoConvolution: there is no INT8 file of it (it has no convolution, and"
+    assert preflight(config)["not_possible"].startswith(line)
+    assert capfd.readouterr().err.startswith(line)
+    train(config, run := LocalRun(tmp_path))
+    assert read_tags(run.checkpoint)["gate"].startswith("refused: there is no INT8 file of it")
+    assert run.reports[-1][metrics.FP32_F1] == pytest.approx(run.reports[-1][metrics.DEV_F1], abs=0.02)
+    assert not list((run.checkpoint / "artifacts").glob("*int8*"))
+    again = settings | {"model": {"architecture": "own_networks:NoConvolution"}}
+    again["model"]["pretrained"] = str(run.checkpoint / "artifacts")
+    assert build_picker(PickingConfig.model_validate(again)).own.head.weight.shape == (3, 3)
 
 
 def test_a_trained_phasenet_can_be_the_teacher_of_a_distillation(settings, tmp_path):

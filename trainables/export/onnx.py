@@ -9,7 +9,9 @@ stands in the file is what runs.
 from __future__ import annotations
 
 import copy
+import io
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +94,12 @@ def export_onnx(model: XiaoNet | PickerAdapter, path: Path, thresholds: Mapping[
         return
     try:
         plain = _plain_copy(model)
-        save(_exported(plain, model.interface), path, metadata)
+        with (
+            redirect_stdout(io.StringIO()),
+            redirect_stderr(io.StringIO()),
+        ):  # the exporter prints what it does not know
+            program = _exported(plain, model.interface)
+        save(program, path, metadata)
         _check_equal(plain, model.interface, path)
     except NotPossibleError:
         path.unlink()

@@ -218,7 +218,8 @@ def _parts(network: nn.Module, named: str) -> dict[str, tuple[str, ...]] | None:
 
 
 def _kind(found: object) -> str:
-    return f"it is {'the class' if isinstance(found, type) else 'a'} {getattr(found, '__name__', type(found).__name__)}"
+    """`a tuple`, `a function`."""
+    return f"a {type(found).__name__}" if not isinstance(found, type) else f"the class {found.__name__}"
 
 
 def _reason(error: BaseException) -> str:

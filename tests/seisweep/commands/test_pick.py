@@ -11,11 +11,13 @@ import numpy as np
 import obspy
 import pytest
 import torch
+from seisbench.models import EQTransformer
 from seisweep.cli import run
 
 from trainables.export.artifacts import save_seisbench
 from trainables.export.onnx import export_onnx
 from trainables.export.picker_folder import write_picker_folder
+from trainables.models.architectures import build
 from trainables.models.xiaonet import StudentConfig, XiaoNet, build_student
 
 THRESHOLDS = {"P": 0.5, "S": 0.3}
@@ -81,6 +83,29 @@ def test_a_phasenet_picks_as_it_does_in_seisbench(shared_data, home, capsys):
         assert len(picks) > 20
         assert run(["pick", str(stem), str(file), "--p-threshold", "0.5"]) == 0
         assert sorted(rows(capsys)) == sorted(("B916", pick.phase, str(pick.peak_time)) for pick in picks)
+
+
+def test_an_eqtransformer_picks_as_it_does_in_seisbench(waveforms, home, tmp_path, capsys):
+    """Its own window, normalisation, stacking and blinding, in PyTorch and as ONNX."""
+    torch.manual_seed(0)
+    adapter = build("eqtransformer", {"in_samples": 1500, "lstm_blocks": 1}, StudentConfig()).eval()
+    with torch.no_grad():  # lively curves
+        curves = adapter.core(torch.randn(8, 3, 1500))
+        for row, head in enumerate(adapter.eqtransformer.pick_convs):
+            scale = 4 / curves[:, row, 200:-200].std()
+            head.bias.copy_(scale * (head.bias - curves[:, row, 200:-200].mean()) - 2)
+            head.weight.mul_(scale)
+    stem = save_seisbench(adapter, tmp_path, THRESHOLDS, "random weights")
+    export_onnx(adapter, tmp_path / "model_fp32.onnx", THRESHOLDS)
+    picks = EQTransformer.load(stem, version_str="1").classify(obspy.read(str(waveforms))).picks
+    expected = sorted(("ABC", pick.phase, str(pick.peak_time)) for pick in picks)
+    assert len(expected) > 2
+    for model in (stem, tmp_path / "model_fp32.onnx"):
+        assert run(["pick", str(model), str(waveforms)]) == 0
+        found = sorted(rows(capsys))
+        assert [phase for _, phase, _ in found] == [phase for _, phase, _ in expected]
+        apart_s = [obspy.UTCDateTime(a[2]) - obspy.UTCDateTime(b[2]) for a, b in zip(found, expected, strict=True)]
+        assert np.abs(apart_s).max() <= 0.02, "steep curves of random weights: the highest of two equal samples"
 
 
 def test_a_registered_model_is_found_by_its_alias(trial, waveforms, home, tmp_path, capsys):

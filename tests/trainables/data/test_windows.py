@@ -119,10 +119,10 @@ def test_missing_samples_become_zeros(tmp_path, write_dataset, ramps):
 def test_a_failed_build_leaves_nothing(config, monkeypatch):
     whole = store_parts.needed_part
 
-    def fails_at_third(waveform_XT, metadata, config):
+    def fails_at_third(waveform_XT, metadata, *settings):
         if metadata["trace_name"] == "trace6":
             raise KeyboardInterrupt
-        return whole(waveform_XT, metadata, config)
+        return whole(waveform_XT, metadata, *settings)
 
     monkeypatch.setattr(store_parts, "needed_part", fails_at_third)
     with pytest.raises(KeyboardInterrupt):

@@ -14,8 +14,9 @@ from trainables.data.windows import open_store
 from trainables.edge.network import load_onnx
 from trainables.evaluation.picks import PickConfig
 from trainables.export import artifacts, own
-from trainables.export.artifacts import export_picker
+from trainables.export.artifacts import export_picker, torch_picker
 from trainables.export.gate import ExportConfig
+from trainables.export.onnx import OnnxPicker
 from trainables.models.adapters import PhaseNetAdapter
 from trainables.models.teacher import load_phasenet
 from trainables.models.xiaonet import XiaoNet
@@ -82,11 +83,14 @@ def test_a_refused_file_does_not_keep_its_name(dev, tmp_path, monkeypatch):
     assert (tmp_path / "artifacts" / "model_int8_refused.onnx").exists()
 
 
-def test_a_teacher_leaves_the_pair_and_figures(dev, tmp_path, teacher_file):
+def test_a_teacher_leaves_both_files_and_the_pair(dev, tmp_path, teacher_file):
     adapter = PhaseNetAdapter(load_phasenet(str(teacher_file), "teacher.weights"))
-    exported = export(adapter, dev, tmp_path / "artifacts")
-    assert exported.metrics == {}
-    assert not list((tmp_path / "artifacts").glob("*.onnx"))
+    exported = export(adapter, dev, tmp_path / "artifacts", max_f1_loss=1.0)
+    assert exported.metrics[metrics.INT8_SIZE_RATIO] > 3
+    picker = OnnxPicker(tmp_path / "artifacts" / "model_fp32.onnx")
+    assert picker.metadata["normalisation_steps"] == "demean std"
+    (batch, _), *_ = dev.batches(4)
+    np.testing.assert_allclose(picker.of_batch(batch), torch_picker(adapter)(batch), atol=1e-4)
     again = PhaseNet.load(tmp_path / "artifacts" / "phasenet", version_str="1")
     np.testing.assert_array_equal(again.out.weight.detach().numpy(), adapter.phasenet.out.weight.detach().numpy())
 

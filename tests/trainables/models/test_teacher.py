@@ -3,20 +3,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from seisbench.models import PhaseNet
+from seisbench.models import EQTransformer, PhaseNet
 
 from trainables.data.batches import DevWindows
 from trainables.data.config import DataConfig
 from trainables.data.seal import Opening
 from trainables.data.windows import open_store, which_test_split
 from trainables.evaluation.picks import PickConfig, PickCounts, count_picks, scores
+from trainables.models.interface import Interface
 from trainables.models.teacher import (
     Teacher,
     TeacherConfig,
     TeacherEnsemble,
+    for_student,
     load_phasenet,
     load_teacher,
     load_teachers,
+    members,
+    samples_around,
 )
 
 
@@ -116,3 +120,60 @@ def test_real_teachers_pick_real_records(shared_data, tmp_path, name, least_p_f1
         unpermuted_p_f1, unpermuted_s_f1 = best_f1(teacher, config)
         assert unpermuted_p_f1 < least_p_f1
         assert unpermuted_s_f1 < least_s_f1
+
+
+# Teachers of other windows and other answers.
+
+
+def test_one_that_listens_longer_hears_its_own_window_around_the_students():
+    torch.manual_seed(0)
+    teacher = Teacher(EQTransformer(component_order="ZNE"))
+    student = Interface()
+    assert samples_around(teacher, student) == 1500
+    wide_BXT = torch.randn(2, 3, 6001) * 100
+    heard_BCT = for_student(teacher, student)(wide_BXT)
+    p_BT, s_BT = teacher(wide_BXT[..., :6000]).sigmoid()[:, :2, 1500:4501].unbind(dim=1)
+    shares_BCT = heard_BCT.softmax(dim=1)
+    torch.testing.assert_close(shares_BCT.sum(dim=1), torch.ones(2, 3001))
+    total_BT = (p_BT + s_BT).clamp(min=1)
+    torch.testing.assert_close(shares_BCT[:, 0], p_BT / total_BT, atol=1e-5, rtol=1e-3)
+    torch.testing.assert_close(shares_BCT[:, 1], s_BT / total_BT, atol=1e-5, rtol=1e-3)
+
+
+def test_one_that_listens_shorter_is_asked_in_windows_that_overlap(teacher_file):
+    teacher = load_teacher(TeacherConfig(weights=str(teacher_file)))
+    student = Interface(6000, "PSD")
+    assert samples_around(teacher, student) == 0
+    raw_BXT = torch.randn(1, 3, 6000) * 100
+    asked = for_student(teacher, student)
+    assert asked.starts == [0, 1500, 2999]
+    curves_BCT = asked(raw_BXT).sigmoid()
+    assert curves_BCT.shape == (1, 2, 6000)
+    answers = [teacher(raw_BXT[..., start : start + 3001]).softmax(dim=1)[:, :2] for start in asked.starts]
+    torch.testing.assert_close(curves_BCT[..., :1500], answers[0][..., :1500], atol=1e-5, rtol=1e-3)
+    mean_BC = (answers[0][..., 2000] + answers[1][..., 500]) / 2
+    torch.testing.assert_close(curves_BCT[..., 2000], mean_BC, atol=1e-5, rtol=1e-3)
+    torch.testing.assert_close(curves_BCT[..., 4600:], answers[2][..., 1601:], atol=1e-5, rtol=1e-3)
+
+
+def test_teachers_of_different_lengths_teach_together(teacher_file, tmp_path):
+    EQTransformer(in_samples=4000, lstm_blocks=1).save(tmp_path / "eqt", version_str="1")
+    both = load_teachers([str(teacher_file), str(tmp_path / "eqt")])
+    around = samples_around(both, Interface())
+    assert around == 500
+    wide_BXT = torch.randn(1, 3, 4001) * 100
+    shares = [
+        for_student(member, Interface())(given).softmax(1)
+        for member, given in zip(members(both), (wide_BXT[..., 500:3501], wide_BXT), strict=True)
+    ]
+    together_BCT = for_student(both, Interface())(wide_BXT).softmax(dim=1)
+    torch.testing.assert_close(together_BCT, (shares[0] + shares[1]) / 2, atol=1e-5, rtol=1e-3)
+    curves_BCT = for_student(both, Interface(classes="PSD"))(wide_BXT)
+    assert curves_BCT.shape == (1, 2, 3001), "a detection only where all teachers have one"
+
+
+def test_one_alike_answers_itself(teacher_file):
+    teacher = load_teacher(TeacherConfig(weights=str(teacher_file)))
+    assert for_student(teacher, Interface()) is teacher
+    curves = Teacher(EQTransformer(in_samples=1500, lstm_blocks=1))
+    assert for_student(curves, curves.interface) is curves
