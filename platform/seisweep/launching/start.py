@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from search_spaces.sweep import LONGEST_NAME, NAME_PATTERN, Sweep, single_run
 from seisweep.engine.outcome import Outcome
+from seisweep.launching.endings import SweepInterrupt, interrupted_line
 from seisweep.launching.sending import Sent, send, send_resume
 from seisweep.requested.sweep import narrow, next_name
 from seisweep.screen.kept import watching_and_keeping
@@ -151,7 +152,7 @@ def _go_on(
 ) -> Outcome:
     from seisweep.engine import launch
 
-    with watching_and_keeping(home) as watch:
+    with _named_when_interrupted(name, home), watching_and_keeping(home) as watch:
         return launch.resume(
             name,
             where,
@@ -187,6 +188,7 @@ def start(
     home = Home.find()
     where = with_limits(profile_of(profile), limits or {})
     check_name(name)
+    check_that_others_find_it(sweep)
     if where.submit_to:
         return send(sweep, where, home, name, note, store)
     if name is not None and in_a_job.is_again() and home.sweep_file(name).is_file():
@@ -199,7 +201,7 @@ def start(
         chosen = name or next_name(home, sweep.name, [*taken, *refused])
         check_name(chosen)
         try:
-            with watching_and_keeping(home) as watch:
+            with _named_when_interrupted(chosen, home), watching_and_keeping(home) as watch:
                 return launch.launch(
                     sweep, where, home, name=chosen, note=note, concurrency=concurrency, store=store, watch=watch
                 )
@@ -207,6 +209,29 @@ def start(
             if name is not None:
                 raise
             refused.append(chosen)
+
+
+@contextlib.contextmanager
+def _named_when_interrupted(name: str, home: Home) -> Iterator[None]:
+    """An interrupt that the engine could not wait for says which sweep it has left, if that has begun."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if home.sweep_file(name).is_file():
+            raise SweepInterrupt(name, interrupted_line(name)) from None
+        raise
+
+
+def check_that_others_find_it(sweep: Sweep) -> None:
+    """What trains and what varies lies in modules. Raises ValueError."""
+    for what, path in (("trainable", sweep.trainable), ("space", sweep.space or "")):
+        module, _, attribute = path.partition(":")
+        if module == "__main__":
+            raise ValueError(
+                f"the {what} {attribute} is defined in this notebook or script, where neither the processes of trials "
+                f"nor a later resume find it: write it into a module (a cell that begins with %%writefile "
+                f"my_{what}.py) and name it as my_{what}:{attribute}"
+            )
 
 
 def _names_of_others(home: Home, store: Store) -> list[str]:
