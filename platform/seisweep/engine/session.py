@@ -159,11 +159,21 @@ def _tuner(parts: Parts, callback: TuneCallback, stop: StopRequest) -> tune.Tune
             name=f"session-{parts.ledger.num_sessions:03d}",
             **plan.storage.for_ray(),
             callbacks=[callback],
+            progress_reporter=_NoReports(),
             stop=stop,
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             verbose=0,
         ),
     )
+
+
+class _NoReports(tune.ProgressReporter):
+    """Tune's own clears the cell of a notebook, with what it shows of the sweep and of the user."""
+
+    def should_report(self, trials: list[Any], done: bool = False) -> bool:
+        return False
+
+    def report(self, trials: list[Any], done: bool, *sys_info: str) -> None: ...
 
 
 def _trial_function(parts: Parts, callback: TuneCallback) -> Any:

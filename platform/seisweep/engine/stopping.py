@@ -62,7 +62,7 @@ def interruptible(stop: StopRequest, watch: Watch) -> Iterator[None]:
         stop.interrupt()
         watch.log("stopping: trials under way keep their last checkpoint (once more to stop at once)")
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[int, Any] = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -93,10 +93,7 @@ class NotebookView:
 
     def html(self) -> str:
         shown = shown_of(self.progress, MOST_ROWS)
-        parts = [
-            f"<div><b>{escape(self.name)}</b> {escape(self._heading().removeprefix(self.name))}</div>",
-            self._bar(),
-        ]
+        parts = [f"<div>{escape(self._heading())}</div>", self._bar()]
         if shown.rows:
             parts.append(_table(shown))
         if self.lines:
