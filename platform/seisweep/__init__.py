@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from seisweep.launching.endings import SweepError, SweepInterrupt
@@ -77,9 +78,10 @@ def run(
         SweepError: no trial finished, the sweep could not go on, or MLflow lacks some of its record. Single trials
             that failed are counted in a line, and their reasons are in `.trials`.
         SweepInterrupt: a KeyboardInterrupt that names the sweep, to be resumed.
-    """
-    from seisweep.launching import from_python
 
+    A Ray that is there already (`ray.init()` before) is used and left running, else one is started and ended. Where Ray
+    itself dies, which takes the process with it, everything is written down before: `resume` goes on in a new one.
+    """
     fields = {
         "samples": samples,
         "sampler": sampler,
@@ -88,7 +90,7 @@ def run(
         **_resources(workers, cpus, gpus, memory_gb),
     }
     limits = _limits(retry_oom, report_timeout_s, disk_budget_gb)
-    return from_python.run(
+    return _from_python().run(
         sweep, settings, seed, profile, fields, limits, name=name, note=note, concurrency=concurrency, extend=extend
     )
 
@@ -119,11 +121,9 @@ def train(
 
     All others, and what is raised: see `run`.
     """
-    from seisweep.launching import from_python
-
     fields = _resources(workers, cpus, gpus, memory_gb)
     limits = _limits(retry_oom, report_timeout_s, disk_budget_gb)
-    return from_python.train(trainable, settings, seed, profile, fields, limits, name=name, note=note)
+    return _from_python().train(trainable, settings, seed, profile, fields, limits, name=name, note=note)
 
 
 def resume(
@@ -147,10 +147,18 @@ def resume(
 
     All others, and what is raised: see `run`.
     """
+    limits = _limits(retry_oom, report_timeout_s, disk_budget_gb)
+    return _from_python().resume(name, profile, limits, concurrency=concurrency, extend=extend)
+
+
+def _from_python() -> ModuleType:
+    """What starts work, imported where the libraries below it have been told to be quiet."""
+    from seisweep.quiet import quiet
+
+    quiet()
     from seisweep.launching import from_python
 
-    limits = _limits(retry_oom, report_timeout_s, disk_budget_gb)
-    return from_python.resume(name, profile, limits, concurrency=concurrency, extend=extend)
+    return from_python
 
 
 def _resources(

@@ -49,6 +49,7 @@ def quiet() -> None:
     """Set what the libraries read when they are imported; a value that the user has set stays."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    logging.getLogger("ray.widgets.util").setLevel(logging.WARNING)  # what else one might install for a notebook
     warnings.filterwarnings("ignore", message="IProgress not found")  # of tqdm, in a notebook without its widgets
 
 

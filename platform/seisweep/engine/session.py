@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -213,6 +214,8 @@ def _ended_with_ray(parts: Parts, callback: TuneCallback, stop: StopRequest) -> 
         parts.watch.log(f"{why}; go on with: seisweep resume {parts.plan.name}")
         outcome = finish(parts, stop, callback.left_behind)
         parts.watch.finished(outcome)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # in a notebook too, whose kernel ends: Ray would end it in a minute
         os._exit(outcome.exit_code)
 
     patience_s = CLUSTER_PATIENCE_S if parts.plan.profile.ray_address else LOCAL_PATIENCE_S

@@ -20,7 +20,6 @@ from seisweep.launching.endings import SweepError, SweepInterrupt, interrupted_l
 from seisweep.launching.python_values import as_words, overrides_of
 from seisweep.launching.sending import Sent
 from seisweep.launching.start import Brought, Where, resume_sweep, run_sweep, train_once
-from seisweep.quiet import quiet
 from seisweep.requested.trainable import SEED_KEY, Trainable
 from seisweep.results.sweep_results import SweepResults
 from seisweep.screen.ending import failures, left_out_line, unfinished
@@ -124,7 +123,6 @@ def resume(
 
 
 def _results_of(ask: Callable[[], Ended]) -> SweepResults:
-    quiet()
     try:
         ended = ask()
     except ValueError as error:
