@@ -92,7 +92,7 @@ def _of_the_process() -> list[object]:
 
 
 def test_the_command_line_says_the_same(home, capsys):
-    with pytest.raises(ValueError, match="training.epochs") as caught:
+    with pytest.raises(ValueError, match=r"training\.epochs") as caught:
         seisweep.train(TOY.trainable, settings={"x": 1, "training.epochs": "many"})
     assert command(["train", TOY.trainable, "x=1", "training.epochs=many"]) == 2
     assert capsys.readouterr().err == f"seisweep: {caught.value}\n"
