@@ -144,6 +144,8 @@ def _check_sent(sent: Sent) -> None:
         raise SweepInterrupt(name, f"{name} goes on as a job of the cluster: `seisweep logs {name}` follows it")
     if code == 3:
         raise SweepError(name, f"{name} is done, and MLflow lacks some of it: {_resume(name)} brings it")
+    if code == 2:
+        raise SweepError(name, f"{name} has not begun: its job says above what is wrong")
     if code:
         raise SweepError(name, f"{name} has not finished, as its job says above; {_resume(name)} goes on with it")
 
@@ -160,8 +162,8 @@ def _check_outcome(outcome: Outcome) -> None:
             name, f"{name} was interrupted{f', {outcome.obstacle}' if outcome.obstacle else ''}, then: {_resume(name)}"
         )
     if outcome.state == "failed":
-        which = f'seisweep.load("{name}").trials has their reasons'
-        raise SweepError(name, f"{name} failed: none of its {len(rows)} trials has finished; {which}")
+        which = f'none of its {len(rows)} trials has finished; seisweep.load("{name}").trials has their reasons'
+        raise SweepError(name, f"{name} failed: {rows[0].reason if len(rows) == 1 else which}")
     if outcome.lacks_in_mlflow:
         lacks = f"MLflow lacks {outcome.lacks_in_mlflow}"
         raise SweepError(name, f"{name} is done, and {lacks}: {_resume(name)} brings it once the server answers")

@@ -163,7 +163,11 @@ def test_single_failed_trials_are_counted_and_the_results_come_back(ending, caps
 @pytest.mark.parametrize(
     ("came_to", "line"),
     [
-        ({"state": "failed", "rows": [TrialRow(0, "a", "failed", reason="nan")]}, "none of its 1 trials has finished"),
+        ({"state": "failed", "rows": [TrialRow(0, "a", "failed", reason="loss is nan")]}, "toy-1 failed: loss is nan"),
+        (
+            {"state": "failed", "rows": 2 * [TrialRow(0, "a", "failed")]},
+            "none of its 2 trials has finished",
+        ),
         ({"state": "interrupted", "obstacle": "the disk is full: free some"}, "the disk is full: free some, then: "),
         ({"state": "interrupted"}, 'toy-1 was interrupted, then: seisweep.resume("toy-1")'),
         ({"lacks_in_mlflow": "2 trials"}, 'MLflow lacks 2 trials: seisweep.resume("toy-1") brings it'),
