@@ -152,12 +152,17 @@ def resume(
 
 
 def _from_python() -> ModuleType:
-    """What starts work, imported where the libraries below it have been told to be quiet."""
+    """What starts work, imported whole with what it needs, where the libraries have been told to be quiet."""
     from seisweep.quiet import quiet
+    from seisweep.settings.interrupts import interrupts_wait
 
     quiet()
-    from seisweep.launching import from_python
+    with interrupts_wait():
+        import seisweep.engine.session  # noqa: F401  with Ray and Optuna
+        from seisweep.launching import from_python
+        from seisweep.private.mlflow import import_database
 
+        import_database()
     return from_python
 
 
