@@ -38,7 +38,7 @@ import optuna
 import ray
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
-from seisweep.engine.cluster import share_import_path
+from seisweep.engine.cluster import import_path_shared
 from seisweep.engine.launch import launch
 from seisweep.engine.outcome import Outcome, TrialRow
 from seisweep.settings.home import Home
@@ -259,9 +259,9 @@ def main() -> None:
     parser.add_argument("--thousand", type=int, nargs="?", const=1000, metavar="TRIALS", help="one long sweep instead")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    share_import_path()
     start_s = time.perf_counter()
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    with import_path_shared():
+        ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     print(f"{'a local Ray':56} {time.perf_counter() - start_s:7.2f}", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
 

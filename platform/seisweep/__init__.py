@@ -2,15 +2,187 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from seisweep.launching.endings import SweepError, SweepInterrupt
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from search_spaces.sweep import Sweep
     from seisweep.results.sweep_results import SweepResults
+    from seisweep.settings.profile import Profile
+
+__all__ = ["SweepError", "SweepInterrupt", "join", "load", "resume", "run", "sweeps", "train"]
+
+# pandas, MLflow and the engine are not imported before they are needed.
 
 
-# pandas and MLflow are not imported before they are needed.
+def run(
+    sweep: str | Sweep,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    samples: int | None = None,
+    concurrency: int | None = None,
+    extend: int | None = None,
+    profile: str | Path | Profile | None = None,
+    name: str | None = None,
+    note: str = "",
+    seed: int | Sequence[int] | None = None,
+    sampler: str | None = None,
+    scheduler: str | None = None,
+    time_budget_s: float | None = None,
+    workers: int | None = None,
+    cpus: float | None = None,
+    gpus: float | None = None,
+    memory_gb: float | None = None,
+    retry_oom: bool | None = None,
+    report_timeout_s: float | None = None,
+    disk_budget_gb: float | None = None,
+) -> SweepResults:
+    """Search: run a sweep of trials to its end, as `seisweep run` does, and return what `load` returns.
+
+    seisweep.run("distillation", samples=20, settings={"data.dataset": "ETHZ", "loss.alpha": (0.2, 0.6)})
+
+    Progress is shown in the notebook or terminal. Interrupting (the kernel, Ctrl-C) ends the sweep between two epochs;
+    `resume` goes on with it. Everything lies in the home, SEISWEEP_HOME.
+
+    Arguments:
+        sweep: a named sweep (`seisweep sweeps` lists them), `module:function` that returns a `Sweep`, or a
+            `search_spaces.sweep.Sweep`, whose trainable and space lie in modules.
+        settings: by dotted key, or groups as dicts in dicts. A value fixes a key for all trials, a list is several to
+            choose from, a pair `(low, high)` a range, both ends included. Of a setting that is a list itself
+            (`teachers`) a list is one value, and a list of lists several.
+        samples: number of trials; a grid has as many as it has points.
+        concurrency: most trials to run at a time; default as many as fit.
+        extend: add so many trials to the sweep `name`, which exists, and check that it is still the same.
+        profile: where it runs: a name (`local`, `cluster`, one of the home), a TOML file, or a `Profile`; default
+            SEISWEEP_PROFILE, else `local`. One with `submit_to` sends the sweep to a cluster as a job and follows it;
+            interrupting leaves that running.
+        name: of this run of the sweep; default the sweep's name with a number.
+        note: a line for the record: why you run this sweep.
+        seed: one, or of a grid several.
+        sampler: how settings are chosen: `tpe`, `random`, `nsgaii`, `grid`.
+        scheduler: how weak trials are stopped early: `asha`, `hyperband`, `none`; or `pbt`.
+        time_budget_s: seconds after which the sweep stops.
+        workers: Ray Train workers of each trial; `cpus`, `gpus` (0.5: half of one), `memory_gb` (GiB): of each worker.
+        retry_oom: after running out of memory, go on with half the batch and twice the accumulation.
+        report_timeout_s: a trial that reports nothing for so many seconds fails; 0: never.
+        disk_budget_gb: disk space for the checkpoints of the sweep, in GB.
+
+    Raises:
+        ValueError: what is wrong, where, and what would be right, in one line, before anything starts.
+        SweepError: no trial finished, the sweep could not go on, or MLflow lacks some of its record. Single trials
+            that failed are counted in a line, and their reasons are in `.trials`.
+        SweepInterrupt: a KeyboardInterrupt that names the sweep, to be resumed.
+
+    A Ray that is there already (`ray.init()` before) is used and left running, else one is started and ended. Where Ray
+    itself dies, which takes the process with it, everything is written down before: `resume` goes on in a new one.
+    """
+    fields = {
+        "samples": samples,
+        "sampler": sampler,
+        "scheduler": scheduler,
+        "time_budget_s": time_budget_s,
+        **_resources(workers, cpus, gpus, memory_gb),
+    }
+    limits = _limits(retry_oom, report_timeout_s, disk_budget_gb)
+    return _from_python().run(
+        sweep, settings, seed, profile, fields, limits, name=name, note=note, concurrency=concurrency, extend=extend
+    )
+
+
+def train(
+    trainable: str,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    profile: str | Path | Profile | None = None,
+    name: str | None = None,
+    note: str = "",
+    seed: int | None = None,
+    workers: int | None = None,
+    cpus: float | None = None,
+    gpus: float | None = None,
+    memory_gb: float | None = None,
+    retry_oom: bool | None = None,
+    report_timeout_s: float | None = None,
+    disk_budget_gb: float | None = None,
+) -> SweepResults:
+    """Train once, without a search, as `seisweep train` does: a sweep of one trial, number 0.
+
+    seisweep.train("picking", settings={"data.dataset": "ETHZ", "training.epochs": 30})
+
+    Arguments:
+        trainable: `distillation`, `picking`, `pretraining`, `finetuning`, or your own `module:function`.
+        settings: by dotted key, or groups as dicts in dicts; one value each.
+
+    All others, and what is raised: see `run`.
+    """
+    fields = _resources(workers, cpus, gpus, memory_gb)
+    limits = _limits(retry_oom, report_timeout_s, disk_budget_gb)
+    return _from_python().train(trainable, settings, seed, profile, fields, limits, name=name, note=note)
+
+
+def resume(
+    name: str,
+    *,
+    extend: int | None = None,
+    profile: str | Path | Profile | None = None,
+    concurrency: int | None = None,
+    retry_oom: bool | None = None,
+    report_timeout_s: float | None = None,
+    disk_budget_gb: float | None = None,
+) -> SweepResults:
+    """Go on with a sweep that was interrupted, as `seisweep resume` does: same search, checkpoints and record.
+
+    seisweep.resume("distillation-1", extend=20)
+
+    Arguments:
+        name: the sweep's (`seisweep.sweeps()` lists them). One that is over is returned as it is.
+        extend: so many trials more, which the search goes on to propose.
+        profile: where it goes on; default where it was launched.
+
+    All others, and what is raised: see `run`.
+    """
+    limits = _limits(retry_oom, report_timeout_s, disk_budget_gb)
+    return _from_python().resume(name, profile, limits, concurrency=concurrency, extend=extend)
+
+
+def _from_python() -> ModuleType:
+    """What starts work, imported whole with what it needs, where the libraries have been told to be quiet."""
+    from seisweep.quiet import quiet
+    from seisweep.settings.interrupts import interrupts_wait
+
+    quiet()
+    with interrupts_wait():
+        import seisweep.engine.session  # noqa: F401  with Ray and Optuna
+        from seisweep.launching import from_python
+        from seisweep.private.mlflow import import_database
+
+        import_database()
+    return from_python
+
+
+def _resources(
+    workers: int | None, cpus: float | None, gpus: float | None, memory_gb: float | None
+) -> dict[str, float | None]:
+    """Fields of a sweep."""
+    return {
+        "workers": workers,
+        "cpus_per_worker": cpus,
+        "gpus_per_worker": gpus,
+        "memory_gb_per_worker": memory_gb,
+    }
+
+
+def _limits(
+    retry_oom: bool | None, report_timeout_s: float | None, disk_budget_gb: float | None
+) -> dict[str, float | None]:
+    """Fields of a profile."""
+    return {"retry_oom": retry_oom, "report_timeout_s": report_timeout_s, "disk_budget_gb": disk_budget_gb}
 
 
 def load(name: str, tracking_uri: str | None = None) -> SweepResults:

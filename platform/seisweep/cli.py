@@ -17,7 +17,6 @@ import typer
 
 from seisweep.commands import (
     archive,
-    command_line,
     confirm,
     data,
     evaluate,
@@ -32,6 +31,7 @@ from seisweep.commands import (
 from seisweep.commands.run import resume, train
 from seisweep.commands.run import run as run_sweep
 from seisweep.engine.outcome import Outcome
+from seisweep.launching import command_line
 from seisweep.quiet import quiet
 from seisweep.settings.home import Home
 from trainables.fetched import keep_in

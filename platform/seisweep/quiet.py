@@ -49,7 +49,11 @@ def quiet() -> None:
     """Set what the libraries read when they are imported; a value that the user has set stays."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    logging.getLogger("ray.widgets.util").setLevel(logging.WARNING)  # what else one might install for a notebook
     warnings.filterwarnings("ignore", message="IProgress not found")  # of tqdm, in a notebook without its widgets
+
+
+ANALYSIS = "ray.tune.analysis.experiment_analysis"
 
 
 class _LogFile(logging.FileHandler):
@@ -69,11 +73,14 @@ class LibraryLog:
     def __init__(self, file: Path) -> None:
         self.handler = _LogFile(file, delay=True)
         self.handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self._captures = False
         self._before: list[tuple[logging.Logger, list[logging.Handler], bool, int]] = []
 
     def __enter__(self) -> LibraryLog:
+        shown_by = warnings.showwarning
         logging.captureWarnings(True)
-        loggers = [logging.getLogger(name) for name in (*NOISY, "seisweep")]
+        self._captures = warnings.showwarning is not shown_by
+        loggers = [logging.getLogger(name) for name in (*NOISY, "seisweep", ANALYSIS)]
         for name, logger in logging.Logger.manager.loggerDict.items():  # "ray.tune.x" may have its own handlers
             if isinstance(logger, logging.Logger) and name.partition(".")[0] in NOISY and logger.handlers:
                 loggers.append(logger)
@@ -86,14 +93,15 @@ class LibraryLog:
             elif top:
                 logger.setLevel(logging.WARNING)
         # At its end Tune looks for result files that the ledger has made superfluous.
-        logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
+        logging.getLogger(ANALYSIS).setLevel(logging.ERROR)
         return self
 
     def __exit__(self, *exc: object) -> None:
         for logger, handlers, propagate, level in self._before:
             logger.handlers, logger.propagate = handlers, propagate
             logger.setLevel(level)
-        logging.captureWarnings(False)
+        if self._captures:  # not where the process does so by itself
+            logging.captureWarnings(False)
         self.handler.close()
 
 

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from seisweep.commands.options import ProfileName, profile_of
-from seisweep.commands.run import check_name
+from seisweep.commands.options import ProfileName
+from seisweep.launching.start import check_name
 from seisweep.settings.fields import nearest
 from seisweep.settings.home import Home
 from seisweep.settings.paths import from_here
+from seisweep.settings.which_profile import profile_of
 from seisweep.settings.which_store import given_store
 
 

@@ -7,15 +7,17 @@ from typing import Annotated
 
 import typer
 
-from seisweep.commands.options import Name, Note, profile_by_default, profile_of
-from seisweep.commands.run import check_name, finish, start
+from seisweep.commands.options import Name, Note
+from seisweep.commands.run import finish
 from seisweep.engine.outcome import Outcome
 from seisweep.engine.sweep_folder import Launch
+from seisweep.launching.start import check_name, start
 from seisweep.settings import in_a_job
 from seisweep.settings.home import Home
 from seisweep.settings.overrides import parse_overrides
 from seisweep.settings.profile import Profile
 from seisweep.settings.sent import sent_with
+from seisweep.settings.which_profile import profile_by_default, profile_of
 from seisweep.settings.which_store import store_of_sweep
 
 

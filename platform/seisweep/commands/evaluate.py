@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seisweep.commands.options import ProfileName, profile_of
+from seisweep.commands.options import ProfileName
 from seisweep.screen.tables import Format, TableFormat, write
 from seisweep.settings.home import Home
 from seisweep.settings.overrides import build_config, parse_overrides
 from seisweep.settings.paths import with_absolute_paths
+from seisweep.settings.which_profile import profile_of
 
 if TYPE_CHECKING:
     from seisweep.artifacts.pickers import Picker

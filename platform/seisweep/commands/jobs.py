@@ -8,21 +8,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search_spaces.sweep import Choice, Sweep
-from seisweep.commands import command_line
-from seisweep.commands.options import profile_of
-from seisweep.requested.sweep import next_name
+from seisweep.launching.sending import followed, job_server
 from seisweep.screen.kept import SCREEN_FILE
 from seisweep.settings.driver_lock import driver_of, has_driver
 from seisweep.settings.fields import nearest
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
-from seisweep.settings.sent import keep, sent_sweeps, sent_with
-from seisweep.settings.which_store import Store, store_by_default
+from seisweep.settings.sent import sent_sweeps, sent_with
+from seisweep.settings.which_profile import profile_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,11 +46,11 @@ def logs(
     where = _cluster_of(home, name, profile)
     if where is None:
         return _follow_here(home, name)
-    server = _server(where)
+    server = job_server(where)
     job = server.latest(name)
     if job is None:
         raise ValueError(_no_job(server, name))
-    return _follow(server, job, print)
+    return followed(server, job, print).exit_code
 
 
 def stop(
@@ -62,53 +59,13 @@ def stop(
     """End a sweep as Ctrl-C does, wherever it runs: nothing is lost, and `seisweep resume` goes on with it."""
     home = Home.find()
     where = _cluster_of(home, name, profile)
-    stopped = _stop_here(home, name) if where is None else _stop_job(_server(where), name)
+    stopped = _stop_here(home, name) if where is None else _stop_job(job_server(where), name)
     with_profile = f" --profile {profile}" if profile else ""
     print(
         f"{name} has ended; go on with: seisweep resume {name}{with_profile}" if stopped else f"{name} is still ending",
         file=sys.stderr,
     )
     return 0 if stopped else 1
-
-
-def send(sweep: Sweep, profile: Profile, home: Home, name: str | None, note: str, store: Store | None = None) -> int:
-    """Submit the command that was typed as a job of the profile's cluster, under a name that is free, and follow it.
-
-    Raises ValueError in one line for everything that can be known before.
-    """
-    from seisweep.engine.jobs import JobExistsError
-    from seisweep.engine.launch import check_sweep
-    from seisweep.requested.trainable import Trainable
-
-    _check_paths(sweep)
-    check_sweep(sweep, Trainable.find(sweep.trainable), profile)
-    sent = _recorded_elsewhere(profile, store or store_by_default(home, profile))
-    server = _server(sent)
-    taken = _names(sent, home) | {job.sweep for job in server.jobs()}
-    if name in taken:
-        raise ValueError(f"a sweep named {name} exists: go on with `seisweep resume {name}`, or choose another --name")
-    while True:
-        chosen = name or next_name(home, sweep.name, taken)
-        try:
-            return _submit(server, home, chosen, sweep.name, note)
-        except JobExistsError:  # at the same moment, by somebody else
-            if name is not None:
-                raise
-            taken = taken | {chosen}
-
-
-def send_resume(name: str, profile: Profile, home: Home) -> int:
-    """The same for a sweep that the cluster has."""
-    sent = _recorded_elsewhere(profile, store_by_default(home, profile))
-    server = _server(sent)
-    last = server.latest(name)
-    if last is not None and not last.is_over:
-        raise ValueError(f"{name} is {last.state} as job {last.id}: follow it with `seisweep logs {name}`")
-    known = _names(sent, home)
-    if known and name not in known and last is None:
-        raise ValueError(f"no sweep named {name} in {sent.tracking_uri}{nearest(name, known)}")
-    kind, note = (last.kind, last.note) if last else ("", "")
-    return _submit(server, home, name, kind, note)
 
 
 def latest_jobs(home: Home, profile: Profile) -> dict[str, Job]:
@@ -121,7 +78,7 @@ def latest_jobs(home: Home, profile: Profile) -> dict[str, Job]:
     found: dict[str, Job] = {}
     for cluster in clusters.values():
         try:
-            latest = {job.sweep: job for job in _server(cluster).jobs() if job.kind != DOCTOR}
+            latest = {job.sweep: job for job in job_server(cluster).jobs() if job.kind != DOCTOR}
         except ValueError as error:
             print(error, file=sys.stderr)
             continue
@@ -149,29 +106,6 @@ def with_jobs(launched: pd.DataFrame, jobs: Mapping[str, Job]) -> pd.DataFrame:
     }
     first = pd.DataFrame(columns).reindex(columns=launched.columns).astype(launched.dtypes)
     return pd.concat([first, launched.assign(state=states)], ignore_index=True)
-
-
-def _submit(server: Server, home: Home, name: str, kind: str, note: str) -> int:
-    is_resume = command_line.words()[:1] == ("resume",)  # which has the name among its words
-    chosen = {"profile": server.profile.name} | ({} if is_resume else {"name": name})
-    job = server.submit(name, command_line.for_another_machine(**chosen), kind=kind, note=note)
-    keep(home, name, server.profile)
-    print(f"{name} is the job {job.id} of {server.address}", file=sys.stderr, flush=True)
-    return _follow(server, job, lambda line: print(line, file=sys.stderr, flush=True))
-
-
-def _follow(server: Server, job: Job, show: Callable[[str], None]) -> int:
-    from seisweep.engine.job_following import follow
-
-    try:
-        return follow(server, job, show, lambda line: print(line, file=sys.stderr, flush=True)).exit_code
-    except KeyboardInterrupt:
-        print(
-            f"{job.sweep} goes on without this terminal: `seisweep logs {job.sweep}` follows it again, "
-            f"`seisweep stop {job.sweep}` ends it",
-            file=sys.stderr,
-        )
-        return 1
 
 
 def _stop_job(server: Server, name: str) -> bool:
@@ -250,75 +184,5 @@ def _cluster_of(home: Home, name: str, profile: str | None) -> Profile | None:
     return None if home.sweep_file(name).is_file() else sent_with(home, name)
 
 
-def _server(profile: Profile) -> Server:
-    from seisweep.engine.jobs import Server
-
-    return Server(profile)
-
-
 def _no_job(server: Server, name: str) -> str:
     return f"no job of a sweep named {name} on {server.address}{nearest(name, {job.sweep for job in server.jobs()})}"
-
-
-def _recorded_elsewhere(profile: Profile, store: Store) -> Profile:
-    """The profile with the store that counts on this machine, which its jobs write to. Raises ValueError where that
-    is a file of this machine."""
-    if store.is_own:
-        if profile.tracking_uri is None:
-            print(
-                f"profile {profile.name} names no MLflow server in tracking_uri: the record lies in {profile.job_home} "
-                "of the cluster",
-                file=sys.stderr,
-            )
-            return profile
-        raise ValueError(f"the store {store.uri} is this home's own, which jobs of a cluster cannot reach")
-    if not store.uri.startswith(("http://", "https://", "postgresql", "mysql", "mssql")):
-        raise ValueError(f"the store {store.uri} ({store.chosen_by}) is a file of this machine: name an MLflow server")
-    return profile.model_copy(update={"tracking_uri": store.uri})
-
-
-def _names(profile: Profile, home: Home) -> set[str]:
-    """The sweeps that the store has. Where it is not to be reached from here, the job will look. Raises ValueError
-    where it lets nobody in."""
-    from seisweep.record.mlflow_answers import NotLetInError
-    from seisweep.results.loading import names_in
-
-    if profile.tracking_uri is None:
-        return set()
-    try:
-        return set(names_in(Store(profile.tracking_uri, f"profile {profile.name}"), home))
-    except NotLetInError:
-        raise
-    except ValueError as error:
-        print(f"{error}; the job will ask it from the cluster", file=sys.stderr)
-        return set()
-
-
-def _check_paths(sweep: Sweep) -> None:
-    """No setting that was typed means a place of this machine. Raises ValueError that names the first."""
-    typed = command_line.settings()
-    for key, value in _texts(sweep):
-        if key not in typed or not value.startswith("/"):
-            continue
-        if value not in typed[key]:
-            raise ValueError(
-                f"{key} = {typed[key]}: {value} is a place of this machine, and the job runs on another: give a path "
-                "that every node of the cluster has, a name or a URI"
-            )
-        if Path(value).exists():
-            print(f"{key} = {value} is here too; the job takes what lies there on its nodes", file=sys.stderr)
-
-
-def _texts(sweep: Sweep) -> Iterator[tuple[str, str]]:
-    """Every text among the settings, those in lists too."""
-
-    def texts(value: Any) -> Iterator[str]:
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, list | tuple):
-            for item in value:
-                yield from texts(item)
-
-    varied = {key: one.values for key, one in sweep.vary.items() if isinstance(one, Choice)}
-    for key, value in (dict(sweep.base) | varied).items():
-        yield from ((key, text) for text in texts(value))

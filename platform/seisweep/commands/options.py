@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from seisweep.settings.home import Home
-from seisweep.settings.profile import Profile, load_profile
+from seisweep.settings.which_profile import PROFILE_VARIABLE
 
 Settings = Annotated[
     list[str] | None,
@@ -20,10 +16,6 @@ Settings = Annotated[
         show_default=False,
     ),
 ]
-
-
-PROFILE_VARIABLE = "SEISWEEP_PROFILE"
-"""Variable of the environment: the profile where none is given, as a container or a cluster's login node sets it."""
 
 
 ProfileName = Annotated[
@@ -70,17 +62,3 @@ DiskBudget = Annotated[float | None, typer.Option(help="Disk space for the check
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Ray Train workers for each trial; default as the profile says.")
 ]
-
-
-def profile_by_default() -> str:
-    """What `--profile` is where it is not given: what SEISWEEP_PROFILE names, else `local`. Commands that go on with a
-    sweep do not ask: they run where it was launched."""
-    return os.environ.get(PROFILE_VARIABLE) or "local"
-
-
-def profile_of(name: str) -> Profile:
-    """The profile that `--profile` names; modules in its folder of code are found from now on. Raises ValueError."""
-    profile = load_profile(name, Home.find().profiles_dir)
-    if profile.working_dir and (folder := str(Path(profile.working_dir).expanduser().absolute())) not in sys.path:
-        sys.path.append(folder)
-    return profile

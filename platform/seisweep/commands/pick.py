@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seisweep.commands.models_and_waveforms import models_and_waveforms
-from seisweep.commands.options import ProfileName, profile_of
+from seisweep.commands.options import ProfileName
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
+from seisweep.settings.which_profile import profile_of
 from trainables.edge import FDSN
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from seisweep.commands.options import ProfileName, profile_of
+from seisweep.commands.options import ProfileName
 from seisweep.settings.home import Home
+from seisweep.settings.which_profile import profile_of
 
 
 def plot(

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seisweep.commands.options import ProfileName, profile_of
+from seisweep.commands.options import ProfileName
 from seisweep.screen.tables import Format, TableFormat, write
 from seisweep.settings.home import Home
 from seisweep.settings.paths import from_here
+from seisweep.settings.which_profile import profile_of
 
 if TYPE_CHECKING:
     from seisweep.promotion.promote import Promotion

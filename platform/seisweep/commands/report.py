@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from seisweep.commands.options import ProfileName, profile_of
+from seisweep.commands.options import ProfileName
 from seisweep.record.gc_pause import no_collections
 from seisweep.settings.home import Home
 from seisweep.settings.paths import from_here
+from seisweep.settings.which_profile import profile_of
 
 
 def report(

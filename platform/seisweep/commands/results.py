@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seisweep.commands.jobs import latest_jobs, with_jobs
-from seisweep.commands.options import ProfileName, profile_of
+from seisweep.commands.options import ProfileName
 from seisweep.record.gc_pause import no_collections
 from seisweep.screen.tables import Format, TableFormat, write
 from seisweep.settings.fields import nearest
 from seisweep.settings.home import Home
 from seisweep.settings.overrides import parse_overrides
 from seisweep.settings.paths import with_absolute_paths
+from seisweep.settings.which_profile import profile_of
 from seisweep.settings.which_store import Store, kept_store, store_by_default
 
 if TYPE_CHECKING:

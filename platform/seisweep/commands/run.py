@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
-import sys
-from collections.abc import Mapping
-from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from search_spaces.sweep import LONGEST_NAME, NAME_PATTERN, Sweep, single_run
 from seisweep.commands.options import (
     Cpus,
     DiskBudget,
@@ -25,19 +19,12 @@ from seisweep.commands.options import (
     RetryOom,
     Settings,
     Workers,
-    profile_by_default,
-    profile_of,
 )
 from seisweep.engine.outcome import Outcome
-from seisweep.engine.sweep_folder import NameTakenError
-from seisweep.requested.sweep import SEEDS, narrow, next_name, parse_duration, parse_seeds
-from seisweep.screen.kept import watching_and_keeping
-from seisweep.settings import in_a_job
-from seisweep.settings.home import Home
-from seisweep.settings.overrides import Overrides, parse_overrides
-from seisweep.settings.profile import Profile, with_limits
-from seisweep.settings.sent import sent_with
-from seisweep.settings.which_store import Store, kept_store, store_by_default
+from seisweep.launching.sending import Sent
+from seisweep.launching.start import Brought, resume_sweep, run_sweep, train_once
+from seisweep.requested.sweep import SEEDS, parse_duration, parse_seeds
+from seisweep.settings.overrides import parse_overrides
 
 
 def run(
@@ -68,10 +55,7 @@ def run(
     disk_budget: DiskBudget = None,
 ) -> Outcome | int:
     """Search: run a sweep of trials."""
-    from search_spaces.named import named_sweep
-
-    where = profile_of(profile or profile_by_default())
-    changes = {
+    fields = {
         "samples": samples,
         "seeds": parse_seeds(seed) if seed else None,
         "sampler": sampler,
@@ -79,16 +63,19 @@ def run(
         "time_budget_s": parse_duration(time_budget) if time_budget else None,
         **_resources(workers, cpus, gpus, memory),
     }
-    limits = _limits(retry_oom, report_timeout, disk_budget)
-    chosen = narrow(named_sweep(sweep), parse_overrides(settings or []), changes)
-    if extend is None:
-        return finish(start(chosen, where, name=name, note=note, concurrency=concurrency, limits=limits))
-    if name is None:
-        raise ValueError("--extend adds trials to a sweep that exists: give its --name (see `seisweep sweeps`)")
-    if samples is not None or note:
-        given = "--samples" if samples is not None else "--note"
-        raise ValueError(f"--extend N adds N trials to the sweep as it is: leave out {given}")
-    return finish(go_on(name, profile, concurrency=concurrency, limits=limits, extend=extend, same_as=chosen))
+    return finish(
+        run_sweep(
+            sweep,
+            parse_overrides(settings or []),
+            profile,
+            fields=fields,
+            limits=_limits(retry_oom, report_timeout, disk_budget),
+            name=name,
+            note=note,
+            concurrency=concurrency,
+            extend=extend,
+        )
+    )
 
 
 def train(
@@ -109,17 +96,10 @@ def train(
     disk_budget: DiskBudget = None,
 ) -> Outcome | int:
     """Train once, without a search."""
-    from search_spaces.named import objectives_of
-
-    where = profile_of(profile)
-    base, vary = parse_overrides(settings or [])
-    if vary:
-        key = next(iter(vary))
-        raise ValueError(f"{key} has several values; train takes one, `seisweep run` searches")
-    changes = {"seeds": None if seed is None else [seed], **_resources(workers, cpus, gpus, memory)}
-    chosen = narrow(single_run(trainable, {}, objectives_of(trainable)), Overrides(base, vary), changes)
+    fields = {"seeds": None if seed is None else [seed], **_resources(workers, cpus, gpus, memory)}
     limits = _limits(retry_oom, report_timeout, disk_budget)
-    return finish(start(chosen, where, name=name, note=note, limits=limits))
+    overrides = parse_overrides(settings or [])
+    return finish(train_once(trainable, overrides, profile, fields=fields, limits=limits, name=name, note=note))
 
 
 def resume(
@@ -133,77 +113,7 @@ def resume(
 ) -> Outcome | int:
     """Go on with a sweep that was interrupted: same search, same checkpoints, same record. Or add trials to one."""
     limits = _limits(retry_oom, report_timeout, disk_budget)
-    if profile and not extend and (store := _only_lacks(name, Home.find(), profile_of(profile))) is not None:
-        return _bring(name, Home.find(), store)
-    return finish(go_on(name, profile, concurrency=concurrency, limits=limits, extend=extend or 0))
-
-
-def _only_lacks(name: str, home: Home, profile: Profile) -> Store | None:
-    """The profile's server, where the sweep is over and recorded in its home alone: there is nothing to run, and who
-    names a server wants it there."""
-    if not profile.tracking_uri or name not in home.sweep_names or not kept_store(home, name).is_own:
-        return None
-    from seisweep.engine.launch import sweep_state
-
-    store = store_by_default(home, profile)
-    return store if not store.is_own and sweep_state(home, name) in ("finished", "failed") else None
-
-
-def _bring(name: str, home: Home, store: Store) -> int:
-    """The same as `seisweep merge NAME --to URI`."""
-    from seisweep.archive.bringing import bring_sweep
-
-    say = partial(print, file=sys.stderr)
-    say(f"{name} is over, there is nothing left to run: to {store.uri}, as `seisweep merge {name} --to {store.uri}`")
-    brought = bring_sweep(name, home, store, say)
-    say(f"{brought.trials} trials, {brought.num_written} runs written; in the home {name} stays as it is")
-    return 0
-
-
-def go_on(
-    name: str,
-    profile: str | None,
-    *,
-    concurrency: int | None = None,
-    limits: Mapping[str, Any] | None = None,
-    extend: int = 0,
-    same_as: Sweep | None = None,
-) -> Outcome | int:
-    """Resume a sweep, where it was launched or on a profile by name, watched in this terminal."""
-    home = Home.find()
-    where = profile_of(profile) if profile else None
-    from seisweep.commands import jobs
-
-    if where is None and not home.sweep_file(name).is_file():
-        where = sent_with(home, name)
-    if where is not None and where.submit_to:
-        return jobs.send_resume(name, where, home)
-    return _go_on(name, where, home, limits=limits, concurrency=concurrency, extend=extend, same_as=same_as)
-
-
-def _go_on(
-    name: str,
-    where: Profile | None,
-    home: Home,
-    *,
-    limits: Mapping[str, Any] | None,
-    concurrency: int | None,
-    extend: int = 0,
-    same_as: Sweep | None = None,
-) -> Outcome:
-    from seisweep.engine import launch
-
-    with watching_and_keeping(home) as watch:
-        return launch.resume(
-            name,
-            where,
-            home,
-            limits=limits,
-            concurrency=concurrency,
-            extend=extend,
-            same_as=same_as,
-            watch=watch,
-        )
+    return finish(resume_sweep(name, profile, limits=limits, concurrency=concurrency, extend=extend))
 
 
 def _resources(
@@ -223,67 +133,13 @@ def _limits(retry_oom: bool | None, report_timeout: str | None, disk_budget_gb: 
     return {"retry_oom": retry_oom, "report_timeout_s": timeout_s, "disk_budget_gb": disk_budget_gb}
 
 
-def check_name(name: str | None) -> None:
-    """What was given can be a sweep's name. Raises ValueError."""
-    if name is not None and not re.fullmatch(NAME_PATTERN, name):
-        raise ValueError(f"--name {name}: a name is letters, digits, dots, dashes and underscores, as distillation-1")
-    if name is not None and len(name) > LONGEST_NAME:
-        raise ValueError(f"--name {name[:40]}... has {len(name)} characters: a name has at most {LONGEST_NAME}")
-
-
-def start(
-    sweep: Sweep,
-    profile: str | Profile,
-    *,
-    name: str | None = None,
-    note: str = "",
-    concurrency: int | None = None,
-    limits: Mapping[str, Any] | None = None,
-    store: Store | None = None,
-) -> Outcome | int:
-    """Launch a sweep on a profile, watched in this terminal, or as a job of the profile's cluster. `limits` are fields
-    of the profile, `store` where it is recorded, if that is not for profile and environment to say."""
-    home = Home.find()
-    where = with_limits(profile_of(profile) if isinstance(profile, str) else profile, limits or {})
-    check_name(name)
-    if where.submit_to:
-        from seisweep.commands import jobs
-
-        return jobs.send(sweep, where, home, name, note, store)
-    if name is not None and in_a_job.is_again() and home.sweep_file(name).is_file():
-        return _go_on(name, where, home, limits=limits, concurrency=concurrency)  # an earlier job has begun it
-    from seisweep.engine import launch
-
-    refused: list[str] = []
-    while True:
-        taken = [] if name else _names_of_others(home, store or store_by_default(home, where))
-        chosen = name or next_name(home, sweep.name, [*taken, *refused])
-        check_name(chosen)
-        try:
-            with watching_and_keeping(home) as watch:
-                return launch.launch(
-                    sweep, where, home, name=chosen, note=note, concurrency=concurrency, store=store, watch=watch
-                )
-        except NameTakenError:  # by another launch of the same moment, perhaps from another home
-            if name is not None:
-                raise
-            refused.append(chosen)
-
-
-def _names_of_others(home: Home, store: Store) -> list[str]:
-    """Names that a store has, perhaps from other homes; where it does not answer, launching says so."""
-    from seisweep.results.loading import names_in
-
-    with contextlib.suppress(ValueError):
-        return names_in(store, home)
-    return []
-
-
-def finish(outcome: Outcome | int) -> Outcome | int:
+def finish(ended: Outcome | Sent | Brought) -> Outcome | int:
     """Print how it ended; the command line makes an exit code of it. Of a job that is one, and all is said."""
-    if isinstance(outcome, int):
-        return outcome
+    if isinstance(ended, Sent):
+        return ended.exit_code
+    if isinstance(ended, Brought):
+        return 0
     from seisweep.screen.ending import show
 
-    show(outcome)
-    return outcome
+    show(ended)
+    return ended

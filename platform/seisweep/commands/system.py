@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from seisweep.commands.options import PROFILE_VARIABLE, ProfileName, profile_by_default, profile_of
+from seisweep.commands.options import ProfileName
 from seisweep.engine.outcome import Outcome
 from seisweep.settings.home import Home
+from seisweep.settings.which_profile import PROFILE_VARIABLE, profile_by_default, profile_of
 from seisweep.settings.which_store import store_by_default
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import ray
 from search_spaces.sweep import Sweep
 from seisweep.engine.access import check_answer, no_answer
 from seisweep.engine.luggage import for_trials
+from seisweep.engine.stopping import give_back
 from seisweep.private.ray import closed_to_others, process_group_of_its_own, resources_of_this_machine
 from seisweep.settings.profile import Profile
 from seisweep.workers.trial import TRIAL_MEMORY_BYTES
@@ -23,28 +25,41 @@ from seisweep.workers.trial import TRIAL_MEMORY_BYTES
 @contextmanager
 def connected(profile: Profile) -> Iterator[str]:
     """A Ray to run on, and the address of its dashboard, where it has one. One that is there already is used and left
-    as it is."""
+    as it is; of one that is started here nothing is left, also where that is interrupted."""
     if ray.is_initialized():
         yield ""
         return
-    dashboard = ""
+    with _sigterm_given_back():
+        try:
+            yield _started_or_found(profile)
+        finally:
+            ray.shutdown()
+
+
+def _started_or_found(profile: Profile) -> str:
+    """The address of its dashboard."""
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     try:
         if profile.ray_address:
             found = ray.init(profile.ray_address, runtime_env=for_trials(profile), **options)
-            dashboard = f"http://{found.dashboard_url}" if found.dashboard_url else ""
-        else:
-            share_import_path()
-            with process_group_of_its_own(), closed_to_others() as closed:
-                ray.init("local", include_dashboard=False, **closed, **options)
+            return f"http://{found.dashboard_url}" if found.dashboard_url else ""
+        with import_path_shared(), process_group_of_its_own(), closed_to_others() as closed:
+            ray.init("local", include_dashboard=False, **closed, **options)
+            return ""
     except (ConnectionError, RuntimeError) as error:
         if not profile.ray_address:
             raise
         raise no_answer(profile.ray_address, error) from None
+
+
+@contextmanager
+def _sigterm_given_back() -> Iterator[None]:
+    """Ray takes SIGTERM for itself where it starts, and keeps it."""
+    before = signal.getsignal(signal.SIGTERM)
     try:
-        yield dashboard
+        yield
     finally:
-        ray.shutdown()
+        give_back({signal.SIGTERM: before})
 
 
 def check_place(profile: Profile, wanted: Resources) -> None:
@@ -60,12 +75,20 @@ def check_place(profile: Profile, wanted: Resources) -> None:
         raise does_not_fit(wanted, here)
 
 
-def share_import_path() -> None:
-    """Processes that this one starts find a user's modules where this one finds them."""
+@contextmanager
+def import_path_shared() -> Iterator[None]:
+    """Processes that this one starts meanwhile find a user's modules where this one finds them."""
     installed = (sys.prefix, sys.base_prefix)
     own = [str(Path(entry).absolute()) for entry in sys.path if not entry.startswith(installed)]
-    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    before = os.environ.get("PYTHONPATH")
+    given = (before or "").split(os.pathsep)
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path for path in [*given, *own] if path))
+    try:
+        yield
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 def trials_at_a_time(wanted: Resources, at_most: int | None) -> int:

@@ -57,6 +57,7 @@ def finish(parts: Parts, stop: StopRequest, left_behind: LeftBehind = NOTHING) -
         tracking_uri=plan.store.uri,
         objectives=dict(plan.sweep.objectives),
         obstacle=stop.obstacle if state == "interrupted" else "",
+        by_user=stop.interrupted,
         baseline=plan.sweep.baseline,
         confirms=plan.sweep.confirms,
         is_grid=plan.sweep.sampler == "grid",

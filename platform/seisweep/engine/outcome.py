@@ -54,6 +54,8 @@ class Outcome:
     objectives: dict[str, str]
     obstacle: str = ""
     """Why an interrupted sweep could not go on, and what helps, in one line."""
+    by_user: bool = False
+    """Somebody asked it to end, by Ctrl-C or a signal."""
     baseline: dict[str, Any] = field(default_factory=dict)
     """With several seeds: settings of the condition that the others are compared with."""
     confirms: Confirms | None = None

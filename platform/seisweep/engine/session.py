@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -159,11 +160,21 @@ def _tuner(parts: Parts, callback: TuneCallback, stop: StopRequest) -> tune.Tune
             name=f"session-{parts.ledger.num_sessions:03d}",
             **plan.storage.for_ray(),
             callbacks=[callback],
+            progress_reporter=_NoReports(),
             stop=stop,
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             verbose=0,
         ),
     )
+
+
+class _NoReports(tune.ProgressReporter):
+    """Tune's own clears the cell of a notebook, with what it shows of the sweep and of the user."""
+
+    def should_report(self, trials: list[Any], done: bool = False) -> bool:
+        return False
+
+    def report(self, trials: list[Any], done: bool, *sys_info: str) -> None: ...
 
 
 def _trial_function(parts: Parts, callback: TuneCallback) -> Any:
@@ -203,6 +214,8 @@ def _ended_with_ray(parts: Parts, callback: TuneCallback, stop: StopRequest) -> 
         parts.watch.log(f"{why}; go on with: seisweep resume {parts.plan.name}")
         outcome = finish(parts, stop, callback.left_behind)
         parts.watch.finished(outcome)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # in a notebook too, whose kernel ends: Ray would end it in a minute
         os._exit(outcome.exit_code)
 
     patience_s = CLUSTER_PATIENCE_S if parts.plan.profile.ray_address else LOCAL_PATIENCE_S

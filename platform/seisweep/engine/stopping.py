@@ -6,7 +6,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
@@ -62,9 +62,16 @@ def interruptible(stop: StopRequest, watch: Watch) -> Iterator[None]:
         stop.interrupt()
         watch.log("stopping: trials under way keep their last checkpoint (once more to stop at once)")
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[int, Any] = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        give_back(before)
+
+
+def give_back(handlers: Mapping[int, Any]) -> None:
+    """Signals are handled again as before. One that was not handled by Python cannot be given back."""
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in handlers.items():
+            if handler is not None:
+                signal.signal(number, handler)

@@ -76,6 +76,11 @@ def sqlite_uri(database: Path) -> str:
     return URL.create("sqlite+pysqlite", database=str(database)).render_as_string()
 
 
+def import_database() -> None:
+    """What MLflow imports where it first opens a database."""
+    import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+
+
 def create_store(database: Path, artifacts: Path) -> None:
     """An empty MLflow store whose readers and writer do not block each other (write-ahead log)."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from search_spaces.sweep import Choice, Sweep
 from seisweep.settings.fields import nearest, walk
+from seisweep.settings.interrupts import interrupts_wait
 from seisweep.settings.overrides import build_config, check_narrowing, flatten, nest
 from seisweep.settings.paths import WEIGHTS
 from trainables.attribute import load_attribute
@@ -48,7 +49,8 @@ class Trainable:
         if ":" not in name and name not in OWN:
             raise ValueError(f"no trainable named {name}{nearest(name, OWN)}; your own is module:function")
         path = name if ":" in name else f"trainables.{name}:train"
-        train = load_attribute(path, "trainable")
+        with interrupts_wait():
+            train = load_attribute(path, "trainable")
         if not callable(train):
             raise ValueError(f"trainable {path} is no function but {type(train).__name__}")
         if not _takes_two(train):

@@ -55,6 +55,9 @@ class SweepResults:
         self._curves: dict[tuple[str, ...], pd.DataFrame] = {}
         self._fetched: dict[str, Path] = {}
 
+    def __repr__(self) -> str:
+        return f"<sweep {self.name} of {self.tracking_uri}>"
+
     @cached_property
     def runs(self) -> dict[int, Run]:
         """The trials' runs by number, with their tags, parameters and metrics under MLflow's own names: those of the

@@ -1,4 +1,4 @@
-"""What a user sees while a sweep runs: a live table in a terminal, plain lines without one.
+"""What a user sees while a sweep runs: a live table in a terminal, plain lines without one; notebook.py in a notebook.
 
 The engine calls a `Watch`; everything here goes to standard error.
 """
@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from seisweep.engine.outcome import OVER, Outcome, TrialRow, Watch
 from seisweep.screen.progress import Progress
@@ -122,29 +122,59 @@ class LiveTable:
         from rich.console import Group
         from rich.table import Table
 
-        room = self.max_rows or max(3, self.console.size.height - 9)
-        rows = list(self.progress.rows.values())  # of this moment: the driver goes on meanwhile
-        kept = heapq.nsmallest(room, rows, key=lambda row: (row.state != "running", -row.number))
-        varied = list(self.progress.varied)
+        shown = shown_of(self.progress, self.max_rows or max(3, self.console.size.height - 9))
         table = Table(title=self.title, title_justify="left", caption=WHOSE_SCORES, caption_justify="left")
-        for heading in ("trial", "state", "epoch", *self.progress.objectives, *short_names(varied).values()):
+        for heading in shown.headings:
             table.add_column(heading, no_wrap=heading in ("trial", "state", "epoch"))
-        for row in sorted(kept, key=lambda row: row.number):
-            values = [row.metrics.get(name) for name in self.progress.objectives]
-            table.add_row(
-                str(row.number),
-                f"{row.state}: {row.reason[:60]}" if row.state == "failed" and row.reason else row.state,
-                f"{row.epoch}/{row.epochs}" if row.epochs else str(row.epoch),
-                *["" if value is None else show_number(value) for value in values],
-                *[show_value(row.params.get(key, "")) for key in varied],
-                style={"failed": "red", "running": "bold", "stopped": "dim"}.get(row.state),
-            )
+        for state, cells in shown.rows:
+            table.add_row(*cells, style={"failed": "red", "running": "bold", "stopped": "dim"}.get(state))
         return Group(table, self.progress.summary())
+
+
+class Shown(NamedTuple):
+    """A table of trials as of now."""
+
+    headings: list[str]
+    rows: list[tuple[str, list[str]]]
+    """State and cells of each trial."""
+
+
+def shown_of(progress: Progress, room: int) -> Shown:
+    """So many rows of a sweep under way, by number: running trials first of all, then the latest."""
+    rows = list(progress.rows.values())  # of this moment: the driver goes on meanwhile
+    kept = heapq.nsmallest(room, rows, key=lambda row: (row.state != "running", -row.number))
+    varied = list(progress.varied)
+    headings = ["trial", "state", "epoch", *progress.objectives, *short_names(varied).values()]
+    return Shown(headings, [(row.state, _cells(row, progress, varied)) for row in sorted(kept, key=_number)])
+
+
+def _number(row: TrialRow) -> int:
+    return row.number
+
+
+def _cells(row: TrialRow, progress: Progress, varied: list[str]) -> list[str]:
+    values = [row.metrics.get(name) for name in progress.objectives]
+    return [
+        str(row.number),
+        f"{row.state}: {row.reason[:60]}" if row.state == "failed" and row.reason else row.state,
+        f"{row.epoch}/{row.epochs}" if row.epochs else str(row.epoch),
+        *["" if value is None else show_number(value) for value in values],
+        *[show_value(row.params.get(key, "")) for key in varied],
+    ]
 
 
 @contextmanager
 def watching() -> Iterator[Watch]:
-    """The live table where standard error is a terminal, plain lines elsewhere."""
+    """A view in a notebook, the live table where standard error is a terminal, plain lines elsewhere."""
+    from seisweep.screen.notebook import NotebookView, in_notebook
+
+    if in_notebook():
+        view = NotebookView()
+        try:
+            yield view
+        finally:
+            view.close()
+        return
     if not sys.stderr.isatty():
         yield PlainLines()
         return

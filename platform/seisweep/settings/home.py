@@ -17,6 +17,7 @@ from filelock import FileLock
 from search_spaces.sweep import LONGEST_NAME, NAME_PATTERN
 from seisweep.private.mlflow import create_store, sqlite_uri
 from seisweep.settings.free_disk import check_room
+from seisweep.settings.interrupts import interrupts_wait
 from seisweep.settings.places import Places, can_be_written, lain_at, moved_since, settle
 
 SWEEP_FILE = "sweep.json"
@@ -162,7 +163,8 @@ class Home:
             if not self.database.exists():
                 arriving = self.root / "mlflow.arriving.db"
                 arriving.unlink(missing_ok=True)
-                create_store(arriving, self.artifacts_dir)
+                with interrupts_wait():  # MLflow takes a database that it has begun for whole, in the same process
+                    create_store(arriving, self.artifacts_dir)
                 for left in ("-wal", "-shm"):  # of a database that was taken away: SQLite would put it into this one
                     self.database.with_name(f"{self.database.name}{left}").unlink(missing_ok=True)
                 arriving.rename(self.database)

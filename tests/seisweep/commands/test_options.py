@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from seisweep.cli import run
-from seisweep.commands import run as run_module
-from seisweep.commands.options import PROFILE_VARIABLE, profile_by_default
+from seisweep.launching import start as start_module
+from seisweep.launching.sending import Sent
+from seisweep.settings.profile import Profile
+from seisweep.settings.which_profile import PROFILE_VARIABLE, profile_by_default
 
 
 @pytest.fixture
@@ -32,7 +34,12 @@ def test_the_environment_names_it_and_an_empty_variable_names_none(monkeypatch):
 @pytest.mark.parametrize("command", [["run", "distillation"], ["train", "distillation"]])
 def test_commands_take_it_and_what_is_typed_goes_before_it(profiles, command, monkeypatch):
     chosen: list[str] = []
-    monkeypatch.setattr(run_module, "start", lambda sweep, profile, **_: chosen.append(profile.name) or 0)
+
+    def noted(sweep: object, profile: Profile, **_: object) -> Sent:
+        chosen.append(profile.name)
+        return Sent("toy-1", 0)
+
+    monkeypatch.setattr(start_module, "start", noted)
     monkeypatch.setenv(PROFILE_VARIABLE, "mine")
     assert run(command) == 0
     assert run([*command, "--profile", "local"]) == 0

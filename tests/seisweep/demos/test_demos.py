@@ -170,3 +170,18 @@ def test_the_notebook_of_few_shot_curves(recorded, tmp_path):
     shown = run_notebook("few_shot_and_ablation", recorded.root, tmp_path)
     assert "shots-1" in shown
     assert shown.count("image/png") == 4, "conditions, learning curves, few-shot curve, confusion matrices"
+
+
+def test_the_notebook_that_runs_a_sweep(tmp_path):
+    """Real trainings and a search of students, started from its cells; nothing beside the home is written."""
+    (tmp_path / "here").mkdir()
+    shown = run_notebook("running_from_python", tmp_path / "home", tmp_path / "here")
+    assert "distillation-1 finished: 3 of 3 done" in shown
+    assert "distillation-1 finished: 4 of 4 done" in shown, "the same cell's output, drawn again and again"
+    assert "image/png" in shown
+    assert "unknown key loss.alhpa; did you mean loss.alpha?" in shown
+    assert list((tmp_path / "here").iterdir()) == []
+    done = load("distillation-1", Home(tmp_path / "home").mlflow_uri)
+    assert len(done.runs) == 4
+    assert set(done.trials["state"]) <= {"done", "stopped"}
+    assert (done.artifacts(done.best()) / "model_int8.onnx").is_file()

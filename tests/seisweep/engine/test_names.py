@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 from seisweep import results
-from seisweep.commands import run as run_module
-from seisweep.commands.run import start
 from seisweep.engine.launch import launch
+from seisweep.launching import start as start_module
+from seisweep.launching.start import start
 from seisweep.private.mlflow import sqlite_uri
 from seisweep.record import name_claim, tags
 from seisweep.settings.home import Home, NameTakenError
@@ -27,7 +27,7 @@ def shared(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -
     about = {tags.ROLE: tags.SWEEP_ROLE, tags.SWEEP: "toy-1", tags.SWEEP_ID: "of another home"}
     client.create_run(client.create_experiment("toy"), tags=about)
     monkeypatch.setattr(name_claim, "check_that_the_name_is_free", lambda *given: None)  # a moment ago it was
-    monkeypatch.setattr(run_module, "_names_of_others", lambda *given: [])
+    monkeypatch.setattr(start_module, "_names_of_others", lambda *given: [])
     return store
 
 

@@ -47,5 +47,5 @@ def test_a_demo_whose_record_lacks_something_ends_with_3(home, monkeypatch, caps
     from seisweep.demos import pickers
 
     monkeypatch.setattr(pickers, "play", lambda command, home, tiny: command("resume", "toy-1"))
-    monkeypatch.setattr("seisweep.commands.run.go_on", lambda *a, **k: outcome("finished", "1 trial", False, "done"))
+    monkeypatch.setattr("seisweep.launching.start.go_on", lambda *a, **k: outcome("finished", "1 trial", False, "done"))
     assert cli.run(["demo", "--tiny"]) == 3

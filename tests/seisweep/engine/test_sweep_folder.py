@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from seisweep.cli import run
 from seisweep.commands.results import sweeps
-from seisweep.commands.run import start
 from seisweep.engine import launch as launch_module
 from seisweep.engine.search import Study
 from seisweep.engine.sweep_folder import JOURNAL_FILE, LEDGER_FILE, Launch, NameTakenError
+from seisweep.launching.start import start
 from seisweep.record.ledger import Ledger
 from seisweep.record.tracker import Tracker
 from seisweep.screen.tables import Format

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from seisweep.commands import command_line
+from seisweep.launching import command_line
 
 
 @pytest.mark.parametrize(
