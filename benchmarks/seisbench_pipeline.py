@@ -6,9 +6,10 @@ import numpy as np
 import seisbench.data as sbd
 import seisbench.generate as sbg
 
-from trainables.data.catalog import PICK_COLUMNS, dataset_folder, quiet_seisbench
+from trainables.data.arrivals import PICK_COLUMNS
+from trainables.data.catalog import dataset_folder, quiet_seisbench
 from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, WINDOW_SAMPLES
-from trainables.data.windows import SAMPLES_BEFORE, SPAN_SAMPLES
+from trainables.data.windowing import PRESCRIBED
 
 
 def prescribed_generator(dataset: str, metadata_cache: bool, keep_raw: bool = False) -> sbg.GenericGenerator:
@@ -26,7 +27,7 @@ def prescribed_generator(dataset: str, metadata_cache: bool, keep_raw: bool = Fa
         ).train()
         traces.preload_waveforms()
     columns = {column: phase for column, phase in PICK_COLUMNS.items() if column in traces.metadata}
-    around = {"samples_before": SAMPLES_BEFORE, "windowlen": SPAN_SAMPLES}
+    around = {"samples_before": PRESCRIBED.samples_before, "windowlen": PRESCRIBED.span_samples}
     augmentations = [
         sbg.WindowAroundSample(list(columns), **around, selection="random", strategy="variable"),
         sbg.RandomWindow(windowlen=WINDOW_SAMPLES, strategy="pad"),

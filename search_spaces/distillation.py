@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from search_spaces.architecture import architecture_of
 from search_spaces.sweep import Sweep
 from trainables import metrics
 
@@ -16,9 +17,10 @@ def space(trial: optuna.Trial) -> None:
     alpha = trial.suggest_float("loss.alpha", 0.0, 1.0)
     if alpha > 0:  # without a teacher's share there is nothing to soften
         trial.suggest_float("loss.temperature", 1.0, 5.0)
-    trial.suggest_categorical("student.base_channels", [4, 8, 12, 16, 24, 32])
-    trial.suggest_categorical("student.pooling", [2, 4])
-    trial.suggest_float("student.dropout", 0.0, 0.3)
+    if architecture_of(trial, "student.architecture", "xiaonet") == "xiaonet":
+        trial.suggest_categorical("student.base_channels", [4, 8, 12, 16, 24, 32])
+        trial.suggest_categorical("student.pooling", [2, 4])
+        trial.suggest_float("student.dropout", 0.0, 0.3)
     # The published range ends at 1e-3; small students were steadier over seeds near 3e-3.
     trial.suggest_float("training.learning_rate", 1e-4, 3e-3, log=True)
     trial.suggest_categorical("training.batch_size", [32, 64, 128])

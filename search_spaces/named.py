@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from search_spaces import distillation, foreshock, picking, pretraining
 from search_spaces.sweep import Direction, Sweep
+from trainables.attribute import load_attribute
 
 NAMED: dict[str, Callable[[], Sweep]] = {
     "distillation": distillation.distillation,
@@ -65,19 +63,3 @@ def descriptions() -> dict[str, str]:
 def objectives_of(trainable: str) -> dict[str, Direction]:
     """What counts for a trainable: what its first named sweep looks at; empty where none trains it."""
     return next((sweep.objectives for build in NAMED.values() if (sweep := build()).trainable == trainable), {})
-
-
-def load_attribute(path: str, what: str) -> Any:
-    """The object behind `module:attribute`; `what` names its role in the error. Raises ValueError."""
-    module_name, _, attribute = path.partition(":")
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)  # a user's own module lies where they work
-    try:
-        found: Any = importlib.import_module(module_name)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"{what} {path} cannot be loaded: {error}") from error
-    except (ValueError, SyntaxError, SystemExit) as error:  # no module's name; a module that is no Python, or a program
-        raise ValueError(f"{what} {path} cannot be loaded: {type(error).__name__}: {error}") from error
-    return found

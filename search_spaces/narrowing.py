@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from search_spaces.named import load_attribute
 from search_spaces.sweep import Choice, Narrowing, Range, Sweep
+from trainables.attribute import load_attribute
 
 PROBES = 64
 """Random walks through a space that find the keys behind its `if`s."""
@@ -38,6 +38,10 @@ class NarrowedTrial:
 
     def __init__(self, trial: Suggests, base: Mapping[str, Any], vary: Mapping[str, Narrowing]) -> None:
         self._trial, self._base, self._vary = trial, base, vary
+
+    def is_decided(self, name: str) -> bool:
+        """Whether the user has fixed or narrowed the key."""
+        return name in self._base or name in self._vary
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False

@@ -1,13 +1,18 @@
-"""Distillation: a XiaoNet learns from a PhaseNet teacher and from labels.
+"""Distillation: a XiaoNet, or another student, learns from a PhaseNet, an EQTransformer or several, and from labels.
 
     total = alpha * distill + (1 - alpha) * task
+
+Teacher and student may have windows of different lengths and answer with different classes: `models/teacher.py` brings
+the teacher's answer to what the student's is.
 
 `train(DistillationConfig(...), LocalRun(folder))` runs it in this process, without any engine.
 """
 
-# B batch, C class (P, S, noise), X component (E, N, Z), T time sample
+# B batch, C class (P, S, noise or detection), X component (E, N, Z), T time sample
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from pydantic import Field, model_validator
@@ -15,20 +20,33 @@ from torch import Tensor, nn
 
 from trainables import metrics
 from trainables.config import Config
-from trainables.data.batches import Batch
-from trainables.data.config import WINDOW_SAMPLES
+from trainables.data.batches import Batch, heard
 from trainables.data.windows import cache_folder
 from trainables.evaluation.teacher import teacher_on_dev, teacher_scores
-from trainables.export.cost import architecture_cost
-from trainables.models.teacher import Teacher, TeacherConfig, TeacherEnsemble, load_teacher, load_teachers
+from trainables.export.cost import architecture_cost, network_cost
+from trainables.export.own import try_own
+from trainables.models.adapters import PickerAdapter
+from trainables.models.architectures import XIAONET, ArchitectureName, build
+from trainables.models.interface import Interface
+from trainables.models.own_network import OwnNetwork
+from trainables.models.teacher import (
+    Teacher,
+    TeacherConfig,
+    TeacherEnsemble,
+    for_student,
+    load_teacher,
+    load_teachers,
+    members,
+    samples_around,
+)
 from trainables.models.weights import weights_digest
-from trainables.models.xiaonet import StudentConfig, build_student
+from trainables.models.xiaonet import StudentConfig, XiaoNet
 from trainables.run import Run
 from trainables.training.config import PickerTrainingConfig
 from trainables.training.hints import hints
 from trainables.training.loop import Losses, fit
-from trainables.training.losses import soft_cross_entropy, softened_divergence
-from trainables.training.picker import PickerTask, check_data, finish, start, student_logits
+from trainables.training.losses import softened_curves_divergence, softened_divergence, task_loss
+from trainables.training.picker import PickerTask, check_data, finish, start
 from trainables.training.state import TrainingState
 
 
@@ -42,25 +60,51 @@ class DistillationLossConfig(Config):
     """Softens both distributions; 1 leaves them as they are."""
 
 
+class TaughtConfig(StudentConfig):
+    """Who learns. Size and shape are a XiaoNet's; other networks have their own."""
+
+    architecture: ArchitectureName = XIAONET
+    """xiaonet, phasenet, phasenetlight, eqtransformer, or module:Class for a network of your own."""
+
+    arguments: dict[str, Any] = Field({})
+    """What its class is made with: of your own network anything, of eqtransformer in_samples, lstm_blocks and
+    drop_rate."""
+
+    @model_validator(mode="after")
+    def _size_is_a_xiaonets(self) -> TaughtConfig:
+        given = [name for name in StudentConfig.model_fields if getattr(self, name) != getattr(StudentConfig(), name)]
+        if given and self.architecture != XIAONET:
+            raise ValueError(
+                f"student.{given[0]} is a setting of xiaonet, and student.architecture is {self.architecture}: leave "
+                "it out (student.arguments says what the class of your own network is made with)"
+            )
+        return self
+
+    @property
+    def size(self) -> StudentConfig:
+        """A XiaoNet's alone."""
+        return StudentConfig(**{name: getattr(self, name) for name in StudentConfig.model_fields})
+
+
 class DistillationConfig(PickerTrainingConfig):
     """A student, its teacher, the data and how the one learns from the other."""
 
-    student: StudentConfig = StudentConfig()
-    """Size and shape of the student."""
+    student: TaughtConfig = TaughtConfig()
+    """Which network learns, and of which size."""
 
     teacher: TeacherConfig = TeacherConfig()
     """Who teaches."""
 
     teachers: tuple[str, ...] = ()
     """Several in its place, whose probabilities are averaged: weights as `teacher.weights` takes them. Each has its own
-    order of components and classes and its own normalisation."""
+    order of components and classes, its own normalisation and its own length of windows."""
 
     loss: DistillationLossConfig = DistillationLossConfig()
     """Teacher against labels."""
 
     @model_validator(mode="after")
     def _one_way_to_name_teachers(self) -> DistillationConfig:
-        if self.teachers and self.teacher != TeacherConfig():
+        if self.teachers and self.teacher.weights != TeacherConfig().weights:
             raise ValueError("teachers and teacher.weights are both given: either one teacher or a list")
         if len(set(self.teachers)) < len(self.teachers):
             raise ValueError(f"teachers: one is there twice in {', '.join(self.teachers)}")
@@ -69,13 +113,19 @@ class DistillationConfig(PickerTrainingConfig):
 
 def load_taught_by(config: DistillationConfig) -> Teacher | TeacherEnsemble:
     """The teacher, or the mean of several. Raises ValueError in one line where one cannot teach."""
-    return load_teachers(config.teachers) if config.teachers else load_teacher(config.teacher)
+    if config.teachers:
+        return load_teachers(config.teachers, config.teacher.architecture)
+    return load_teacher(config.teacher)
 
 
 def preflight(config: DistillationConfig) -> dict[str, str]:
-    """Check data and every teacher before any work starts; returns facts for the record. Raises ValueError."""
+    """Check data, student and every teacher before any work starts; returns facts for the record. Raises ValueError."""
     facts = check_data(config.data)
     teacher = load_taught_by(config)
+    if config.student.architecture != XIAONET:
+        student = build_taught(config)
+        if isinstance(student, OwnNetwork):
+            facts |= try_own(student, "student", config.export.enabled)
     return facts | {
         "teacher": ", ".join(config.teachers or [config.teacher.weights]),
         "teacher_digest": ", ".join(digests(teacher)),
@@ -84,60 +134,86 @@ def preflight(config: DistillationConfig) -> dict[str, str]:
 
 def digests(teacher: Teacher | TeacherEnsemble) -> list[str]:
     """Which weights the teacher has, or each of several."""
-    return [weights_digest(member.phasenet) for member in teacher.modules() if isinstance(member, Teacher)]
+    return [weights_digest(member.picker.network) for member in members(teacher)]
+
+
+def build_taught(config: DistillationConfig) -> XiaoNet | PickerAdapter:
+    """The student with fresh weights. Raises ValueError in one line where it cannot be made."""
+    return build(config.student.architecture, config.student.arguments, config.student.size, group="student")
 
 
 def train(config: DistillationConfig, run: Run) -> None:
     """Distil until early stopping, then export the best weights with their FP32 and INT8 scores."""
-    cost = architecture_cost(config.student, cache_folder(config.data))
-    teacher = load_taught_by(config).to(run.device)
+    cost, teacher = _cost(config), load_taught_by(config)
+    state = start(lambda: build_taught(config), config, run)
+    interface: Interface = state.model.interface  # type: ignore[assignment]
+    around = samples_around(teacher, interface)
+    asked = for_student(teacher, interface).to(run.device)
 
     def losses(student_BCT: Tensor, batch: Batch) -> Losses:
-        return distillation_losses(student_BCT, batch, teacher, config.loss)
+        return distillation_losses(student_BCT, batch, asked, config.loss, interface)
 
     def advise(history: list[dict[str, float]]) -> list[str]:
         return hints(history, config.loss.alpha)
 
-    task = PickerTask.open(config, run, student_logits, losses)
-    taught = teacher_on_dev(teacher, digests(teacher), task.dev, config.picks, cache_folder(config.data))
-    state = start(lambda: build_student(config.student), config, run)
-    check_roles(state, teacher, run.device)
+    task = PickerTask.open(config, run, state.model, losses, around)
+    taught = teacher_on_dev(asked, digests(teacher), task.dev, config.picks, cache_folder(config.data), interface)
+    check_roles(state, asked, run.device, around)
     fit(state, task, config.training, config.seed, run, constants=cost | teacher_scores(taught), advise=advise)
     finish(state, task, docstring=_describe(config), events={"teacher": taught})
 
 
+def _cost(config: DistillationConfig) -> dict[str, float]:
+    if config.student.architecture == XIAONET:
+        return architecture_cost(config.student.size, cache_folder(config.data))
+    student = build_taught(config)
+    assert isinstance(student, PickerAdapter)
+    return network_cost(student, cache_folder(config.data), config.export.enabled)
+
+
 def distillation_losses(
-    student_BCT: Tensor, batch: Batch, teacher: nn.Module, config: DistillationLossConfig
+    student_BCT: Tensor,
+    batch: Batch,
+    teacher: nn.Module,
+    config: DistillationLossConfig,
+    student: Interface = Interface(),  # noqa: B008 (it is frozen)
 ) -> Losses:
     """Total, task and distillation loss of the student's logits. Without a teacher's share none is asked."""
-    task = soft_cross_entropy(student_BCT, batch.labels_BCT)
+    task = task_loss(student_BCT, batch, student)
     if config.alpha == 0:
         return {metrics.TRAIN_LOSS: task, metrics.TASK_LOSS: task}
-    teacher_BCT = teacher(batch.raw_BXT).float()  # the teacher normalises as it was trained
-    distill = softened_divergence(student_BCT, teacher_BCT, config.temperature)
+    teacher_BCT = teacher(heard(batch)).float()  # the teacher normalises as it was trained
+    divergence = softened_divergence if student.is_distribution else softened_curves_divergence
+    distill = divergence(student_BCT, teacher_BCT, config.temperature)
     total = config.alpha * distill + (1 - config.alpha) * task
     return {metrics.TRAIN_LOSS: total, metrics.TASK_LOSS: task, metrics.DISTILL_LOSS: distill}
 
 
-def check_roles(state: TrainingState, teacher: nn.Module, device: torch.device) -> None:
-    """The teacher is frozen, in eval mode and not in the optimizer; both answer in the same shape."""
+def check_roles(state: TrainingState, teacher: nn.Module, device: torch.device, around: int = 0) -> None:
+    """The teacher is frozen, in eval mode and not in the optimizer; both answer for the same windows."""
     trained = {id(parameter) for group in state.optimizer.param_groups for parameter in group["params"]}
     assert not any(parameter.requires_grad for parameter in teacher.parameters()), "the teacher is not frozen"
     assert not any(id(parameter) in trained for parameter in teacher.parameters()), "the teacher would be trained"
     assert not any(module.training for module in teacher.modules()), "the teacher is in training mode"
     assert trained, "the student has nothing to train"
-    probe_BXT = torch.zeros(2, 3, WINDOW_SAMPLES, device=device)
+    interface: Interface = state.model.interface  # type: ignore[assignment]
+    num_samples, num_classes = interface.window_samples, len(interface.classes)
     student = state.model.eval()
-    taught_BCT = teacher(probe_BXT)
+    taught_BCT = teacher(torch.zeros(2, 3, num_samples + 2 * around, device=device))
     assert not taught_BCT.requires_grad, "the teacher's answers carry gradients"
-    shapes = {tuple(student(probe_BXT).shape), tuple(taught_BCT.shape)}
-    assert shapes == {(2, 3, WINDOW_SAMPLES)}, f"student and teacher answer in shapes {shapes}"
+    shapes = tuple(student(torch.zeros(2, 3, num_samples, device=device)).shape), tuple(taught_BCT.shape)
+    assert shapes[0] == (2, num_classes, num_samples), f"the student answers in shape {shapes[0]}"
+    least = num_classes if interface.is_distribution else 2  # a teacher without a detection teaches P and S
+    assert shapes[1][::2] == (2, num_samples), f"student and teacher answer in shapes {shapes}"
+    assert least <= shapes[1][1] <= num_classes, f"student and teacher answer in shapes {shapes}"
 
 
 def _describe(config: DistillationConfig) -> str:
     teacher = f"the mean of {' and '.join(config.teachers)}" if config.teachers else config.teacher.weights
+    size = f"XiaoNet (base {config.student.base_channels}, pooling {config.student.pooling})"
+    student = size if config.student.architecture == XIAONET else config.student.architecture
+    kind = config.teacher.architecture or "PhaseNet"
     return (
-        f"XiaoNet (base {config.student.base_channels}, pooling {config.student.pooling}) distilled from PhaseNet "
-        f"{teacher} on {config.data.dataset}: alpha {config.loss.alpha:g}, "
+        f"{student} distilled from {kind} {teacher} on {config.data.dataset}: alpha {config.loss.alpha:g}, "
         f"temperature {config.loss.temperature:g}, seed {config.seed}"
     )

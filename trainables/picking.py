@@ -1,52 +1,52 @@
 """Picking: train or transfer a picker on labels alone.
 
-This is how a teacher is made (PhaseNet from scratch or from other weights) and what a distilled student is
-compared with (XiaoNet without a teacher).
+This is how a teacher is made (PhaseNet or EQTransformer from scratch or from other weights), what a distilled student
+is compared with (XiaoNet without a teacher), and how a network of your own is trained.
 """
 
-# B batch, C class (P, S, noise), X component (E, N, Z), T time sample
+# B batch, C class (P, S, noise or detection), X component (E, N, Z), T time sample
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
-from seisbench.models import PhaseNet
+from pydantic import Field
 from torch import Tensor, nn
 
 from trainables import metrics
 from trainables.config import Config
 from trainables.data.batches import Batch
-from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ
 from trainables.data.windows import cache_folder
-from trainables.export.cost import architecture_cost
-from trainables.models.teacher import PhaseNetAdapter, load_phasenet
-from trainables.models.weights import load_weights
-from trainables.models.xiaonet import CLASSES, StudentConfig, XiaoNet, build_student
+from trainables.export.cost import architecture_cost, network_cost
+from trainables.export.own import try_own
+from trainables.models.adapters import PickerAdapter
+from trainables.models.architectures import PHASENET, XIAONET, ArchitectureName, build, parts_of
+from trainables.models.interface import Interface
+from trainables.models.own_network import OwnNetwork
+from trainables.models.xiaonet import StudentConfig, XiaoNet
 from trainables.run import Run
 from trainables.training.config import PickerTrainingConfig
 from trainables.training.freezing import Freezing, FreezingConfig
 from trainables.training.hints import hints
 from trainables.training.loop import Losses, fit
-from trainables.training.losses import soft_cross_entropy
-from trainables.training.picker import PickerTask, check_data, finish, start, student_logits
-
-XIAONET_PARTS = {"encoder": ("encoder",), "backbone": ("bottleneck", "decoder")}
-PHASENET_PARTS = {
-    "encoder": ("phasenet.inc", "phasenet.in_bn", "phasenet.down_branch"),
-    "backbone": ("phasenet.up_branch",),
-}
-"""Submodules that a freezing schedule knows as encoder and backbone."""
+from trainables.training.losses import task_loss
+from trainables.training.picker import PickerTask, check_data, finish, start
 
 
 class PickerModelConfig(Config):
     """Which network, and what it starts from."""
 
-    architecture: Literal["phasenet", "xiaonet"] = "phasenet"
-    """PhaseNet (a teacher) or XiaoNet (a student without teacher, sized by `student`)."""
+    architecture: ArchitectureName = PHASENET
+    """phasenet, phasenetlight or eqtransformer (teachers), xiaonet (a student without teacher, sized by `student`), or
+    module:Class for a network of your own."""
+
+    arguments: dict[str, Any] = Field({})
+    """What its class is made with: of your own network anything, of eqtransformer in_samples, lstm_blocks and
+    drop_rate."""
 
     pretrained: str | None = None
-    """Weights to start from: a file pair, or for PhaseNet a SeisBench weight name. Brings its own architecture
-    and normalisation. Default: random weights."""
+    """Weights to start from: a file pair, or a SeisBench weight name; of your own network its network.pt. Brings its
+    own architecture and normalisation. Default: random weights."""
 
 
 class PickingConfig(PickerTrainingConfig):
@@ -63,56 +63,55 @@ class PickingConfig(PickerTrainingConfig):
 
 
 def preflight(config: PickingConfig) -> dict[str, str]:
-    """Check data and weights before any work starts; returns facts for the record. Raises ValueError."""
+    """Check data, network and weights before any work starts; returns facts for the record. Raises ValueError."""
     facts = check_data(config.data)
-    build_picker(config)
+    picker = build_picker(config)
+    parts_of(config.model.architecture, picker, config.freezing.schedule)
     if config.freezing.schedule != "full" and not config.model.pretrained:
         raise ValueError(
             f"freezing.schedule={config.freezing.schedule} without model.pretrained: random weights would rest"
         )
-    return facts
+    return facts | (try_own(picker, "model", config.export.enabled) if isinstance(picker, OwnNetwork) else {})
 
 
 def train(config: PickingConfig, run: Run) -> None:
     """Train on labels until early stopping, then export the best weights."""
-    is_xiaonet = config.model.architecture == "xiaonet"
-    freezing = Freezing(config.freezing, XIAONET_PARTS if is_xiaonet else PHASENET_PARTS)
-    task = PickerTask.open(config, run, student_logits if is_xiaonet else phasenet_logits, label_losses)
-    state = start(lambda: build_picker(config), config, run, freezing)
-    cost = {metrics.PARAMETERS: float(sum(parameter.numel() for parameter in state.model.parameters()))}
-    if is_xiaonet and not config.model.pretrained:
-        cost = architecture_cost(config.student, cache_folder(config.data))
+    cost = _cost(config)
+    state = start(lambda: build_picker(config), config, run, lambda picker: _freezing(config, picker))
+    interface: Interface = state.model.interface  # type: ignore[assignment]
+
+    def losses(logits_BCT: Tensor, batch: Batch) -> Losses:
+        return label_losses(logits_BCT, batch, interface)
+
+    task = PickerTask.open(config, run, state.model, losses)
+    freezing = _freezing(config, state.model)
     fit(state, task, config.training, config.seed, run, constants=cost, advise=hints, freezing=freezing)
     finish(state, task, docstring=_describe(config))
 
 
-def build_picker(config: PickingConfig) -> nn.Module:
+def build_picker(config: PickingConfig) -> XiaoNet | PickerAdapter:
     """The network that `config.model` names. Raises ValueError where its weights cannot be used."""
-    pretrained = config.model.pretrained
-    if config.model.architecture == "xiaonet":
-        return load_weights(XiaoNet, pretrained, "model.pretrained") if pretrained else build_student(config.student)
-    if pretrained:
-        return PhaseNetAdapter(load_phasenet(pretrained, field="model.pretrained"))
-    return PhaseNetAdapter(
-        PhaseNet(
-            phases=CLASSES,
-            component_order=COMPONENT_ORDER,
-            sampling_rate=SAMPLING_RATE_HZ,
-            norm="peak",
-            norm_detrend=True,
-        )
-    )
+    return build(config.model.architecture, config.model.arguments, config.student, config.model.pretrained)
 
 
-def label_losses(logits_BCT: Tensor, batch: Batch) -> Losses:
+def label_losses(logits_BCT: Tensor, batch: Batch, interface: Interface) -> Losses:
     """The loss on labels, under both names that the record knows it by."""
-    task = soft_cross_entropy(logits_BCT, batch.labels_BCT)
+    task = task_loss(logits_BCT, batch, interface)
     return {metrics.TRAIN_LOSS: task, metrics.TASK_LOSS: task}
 
 
-def phasenet_logits(phasenet: nn.Module, batch: Batch) -> Tensor:
-    """Logits (B, C, T) of a PhaseNet behind its adapter, which normalises raw windows by itself."""
-    return phasenet(batch.raw_BXT)
+def _cost(config: PickingConfig) -> dict[str, float]:
+    """What the network costs; of a XiaoNet whose weights bring its size the number of parameters alone."""
+    if config.model.architecture == XIAONET and not config.model.pretrained:
+        return architecture_cost(config.student, cache_folder(config.data))
+    picker = build_picker(config)
+    if isinstance(picker, XiaoNet):
+        return {metrics.PARAMETERS: float(sum(parameter.numel() for parameter in picker.parameters()))}
+    return network_cost(picker, cache_folder(config.data), config.export.enabled)
+
+
+def _freezing(config: PickingConfig, picker: nn.Module) -> Freezing:
+    return Freezing(config.freezing, parts_of(config.model.architecture, picker, config.freezing.schedule))
 
 
 def _describe(config: PickingConfig) -> str:

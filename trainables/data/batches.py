@@ -16,8 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.data.amplitudes import enlarged
 from trainables.data.catalog import load_dataset
-from trainables.data.config import PHASES, SAMPLING_RATE_HZ, WINDOW_SAMPLES, DataConfig
+from trainables.data.config import PHASES, SAMPLING_RATE_HZ, DataConfig
+from trainables.data.detection import detection_labels
 from trainables.data.draws import Windows, choose_windows, uniform, visit_order
 from trainables.data.splits import events_of_stored
 from trainables.data.windows import WindowStore
@@ -39,16 +41,27 @@ class Batch(NamedTuple):
     """Demeaned, detrended and divided by its peak, per component."""
     labels_BCT: Tensor
     """Soft labels P, S, noise; they sum to 1."""
+    around_BXT: Tensor | None = None
+    """Counts of the windows and of as many samples on either side as were asked for."""
+    detection_BT: Tensor | None = None
+    """1 where an earthquake is, where that was asked for."""
+
+
+def heard(batch: Batch) -> Tensor:
+    """What a teacher is given of a batch: counts, of what is around the windows too where that was asked for."""
+    return batch.raw_BXT if batch.around_BXT is None else batch.around_BXT
 
 
 def normalise(raw: Tensor) -> Tensor:
     """Demean, detrend and divide by the peak along the last axis, for each component of (..., T).
 
-    Equals SeisBench's Normalize(demean_axis=-1, detrend_axis=-1, amp_norm_axis=-1, amp_norm_type="peak").
+    Equals SeisBench's Normalize(demean_axis=-1, detrend_axis=-1, amp_norm_axis=-1, amp_norm_type="peak") of
+    waveforms in counts, whatever unit they have. A dead component stays 0.
     """
     num_samples = raw.shape[-1]
     ramp_T = torch.arange(num_samples, dtype=raw.dtype, device=raw.device) - (num_samples - 1) / 2
     ramp_T = ramp_T * (12 / (num_samples * max(1, num_samples**2 - 1))) ** 0.5  # of length 1
+    raw = enlarged(raw)
     y = raw - raw.mean(dim=-1, keepdim=True)
     y.addcmul_((y * ramp_T).sum(dim=-1, keepdim=True), ramp_T, value=-1)
     y.sub_(y.mean(dim=-1, keepdim=True))  # what rounding left of a large offset
@@ -103,7 +116,7 @@ class DevWindows:
     @cached_property
     def events(self) -> np.ndarray:
         """The event of each window, in their order."""
-        event_N = events_of_stored(load_dataset(self.config.dataset), self.store.split, self.store.trace_name_N)
+        event_N = events_of_stored(load_dataset(self.config.dataset), self.store.row_N, self.store.trace_name_N)
         return event_N[self.windows.trace_B]
 
     def batches(self, batch_size: int, rank: int = 0, world_size: int = 1) -> Iterator[tuple[Batch, Arrivals]]:
@@ -121,15 +134,28 @@ def default_dev_windows_per_trace(num_traces: int) -> int:
 
 
 def cut(store: WindowStore, windows: Windows) -> np.ndarray:
-    """Counts of the windows, (B, X, T) float32, zero outside each window's low and high."""
-    raw_BXT = np.empty((len(windows.trace_B), 3, WINDOW_SAMPLES), dtype=np.float32)
+    """Counts of the windows, (B, X, T) float32, zero outside each window's low and high.
+
+    Where samples around them are wanted, those come on either side, zero where the stored trace has none.
+    """
+    num_samples, around = store.windowing.samples, store.windowing.around
+    raw_BXT = np.empty((len(windows.trace_B), 3, num_samples + 2 * around), dtype=np.float32)
+    if around:
+        everything_B = store.length_N[windows.trace_B]
+        wider = Windows(windows.trace_B, windows.start_B - around, np.zeros_like(everything_B), everything_B)
+        _fill(raw_BXT, store, wider)
+    _fill(raw_BXT[..., around : around + num_samples], store, windows)
+    return raw_BXT
+
+
+def _fill(raw_BXT: np.ndarray, store: WindowStore, windows: Windows) -> None:
+    num_samples = raw_BXT.shape[-1]
     for b, (trace, start, low, high) in enumerate(zip(*(column.tolist() for column in windows), strict=True)):
-        begin, end = max(start, low), min(start + WINDOW_SAMPLES, high)
-        if end - begin < WINDOW_SAMPLES:
+        begin, end = max(start, low), min(start + num_samples, high)
+        if end - begin < num_samples:
             raw_BXT[b] = 0
         if end > begin:
             raw_BXT[b, :, begin - start : end - start] = store.counts(trace, begin, end)
-    return raw_BXT
 
 
 def make_batch(
@@ -140,8 +166,16 @@ def make_batch(
     device: torch.device | str,
 ) -> Batch:
     """Normalise and label on the device what was cut on the host."""
-    raw = torch.from_numpy(raw_BXT).to(device)
-    return Batch(raw, normalise(raw), soft_labels(store, windows, sigma_samples, device))
+    windowing = store.windowing
+    around = torch.from_numpy(raw_BXT).to(device)
+    raw = around[..., windowing.around : windowing.around + windowing.samples]
+    return Batch(
+        raw,
+        normalise(raw),
+        soft_labels(store, windows, sigma_samples, device),
+        around if windowing.around else None,
+        detection_labels(store, windows, device) if windowing.detection else None,
+    )
 
 
 def soft_labels(store: WindowStore, windows: Windows, sigma_samples: float, device: torch.device | str) -> Tensor:
@@ -154,7 +188,8 @@ def soft_labels(store: WindowStore, windows: Windows, sigma_samples: float, devi
     first_K = np.floor(onset_K) - reach
     # Rows are widened on both sides, so that a Gaussian at an edge needs no special case.
     margin = 2 * reach + 1
-    width = WINDOW_SAMPLES + 2 * margin
+    num_samples = store.windowing.samples
+    width = num_samples + 2 * margin
     place_K1 = torch.from_numpy((2 * window_K + phase_K) * width + margin + first_K.astype(np.int64)).to(device)[
         :, None
     ]
@@ -164,7 +199,7 @@ def soft_labels(store: WindowStore, windows: Windows, sigma_samples: float, devi
     value_KG = (sample_G - onset_K1).square_().mul_(-0.5 / sigma_samples**2).exp_()
     wide = torch.zeros(len(windows.trace_B) * 2 * width, device=device)
     wide.scatter_reduce_(0, (place_K1 + sample_G).flatten(), value_KG.flatten(), "amax")
-    p_BT, s_BT = wide.view(-1, 2, width)[..., margin : margin + WINDOW_SAMPLES].unbind(dim=1)
+    p_BT, s_BT = wide.view(-1, 2, width)[..., margin : margin + num_samples].unbind(dim=1)
 
     total_BT = p_BT + s_BT
     excess_BT = total_BT.clamp(min=1)
@@ -190,7 +225,7 @@ def _picks_near(store: WindowStore, windows: Windows, reach: int) -> tuple[np.nd
     rank_K = np.arange(len(window_K)) - np.repeat(np.cumsum(count_B) - count_B, count_B)
     pick_K = first_B[window_K] + rank_K
     onset_K = store.pick_K[pick_K] - windows.start_B[window_K]
-    near_K = (onset_K >= -reach) & (onset_K <= WINDOW_SAMPLES - 1 + reach)
+    near_K = (onset_K >= -reach) & (onset_K <= store.windowing.samples - 1 + reach)
     return window_K[near_K], store.pick_phase_K[pick_K[near_K]], onset_K[near_K]
 
 

@@ -16,17 +16,12 @@ import pandas as pd
 import seisbench
 import seisbench.data as sbd
 
+from trainables.data.arrivals import arrival_columns, has_phase
 from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ
 from trainables.edge.channels import translated
 from trainables.fetched import dataset_here, is_elsewhere
+from trainables.models.seisbench_private import resample_without_nan
 from trainables.quiet import quiet_library
-
-_P_NAMES = ("p", "P", "P1", "Pg", "Pn", "Pb", "PmP", "pP", "pwP", "pwPm")
-_S_NAMES = ("s", "S", "S1", "Sg", "Sn", "Sb", "SmS")
-PICK_COLUMNS = {f"trace_{name}_arrival_sample": "P" for name in _P_NAMES} | {
-    f"trace_{name}_arrival_sample": "S" for name in _S_NAMES
-}
-"""All columns of SeisBench's data sets that hold a P or an S pick, in samples of the trace."""
 
 SPLITS = ("train", "dev", "test")
 
@@ -84,6 +79,7 @@ def load_dataset(dataset: str) -> sbd.WaveformDataset:
             loaded = _download(str(_find_name(dataset)), folder, options)
         else:
             loaded = _open(dataset, folder, options)
+    resample_without_nan(loaded)
     return _with_stand_ins(loaded)
 
 
@@ -104,8 +100,7 @@ def check_dataset(
             raise ValueError(f"{name}: components {order}: none of them is E, N, Z (or 1, 2)")
     if "split" not in metadata:
         raise ValueError(f"{name}: no column split (train, dev, test) in its metadata")
-    columns = [column for column in PICK_COLUMNS if column in metadata]
-    for column in columns:
+    for column in arrival_columns(metadata.columns):
         picks = metadata[column].dropna()
         wrong = picks[pd.to_numeric(picks, errors="coerce").isna()]
         if not wrong.empty:
@@ -115,11 +110,13 @@ def check_dataset(
         if traces.empty:
             raise ValueError(f"{name}: no trace in split {split}; column split must name {', '.join(splits)}")
         for phase in PHASES:
-            of_phase = [column for column in columns if PICK_COLUMNS[column] == phase]
-            if not traces[of_phase].notna().any(axis=None):
-                raise ValueError(
-                    f"{name}: no {phase} pick in split {split}; picks are columns such as trace_{phase}_arrival_sample"
-                )
+            if not has_phase(traces, phase).any():
+                raise ValueError(no_pick(name, phase, split))
+
+
+def no_pick(name: str, phase: str, split: str) -> str:
+    """What is said where a split has no arrival of a phase inside its traces."""
+    return f"{name}: no {phase} pick in split {split}; picks are columns such as trace_{phase}_arrival_sample"
 
 
 def fingerprint(dataset: str) -> str:
@@ -184,7 +181,27 @@ def _open(dataset: str, folder: Path, options: dict) -> sbd.WaveformDataset:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if isinstance(error, KeyError):
             reason = f"its metadata lack {reason}"
+        reason = _metadata_fault(folder) or reason
         raise ValueError(f"data.dataset={dataset}: cannot be read as a SeisBench data set ({reason})") from error
+
+
+def _metadata_fault(folder: Path) -> str:
+    """What is wrong with a file of metadata that pandas cannot read: its encoding, its separator; "" where neither."""
+    for file in sorted(folder.glob("metadata*.csv")):
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if number == 1 and b"," not in line and (b"\t" in line or b";" in line):
+                    found = "tabs" if b"\t" in line else "semicolons"
+                    return f"{file.name} is separated by {found}; SeisBench reads commas"
+                try:
+                    line.decode()
+                except UnicodeDecodeError as error:
+                    letter = line[error.start : error.start + 1]
+                    return (
+                        f"{file.name} is not UTF-8: line {number} has the byte 0x{letter.hex()}, in Latin-1 "
+                        f"{letter.decode('latin-1')}; save it as UTF-8"
+                    )
+    return ""
 
 
 def _download(name: str, folder: Path, options: dict) -> sbd.WaveformDataset:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trainables.data.config import WINDOW_SAMPLES
 from trainables.data.windows import WindowStore
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -18,7 +17,7 @@ NUM_STREAMS = 8
 
 
 class Windows(NamedTuple):
-    """Which samples make up each window: `start` up to `start + 3001` of a stored trace.
+    """Which samples make up each window: `start` up to `start` plus the store's window length.
 
     `start` may be negative. What lies outside `low` up to `high` is zero.
     """
@@ -58,7 +57,7 @@ def choose_windows(store: WindowStore, trace_B: np.ndarray, uniform_BU: np.ndarr
     num_spans_B = store.first_span_N[trace_B + 1] - first_B
     span_B = first_B + (uniform_BU[:, 0] * num_spans_B).astype(np.int64)
     low_B, high_B = store.span_low_W[span_B], store.span_high_W[span_B]
-    spare_B = high_B - low_B - WINDOW_SAMPLES  # negative: the span is short and lies anywhere in the window
+    spare_B = high_B - low_B - store.windowing.samples  # negative: the span is short and lies anywhere in the window
     place_B = (uniform_BU[:, 1] * (np.abs(spare_B) + 1)).astype(np.int64)
     return Windows(trace_B, low_B + np.minimum(spare_B, 0) + place_B, low_B, high_B)
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.data.amplitudes import enlarged
 from trainables.data.catalog import fingerprint
 from trainables.data.draws import visit_order
 from trainables.data.seal import SEALED, Opening, check_seal
@@ -119,8 +120,10 @@ def open_split(
 def normalise(raw_BXT: Tensor, amp_norm_type: Literal["std", "peak"]) -> Tensor:
     """Demean, then divide by the standard deviation or the peak, per component over time; a dead component stays 0.
 
-    Equals SeisBench's Normalize(demean_axis=-1, amp_norm_axis=-1, amp_norm_type=...).
+    Equals SeisBench's Normalize(demean_axis=-1, amp_norm_axis=-1, amp_norm_type=...) of waveforms in counts, whatever
+    unit they have.
     """
+    raw_BXT = enlarged(raw_BXT)
     y_BXT = raw_BXT - raw_BXT.mean(dim=-1, keepdim=True)
     y_BXT = y_BXT - y_BXT.mean(dim=-1, keepdim=True)  # what rounding left of a large offset
     if amp_norm_type == "std":

@@ -26,11 +26,10 @@ def split_traces(dataset: sbd.WaveformDataset, split: str) -> np.ndarray:
     return np.flatnonzero((dataset.metadata["split"] == split).to_numpy())
 
 
-def events_of_stored(dataset: sbd.WaveformDataset, split: str, trace_name_N: np.ndarray) -> np.ndarray:
-    """The event of each trace of a split, as a window store has them; they must be in its order."""
-    traces = split_traces(dataset, split)
-    assert (dataset.metadata["trace_name"].to_numpy(dtype=str)[traces] == trace_name_N).all(), "other traces"
-    return event_ids(dataset.metadata)[traces]
+def events_of_stored(dataset: sbd.WaveformDataset, row_N: np.ndarray, trace_name_N: np.ndarray) -> np.ndarray:
+    """The event of each trace of a window store, by its row in the metadata; the names must be the same."""
+    assert (dataset.metadata["trace_name"].to_numpy(dtype=str)[row_N] == trace_name_N).all(), "other traces"
+    return event_ids(dataset.metadata)[row_N]
 
 
 def share_of(count: int, fraction: float, rounding: Callable[[float], int], least: int) -> int:

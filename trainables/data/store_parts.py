@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import json
 import logging
 import os
@@ -26,11 +27,10 @@ from typing import IO, Any
 import numpy as np
 import seisbench.data as sbd
 
-from trainables.data.catalog import PICK_COLUMNS, dataset_folder, load_dataset
+from trainables.data.arrivals import arrivals_in
+from trainables.data.catalog import dataset_folder, load_dataset
 from trainables.data.config import PHASES, DataConfig
-
-SAMPLES_BEFORE, SPAN_SAMPLES = 3000, 6000
-"""WindowAroundSample's settings: a window is drawn from 6000 samples that begin 3000 before a pick."""
+from trainables.data.windowing import PRESCRIBED, Windowing
 
 MOST_PROCESSES = 8
 """More would read no faster from one disk."""
@@ -48,11 +48,20 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
 logger = logging.getLogger("trainables.data")
 
 Part = dict[str, Any]
-"""What the index keeps of a trace."""
+"""What the index keeps of a trace, or `left_out`: why nothing of it is kept."""
+
+NO_WAVEFORM, NO_SAMPLES, NO_SIGNAL = "no waveform in the file", "no samples", "no signal (NaN or one value throughout)"
+"""Why a trace is left out of training and scoring."""
 
 
 def write_parts(
-    dataset: sbd.WaveformDataset, traces: np.ndarray, config: DataConfig, split: str, file: IO[bytes], folder: Path
+    dataset: sbd.WaveformDataset,
+    traces: np.ndarray,
+    config: DataConfig,
+    split: str,
+    file: IO[bytes],
+    folder: Path,
+    windowing: Windowing = PRESCRIBED,
 ) -> list[Part]:
     """Write the values of all traces in order; returns what the index keeps of each. `folder` is for files in between.
 
@@ -61,40 +70,59 @@ def write_parts(
     count = min(_cores(), MOST_PROCESSES, len(traces) // TRACES_EACH)
     progress = _Progress(f"window store of {config.dataset}, split {split}", len(traces))
     if count > 1:
-        return _write_by_processes(count, traces, config, file, folder, progress)
+        return _write_by_processes(count, traces, config, file, folder, progress, windowing)
     parts = []
-    for values, part in _parts(dataset, traces, config):
+    for values, part in _parts(dataset, traces, config, windowing):
         file.write(values)
         parts.append(part)
         progress.now(len(parts))
     return parts
 
 
-def margin(config: DataConfig) -> int:
-    """Samples on both sides of what windows are drawn from that a time shift may reach."""
-    return _SHIFT_MARGIN_SAMPLES if config.max_time_shift_s > 0 else 0
+def margin(config: DataConfig, windowing: Windowing = PRESCRIBED) -> int:
+    """Samples on both sides of what windows are drawn from that a time shift, or who listens longer, may reach."""
+    return (_SHIFT_MARGIN_SAMPLES if config.max_time_shift_s > 0 else 0) + windowing.around
 
 
-def _parts(dataset: sbd.WaveformDataset, traces: np.ndarray, config: DataConfig) -> Iterator[tuple[bytes, Part]]:
+def _parts(
+    dataset: sbd.WaveformDataset, traces: np.ndarray, config: DataConfig, windowing: Windowing
+) -> Iterator[tuple[bytes, Part]]:
     for trace in traces:
+        name = str(dataset.metadata["trace_name"].iloc[trace])
         try:
             waveform_XT, metadata = dataset.get_sample(int(trace))
-        except (OSError, KeyError, ValueError, IndexError) as error:
-            name = dataset.metadata["trace_name"].iloc[trace]
+        except (KeyError, IndexError):
+            yield b"", {"left_out": NO_WAVEFORM, "name": name}
+            continue
+        except (OSError, ValueError) as error:  # a disk that fails, not a row too many
             raise ValueError(f"data.dataset={config.dataset}: trace {name} cannot be read ({error})") from error
-        yield needed_part(waveform_XT, metadata, config)
+        if reason := why_useless(waveform_XT):
+            yield b"", {"left_out": reason, "name": name}
+        else:
+            values, part = needed_part(waveform_XT, metadata, config, windowing)
+            yield values, {"left_out": "", "row": int(trace), **part}
 
 
-def needed_part(waveform_XT: np.ndarray, metadata: dict[str, Any], config: DataConfig) -> tuple[bytes, Part]:
+def why_useless(waveform_XT: np.ndarray) -> str:
+    """Why nothing can be learnt from a trace; "" where something can."""
+    if not waveform_XT.size:
+        return NO_SAMPLES
+    lowest_X = np.fmin.reduce(waveform_XT, axis=-1, initial=np.inf)
+    highest_X = np.fmax.reduce(waveform_XT, axis=-1, initial=-np.inf)
+    return "" if (highest_X > lowest_X).any() else NO_SIGNAL
+
+
+def needed_part(
+    waveform_XT: np.ndarray, metadata: dict[str, Any], config: DataConfig, windowing: Windowing = PRESCRIBED
+) -> tuple[bytes, Part]:
     """What the store keeps of one trace: the union of its spans, and picks and spans relative to its start."""
     num_samples = waveform_XT.shape[-1]
-    picks = [(column, float(metadata[column])) for column in PICK_COLUMNS if column in metadata]
-    picks = [(column, pick) for column, pick in picks if np.isfinite(pick)]
+    picks, outside = arrivals_in(metadata, num_samples)
     # int() cuts towards zero, as SeisBench does.
-    starts_W = np.array([int(pick - SAMPLES_BEFORE) for _, pick in picks] or [0])
-    low_W, high_W = starts_W.clip(0, num_samples), (starts_W + SPAN_SAMPLES).clip(0, num_samples)
-    first = max(0, low_W.min() - margin(config))
-    last = min(num_samples, high_W.max() + margin(config))
+    starts_W = np.array([int(pick - windowing.samples_before) for _, pick in picks] or [0])
+    low_W, high_W = starts_W.clip(0, num_samples), (starts_W + windowing.span_samples).clip(0, num_samples)
+    first = max(0, low_W.min() - margin(config, windowing))
+    last = min(num_samples, high_W.max() + margin(config, windowing))
     part_XT = np.nan_to_num(waveform_XT[:, first:last], nan=0.0, posinf=0.0, neginf=0.0)
     mean_X, gain_X = np.zeros(3), np.ones(3)
     if config.store_dtype == "float16":
@@ -108,7 +136,8 @@ def needed_part(waveform_XT: np.ndarray, metadata: dict[str, Any], config: DataC
         "gain": gain_X,
         "mean": mean_X,
         "picks": np.array([pick - first for _, pick in picks], dtype=np.float64),
-        "phases": np.array([PHASES.index(PICK_COLUMNS[column]) for column, _ in picks], dtype=np.int64),
+        "phases": np.array([PHASES.index(phase) for phase, _ in picks], dtype=np.int64),
+        "outside": outside,
         "lows": low_W - first,
         "highs": high_W - first,
         "name": str(metadata["trace_name"]),
@@ -135,11 +164,18 @@ def _cores() -> int:
 
 
 def _write_by_processes(
-    count: int, traces: np.ndarray, config: DataConfig, file: IO[bytes], folder: Path, progress: _Progress
+    count: int,
+    traces: np.ndarray,
+    config: DataConfig,
+    file: IO[bytes],
+    folder: Path,
+    progress: _Progress,
+    windowing: Windowing,
 ) -> list[Part]:
     logger.info("%s: %d traces, by %d processes", progress.what, len(traces), count)
     job = config.model_dump(mode="json") | {"dataset": str(dataset_folder(config.dataset)), "cache_dir": None}
-    (folder / _JOB).write_text(json.dumps({"config": job, "named": config.dataset, "run": RUN_TRACES}))
+    facts = {"config": job, "named": config.dataset, "run": RUN_TRACES, "windowing": dataclasses.asdict(windowing)}
+    (folder / _JOB).write_text(json.dumps(facts))
     np.save(folder / _TRACES, traces)
     parts: list[Part] = []
     with _processes(count, folder) as processes:
@@ -204,10 +240,11 @@ def _read_share(folder: Path, number: int, count: int) -> None:
     config = DataConfig.model_validate(job["config"])
     traces, dataset = np.load(folder / _TRACES), load_dataset(config.dataset)
     said, each = config.model_copy(update={"dataset": job["named"]}), job["run"]
+    windowing = Windowing(**job["windowing"])
     for run in range(number, _num_runs(len(traces), each), count):
         parts = []
         with _values_of(folder, run).open("wb") as file:
-            for values, part in _parts(dataset, traces[run * each : (run + 1) * each], said):
+            for values, part in _parts(dataset, traces[run * each : (run + 1) * each], said, windowing):
                 file.write(values)
                 parts.append(part)
         arriving = folder / f".run-{run:06d}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from dataclasses import dataclass
@@ -21,14 +22,18 @@ import pandas as pd
 import seisbench
 from filelock import FileLock
 
-from trainables.data.catalog import PICK_COLUMNS, check_dataset, fingerprint, load_dataset
-from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, DataConfig
+from trainables.data.arrivals import PICK_COLUMNS, possible_arrivals
+from trainables.data.catalog import check_dataset, fingerprint, load_dataset, no_pick
+from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ, DataConfig
 from trainables.data.seal import SEALED, Opening, check_seal
 from trainables.data.splits import few_shot_traces, split_traces
-from trainables.data.store_parts import SAMPLES_BEFORE, SPAN_SAMPLES, Part, margin, write_parts
+from trainables.data.store_parts import NO_SAMPLES, NO_SIGNAL, NO_WAVEFORM, Part, margin, write_parts
+from trainables.data.windowing import PRESCRIBED, Windowing
 
-STORE_FORMAT = 1
+STORE_FORMAT = 2
 _INDEX, _SAMPLES = "index.npz", "samples.bin"
+
+logger = logging.getLogger("trainables.data")
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,15 @@ class WindowStore:
     """0 P, 1 S."""
     first_span_N: np.ndarray
     span_low_W: np.ndarray
-    """One span for each pick, cut to the trace; a trace without picks has one, its first 6000 samples."""
+    """One span for each pick, cut to the trace; a trace without picks has one, its first samples (6000)."""
     span_high_W: np.ndarray
     trace_name_N: np.ndarray
+    row_N: np.ndarray
+    """Where each trace stands in the metadata."""
+    left_out_J: np.ndarray
+    """A line for each kind of trace and arrival that the data set has and the store leaves out."""
+    windowing: Windowing = PRESCRIBED
+    """What windows are drawn from it."""
 
     def __len__(self) -> int:
         return len(self.offset_N)
@@ -76,7 +87,10 @@ def which_test_split(config: DataConfig) -> str:
 
 
 def open_store(
-    config: DataConfig, split: Literal["train", "dev", "test"], opening: Opening | None = None
+    config: DataConfig,
+    split: Literal["train", "dev", "test"],
+    opening: Opening | None = None,
+    windowing: Windowing = PRESCRIBED,
 ) -> WindowStore:
     """The window store of a split, built where it is not there yet. The test split wants its opening.
 
@@ -84,7 +98,7 @@ def open_store(
     """
     if split == SEALED:
         check_seal(opening, which_test_split(config))
-    key = _store_key(config, split)
+    key = _store_key(config, split, windowing)
     cache_dir = cache_folder(config)
     folder = cache_dir / key
     try:
@@ -92,15 +106,17 @@ def open_store(
         if not _is_complete(folder):
             with FileLock(cache_dir / f"{key}.lock"):
                 if not _is_complete(folder):
-                    _build(config, split, folder)
+                    _build(config, split, folder, windowing)
     except OSError as error:
         raise ValueError(f"data.cache_dir={cache_dir}: cannot be written ({error.strerror or error})") from error
     with np.load(folder / _INDEX) as index:
         columns = {name: index[name] for name in index.files}
     dtype = np.dtype(config.store_dtype)
     samples = np.memmap(folder / _SAMPLES, dtype=dtype, mode="r") if _num_values(columns) else np.empty(0, dtype)
+    for line in columns["left_out_J"]:
+        logger.warning("data.dataset=%s, split %s: %s", config.dataset, split, line)
     # As a plain array its slices cost half as much; the file stays mapped as long as the array lives.
-    return WindowStore(fingerprint=key, split=split, samples=samples.view(np.ndarray), **columns)
+    return WindowStore(fingerprint=key, split=split, samples=samples.view(np.ndarray), windowing=windowing, **columns)
 
 
 def cache_folder(config: DataConfig) -> Path:
@@ -108,10 +124,11 @@ def cache_folder(config: DataConfig) -> Path:
     return (config.cache_dir or seisbench.cache_root / "window_stores").expanduser().absolute()
 
 
-def _store_key(config: DataConfig, split: str) -> str:
+def _store_key(config: DataConfig, split: str, windowing: Windowing) -> str:
     few_shot = (config.few_shot_fraction, config.few_shot_seed) if _is_few_shot(config, split) else None
-    facts = [STORE_FORMAT, fingerprint(config.dataset), split, few_shot, config.store_dtype, margin(config)]
-    facts += [COMPONENT_ORDER, SAMPLING_RATE_HZ, SAMPLES_BEFORE, SPAN_SAMPLES, list(PICK_COLUMNS.items())]
+    facts = [STORE_FORMAT, fingerprint(config.dataset), split, few_shot, config.store_dtype]
+    facts += [margin(config, windowing), COMPONENT_ORDER, SAMPLING_RATE_HZ]
+    facts += [windowing.samples_before, windowing.span_samples, list(PICK_COLUMNS.items())]
     return hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
 
 
@@ -127,7 +144,7 @@ def _num_values(columns: dict[str, np.ndarray]) -> int:
     return 3 * int(columns["length_N"].sum())
 
 
-def _build(config: DataConfig, split: str, folder: Path) -> None:
+def _build(config: DataConfig, split: str, folder: Path, windowing: Windowing) -> None:
     """Write the store under another name, then rename: a killed build leaves nothing that looks like a store."""
     for stale in folder.parent.glob(f".building-{folder.name}-*"):
         shutil.rmtree(stale, ignore_errors=True)  # we hold the lock, so its builder is dead
@@ -138,12 +155,13 @@ def _build(config: DataConfig, split: str, folder: Path) -> None:
         if _is_few_shot(config, split)
         else split_traces(dataset, split)
     )
-    _check_disk(dataset.metadata.iloc[traces], config, split, folder.parent)
+    _check_disk(dataset.metadata.iloc[traces], config, split, folder.parent, windowing)
     building = folder.parent / f".building-{folder.name}-{os.getpid()}"
     building.mkdir()
     try:
         with (building / _SAMPLES).open("wb") as file:
-            parts = write_parts(dataset, traces, config, split, file, building)
+            parts = write_parts(dataset, traces, config, split, file, building, windowing)
+            _check_that_something_is_left(parts, config, split)
             file.flush()
             os.fsync(file.fileno())
         with (building / _INDEX).open("wb") as file:
@@ -156,8 +174,33 @@ def _build(config: DataConfig, split: str, folder: Path) -> None:
         shutil.rmtree(building, ignore_errors=True)
 
 
+def _check_that_something_is_left(parts: list[Part], config: DataConfig, split: str) -> None:
+    """Of the traces some can be used, and each phase has a pick in them. Raises ValueError."""
+    kept = [part for part in parts if not part["left_out"]]
+    if not kept:
+        reasons = "; ".join(_left_out(parts))
+        raise ValueError(f"data.dataset={config.dataset}: no trace of split {split} can be used: {reasons}")
+    there = np.unique(np.concatenate([part["phases"] for part in kept]))
+    for code, phase in enumerate(PHASES):
+        if code not in there:
+            raise ValueError("; ".join([no_pick(f"data.dataset={config.dataset}", phase, split), *_left_out(parts)]))
+
+
+def _left_out(parts: list[Part]) -> list[str]:
+    """What the store leaves out: a line for each reason, with its count."""
+    lines = []
+    for reason in (NO_WAVEFORM, NO_SAMPLES, NO_SIGNAL):
+        names = [part["name"] for part in parts if part["left_out"] == reason]
+        if names:
+            lines.append(f"{len(names)} of {len(parts)} traces left out: {reason}; the first is {names[0]}")
+    if outside := sum(part.get("outside", 0) for part in parts):
+        lines.append(f"{outside} picks lie outside their traces and do not count")
+    return lines
+
+
 def _index_columns(parts: list[Part]) -> dict[str, np.ndarray]:
-    index = {name: [part[name] for part in parts] for name in parts[0]}
+    kept = [part for part in parts if not part["left_out"]]
+    index = {name: [part[name] for part in kept] for name in kept[0]}
     length_N = np.array(index["length"], dtype=np.int64)
     return {
         "offset_N": np.concatenate([[0], 3 * np.cumsum(length_N)[:-1]]),
@@ -171,16 +214,17 @@ def _index_columns(parts: list[Part]) -> dict[str, np.ndarray]:
         "span_low_W": np.concatenate(index["lows"]),
         "span_high_W": np.concatenate(index["highs"]),
         "trace_name_N": np.array(index["name"]),
+        "row_N": np.array(index["row"], dtype=np.int64),
+        "left_out_J": np.array(_left_out(parts), dtype=str),
     }
 
 
-def _check_disk(metadata: pd.DataFrame, config: DataConfig, split: str, cache_dir: Path) -> None:
+def _check_disk(metadata: pd.DataFrame, config: DataConfig, split: str, cache_dir: Path, windowing: Windowing) -> None:
     """Hold the store's size, from the metadata, against the free space of its disk."""
     factor = SAMPLING_RATE_HZ / metadata["trace_sampling_rate_hz"].to_numpy(dtype=float)
-    columns = [column for column in PICK_COLUMNS if column in metadata]
-    picks = metadata[columns].apply(pd.to_numeric, errors="coerce")
+    picks = possible_arrivals(metadata)
     apart = (picks.max(axis=1) - picks.min(axis=1)).fillna(0).to_numpy() * factor
-    needed = SPAN_SAMPLES + apart + 2 * margin(config)
+    needed = windowing.span_samples + apart + 2 * margin(config, windowing)
     if "trace_npts" in metadata:
         in_trace = metadata["trace_npts"].to_numpy(dtype=float) * factor
         needed = np.fmin(needed, in_trace)

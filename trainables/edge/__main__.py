@@ -1,11 +1,11 @@
 """Picks P and S onsets in continuous waveforms with an ONNX picker. Needs onnxruntime, numpy and obspy alone.
 
-    python pick.pyz WAVEFORMS... [--output picks.csv] [--format csv|quakeml]
+    python pick.pyz WAVEFORMS... [--output picks.csv] [--format csv|quakeml|seisbench|pyocto|gamma]
 
 The model is the .onnx file beside pick.pyz. WAVEFORMS are files that ObsPy reads, or folders of them: any length, gaps,
-several stations. Waveforms are read, annotated and searched for picks in pieces of some minutes, so that a day needs no
-more memory than an hour where the format can be read in pieces (MiniSEED); a file of another format is held while its
-time span is picked.
+several stations; or the root of an SDS archive. Waveforms are read, annotated and searched for picks in pieces of some
+minutes, so that a day needs no more memory than an hour where the format can be read in pieces (MiniSEED); a file of
+another format is held while its time span is picked.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from trainables.edge import FDSN
 from trainables.edge.channels import wanted
+from trainables.edge.chosen import chosen
 from trainables.edge.job import run, say
 from trainables.edge.network import load_onnx, with_options
 from trainables.edge.waveforms import first_line
+from trainables.edge.writing import FORMATS
 
 
 def main() -> None:
@@ -26,10 +29,13 @@ def main() -> None:
 
 def pick() -> int:
     parser = argparse.ArgumentParser(prog="pick.pyz", description=__doc__.splitlines()[0])
-    parser.add_argument("waveforms", nargs="+", help="files that ObsPy reads, or folders of them")
+    parser.add_argument("waveforms", nargs="+", help="files that ObsPy reads, folders, an SDS archive")
     parser.add_argument("--model", type=Path, help="ONNX file; default the one beside this program")
     parser.add_argument("--output", type=Path, help="default: standard output")
-    parser.add_argument("--format", choices=("csv", "quakeml"), default="csv")
+    parser.add_argument("--format", choices=FORMATS, default="csv")
+    parser.add_argument("--start", metavar="TIME", help="pick from this time on, in UTC, as 2019-07-07T08:00:00")
+    parser.add_argument("--end", metavar="TIME", help="pick before this time")
+    parser.add_argument("--stations", metavar="NAMES", help="STA or NET.STA, with * and ?, commas between them")
     parser.add_argument("--p-threshold", type=float, help="default: the model's")
     parser.add_argument("--s-threshold", type=float, help="default: the model's")
     parser.add_argument("--overlap", type=float, help="of windows, in samples or below 1 as a share; default 1500")
@@ -40,6 +46,9 @@ def pick() -> int:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     try:
+        if any(str(word).startswith(FDSN) for word in options.waveforms):
+            raise ValueError(f"{FDSN} is for `seisweep pick` alone; give files or folders")
+        part = chosen(options.start, options.end, options.stations)
         beside = sorted(Path(sys.argv[0]).resolve().parent.glob("*.onnx"))
         if options.model is None and len(beside) != 1:
             raise ValueError(f"{len(beside)} .onnx files beside this program; name one with --model")
@@ -52,7 +61,7 @@ def pick() -> int:
             blinding=options.blinding,
         )
         choice = wanted(options.channels, options.components)
-        return run(network, options.waveforms, options.output, options.format, choice)
+        return run(network, options.waveforms, options.output, options.format, part, choice)
     except (ValueError, OSError) as error:
         say(f"pick: {first_line(error)}")
         return 2

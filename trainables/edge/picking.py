@@ -11,14 +11,16 @@ from typing import NamedTuple
 import numpy as np
 from obspy import UTCDateTime
 
+from trainables.edge.mean import mean_curves
 from trainables.edge.network import Network
 from trainables.edge.waveforms import Part, Recording, first_line
 
 BATCH_WINDOWS = 16
+NOT_YET = -1
 
 
 class Pick(NamedTuple):
-    """One onset; fields in the order of `COLUMNS`."""
+    """One onset."""
 
     network: str
     station: str
@@ -26,6 +28,17 @@ class Pick(NamedTuple):
     phase: str
     time: UTCDateTime
     probability: float
+    start_time: UTCDateTime
+    """First time at which the curve reaches the threshold."""
+    end_time: UTCDateTime
+    """Last time at which it has not fallen below half the threshold."""
+    channel: str
+    """The vertical of P, the first horizontal of S; the instrument's two letters where that is not recorded."""
+
+    @property
+    def trace_id(self) -> str:
+        """NET.STA.LOC, as SeisBench names it."""
+        return f"{self.network}.{self.station}.{self.location}"
 
 
 def annotate(
@@ -63,6 +76,32 @@ def annotate(
         stacked_CT, count_T = stacked_CT[:, done:], count_T[done:]
 
 
+def annotate_mean(
+    read: Callable[[int, int], np.ndarray], num_samples: int, network: Network
+) -> Iterator[tuple[int, np.ndarray]]:
+    """As `annotate`, of a network with members: curves (C, T) of the phases that they pick."""
+
+    def curves(member: Network) -> Iterator[np.ndarray]:
+        components = [network.components.index(component) for component in member.components]
+        classes = [member.phases[phase] for phase in network.phases]
+        for _, curves_CT in annotate(lambda first, last: read(first, last)[components], num_samples, member):
+            yield curves_CT[classes]
+
+    if num_samples >= network.window_samples:
+        yield from mean_curves([curves(member) for member in network.members], num_samples)
+
+
+class Peak(NamedTuple):
+    """A pick by its samples."""
+
+    sample: int
+    probability: np.float32
+    start: int
+    """First sample that reaches the threshold."""
+    end: int
+    """Last sample of at least half the threshold."""
+
+
 class Peaks:
     """Finds in a curve, handed over in pieces, each stretch of at least half the threshold that reaches the threshold.
 
@@ -71,27 +110,36 @@ class Peaks:
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
-        self._open: tuple[int, np.float32] | None = None
+        self._open: Peak | None = None
 
-    def feed(self, first: int, curve_T: np.ndarray) -> list[tuple[int, np.float32]]:
-        """Picks that have ended in this piece, as sample and probability."""
+    def feed(self, first: int, curve_T: np.ndarray) -> list[Peak]:
+        """Picks that have ended in this piece."""
         above_T = (curve_T >= self.threshold / 2).astype(np.int8)  # NaN is not
         stretches = np.flatnonzero(np.diff(above_T, prepend=0, append=0)).reshape(-1, 2)
         found = [] if len(stretches) and stretches[0][0] == 0 else self.close()
         for start, end in stretches.tolist():
-            highest = start + int(np.argmax(curve_T[start:end]))
-            peak = (first + highest, curve_T[highest])
-            if self._open is not None and self._open[1] >= peak[1]:
-                peak = self._open
-            self._open = peak
+            self._open = _joined(self._open, self._peak(first + start, curve_T[start:end]))
             if end < len(curve_T):
                 found += self.close()
         return found
 
-    def close(self) -> list[tuple[int, np.float32]]:
+    def close(self) -> list[Peak]:
         """The curve goes no further: the pick that was under way, if any."""
         peak, self._open = self._open, None
-        return [peak] if peak is not None and peak[1] >= self.threshold else []
+        return [peak] if peak is not None and peak.probability >= self.threshold else []
+
+    def _peak(self, first: int, curve_T: np.ndarray) -> Peak:
+        highest, reached = int(np.argmax(curve_T)), np.flatnonzero(curve_T >= self.threshold)
+        start = first + int(reached[0]) if len(reached) else NOT_YET
+        return Peak(first + highest, curve_T[highest], start, first + len(curve_T) - 1)
+
+
+def _joined(before: Peak | None, after: Peak) -> Peak:
+    """One stretch that came in two pieces; of two samples as high the first one is the pick."""
+    if before is None:
+        return after
+    highest = before if before.probability >= after.probability else after
+    return highest._replace(start=after.start if before.start == NOT_YET else before.start, end=after.end)
 
 
 def picks_of(
@@ -101,8 +149,9 @@ def picks_of(
     picks: list[Pick] = []
     parts = recording.parts()
     total = sum(part.read[1] - part.read[0] for part in parts)
-    before = 0
+    channels = {phase: _channel(recording, phase) for phase in network.phases}
     net, station, location = recording.id.split(".")
+    before = 0
     for part in parts:
         done = before
 
@@ -110,9 +159,10 @@ def picks_of(
             progress((done + samples) / total)
 
         try:
-            for phase, sample, probability in _peaks(recording, part, network, shown):
-                onset = part.start + sample / network.rate_hz
-                picks.append(Pick(net, station, location, phase, onset, probability))
+            for phase, peak in _peaks(recording, part, network, shown):
+                time, since, until = (part.start + n / network.rate_hz for n in (peak.sample, peak.start, peak.end))
+                told = phase, time, float(peak.probability), since, until, channels[phase]
+                picks.append(Pick(net, station, location, *told))
         except Exception as error:  # of the model, or a fault of ours: the other parts are worth writing
             since = part.start + part.own[0] / network.rate_hz
             recording.lost(f"{recording.name}: cannot be picked since {since} ({first_line(error)})")
@@ -124,17 +174,30 @@ def picks_of(
 
 def _peaks(
     recording: Recording, part: Part, network: Network, progress: Callable[[int], None]
-) -> Iterator[tuple[str, int, float]]:
-    """Phase, sample after the part's start, and probability of the picks that are its own."""
+) -> Iterator[tuple[str, Peak]]:
+    """Phase and peak, in samples after the part's start, of the picks that are its own."""
     since, until = part.read
     peaks = {phase: Peaks(network.threshold(phase)) for phase in network.phases}
-    found: dict[str, list[tuple[int, np.float32]]] = defaultdict(list)
-    curves = annotate(lambda a, b: recording.read(part.start, since + a, since + b), until - since, network)
-    for first, curves_CT in curves:
+    found: dict[str, list[Peak]] = defaultdict(list)
+    curves_of = annotate_mean if network.members else annotate
+    for first, curves_CT in curves_of(
+        lambda a, b: recording.read(part.start, since + a, since + b), until - since, network
+    ):
         for phase, row in network.phases.items():
             found[phase] += peaks[phase].feed(since + first, curves_CT[row])
         progress(first + curves_CT.shape[1])
     for phase, its in found.items():
-        for sample, probability in its + peaks[phase].close():
-            if part.own[0] <= sample < part.own[1]:
-                yield phase, sample, float(probability)
+        for peak in its + peaks[phase].close():
+            if part.own[0] <= peak.sample < part.own[1]:
+                yield phase, peak
+
+
+def _channel(recording: Recording, phase: str) -> str:
+    """Curves are of all components; a catalogue wants one channel, that on which an analyst would pick the phase."""
+    by_component = {
+        recording.component(id): id for id in sorted({piece.id for piece in recording.pieces}, reverse=True)
+    }
+    for wanted in "Z" if phase == "P" else "NE":
+        if wanted in by_component:
+            return by_component[wanted].rpartition(".")[2]
+    return recording.family

@@ -19,6 +19,7 @@ from obspy import UTCDateTime
 from obspy.io.mseed.util import get_record_information
 
 from trainables.edge.channels import EVERY_CHANNEL, Wanted, code_of, left_out_lines, why_not
+from trainables.edge.chosen import EVERYTHING, Chosen
 from trainables.edge.instruments import pick_one_at_a_time
 from trainables.edge.joining import SLACK, clean, join, resample, same, settled
 from trainables.edge.network import Network
@@ -66,6 +67,8 @@ class Recording:
     network: Network
     failed: Callable[[Path, str], None]
     """Told of files that turn out to be unreadable; they count as gaps."""
+    chosen: Chosen = EVERYTHING
+    """What lies outside is read at most as the context of a filter."""
     wanted: Wanted = EVERY_CHANNEL
     say: Callable[[str], None] = print
     lost: Callable[[str], None] = print
@@ -91,7 +94,7 @@ class Recording:
         return sorted({piece.rate_hz for piece in self.pieces})
 
     def segments(self) -> list[tuple[UTCDateTime, int]]:
-        """Start and number of samples of each stretch in which any component is recorded."""
+        """Start and number of samples of each chosen stretch in which any component is recorded."""
         spans: list[list[UTCDateTime]] = []
         for piece in sorted(self.pieces, key=lambda piece: piece.start):
             end = piece.end + 1 / piece.rate_hz
@@ -99,7 +102,8 @@ class Recording:
                 spans[-1][1] = max(spans[-1][1], end)
             else:
                 spans.append([piece.start, end])
-        return [(start, round((end - start) * self.network.rate_hz)) for start, end in spans]
+        stretches = [(start, round((end - start) * self.network.rate_hz)) for start, end in spans]
+        return self.chosen.cut(stretches, self.network.rate_hz)
 
     def parts(self) -> list[Part]:
         """What is picked, in the order of time. Where it is less than a segment, a window on either side is read
@@ -309,21 +313,18 @@ def recordings(
     lost = lost or say
     by_place: dict[str, dict[str, Recording]] = defaultdict(dict)
     left_out: dict[str, set[str]] = defaultdict(set)
-    codes, used = set(), set()
+    used = set()
     for piece in pieces:
         place, _, code = piece.id.rpartition(".")
-        codes.add(code)
         reason = why_not(code, piece.rate_hz, wanted, network.components, network.rate_hz)
         if reason:
             left_out[reason].add(piece.id)
             continue
         used.add(piece.id)
-        new = Recording(place, code[:-1], [], network, failed, wanted, say, lost)
+        new = Recording(place, code[:-1], [], network, failed, EVERYTHING, wanted, say, lost)
         by_place[place].setdefault(code[:-1], new).pieces.append(piece)
     for line in left_out_lines(left_out, used):
         say(line)
-    for pattern in wanted.without_channels(codes):
-        lost(f"--channels {pattern}: there is no such channel")
     return [one for _, families in sorted(by_place.items()) for one in pick_one_at_a_time(list(families.values()), say)]
 
 

@@ -3,6 +3,9 @@
 Of two close peaks `find_peaks` keeps the higher, and the higher pick chooses its arrival first. A lower
 threshold therefore only adds picks at the end of that order, and changes nothing before. So peaks are found
 and matched once, at the lowest threshold; what a higher one would give is the part of them that reaches it.
+
+Of two peaks closer than `distance_samples` one is kept, so nobody could find both of two arrivals of a phase that are
+as close as that. They count as one arrival, which a pick near either of them finds.
 """
 
 # B batch, C class (P, S, noise), T time sample, H height threshold, N picks of a window
@@ -95,7 +98,10 @@ class PickCounts:
 def match_picks(
     probability_T: np.ndarray, arrivals: np.ndarray, config: PickConfig, lowest: float = THRESHOLDS[0]
 ) -> WindowPicks:
-    """Peaks of one phase's probability, from `lowest` up, each with the nearest arrival that no higher one took."""
+    """Peaks of one phase's probability, from `lowest` up, each with the nearest arrival that no higher one took.
+
+    Arrivals that are one to the peak rule are taken together: see `distinct_arrivals`.
+    """
     if probability_T.max(initial=0.0) < lowest:
         return WindowPicks(*(np.empty(0),) * 3)
     peaks_N, found = find_peaks(probability_T, height=lowest, distance=config.distance_samples)
@@ -103,16 +109,29 @@ def match_picks(
     samples_N, heights_N = peaks_N[order_N], found["peak_heights"][order_N]
 
     residuals_s_N = np.full(len(samples_N), np.nan)
-    unmatched = [float(arrival) for arrival in arrivals]
+    unmatched = distinct_arrivals(arrivals, config)
     for pick, sample in enumerate(samples_N):
         if not unmatched:
             break
-        nearest = min(unmatched, key=lambda arrival: abs(sample - arrival))
-        residual_s = (sample - nearest) / SAMPLING_RATE_HZ
+        distances = [min((sample - arrival for arrival in one), key=abs) for one in unmatched]
+        nearest = min(range(len(unmatched)), key=lambda number: abs(distances[number]))
+        residual_s = distances[nearest] / SAMPLING_RATE_HZ
         if abs(residual_s) <= config.tolerance_s:
             residuals_s_N[pick] = residual_s
-            unmatched.remove(nearest)
+            del unmatched[nearest]
     return WindowPicks(samples_N, heights_N, residuals_s_N)
+
+
+def distinct_arrivals(arrivals: np.ndarray, config: PickConfig) -> list[list[float]]:
+    """Arrivals of one phase in one window that picks can tell apart; those closer than `distance_samples` to the first
+    of a group are one with it, as peaks are (whole samples count)."""
+    groups: list[list[float]] = []
+    for arrival in sorted(map(float, arrivals)):
+        if groups and round(arrival) - round(groups[-1][0]) < config.distance_samples:
+            groups[-1].append(arrival)
+        else:
+            groups.append([arrival])
+    return groups
 
 
 def count_picks(
@@ -130,7 +149,7 @@ def count_picks(
             match_picks(window_CT[row], window_arrivals[phase], config, min(thresholds[0], THRESHOLDS[0]))
             for window_CT, window_arrivals in zip(probabilities_BCT, arrivals, strict=True)
         ]
-        num_arrivals = sum(len(window_arrivals[phase]) for window_arrivals in arrivals)
+        num_arrivals = sum(len(distinct_arrivals(window_arrivals[phase], config)) for window_arrivals in arrivals)
         counts[row] = _sums_by_threshold(picks, num_arrivals, thresholds)
     counts[..., FIELDS.index("duration_s")] = len(probabilities_BCT) * probabilities_BCT.shape[-1] / SAMPLING_RATE_HZ
     return PickCounts(torch.from_numpy(counts), thresholds)
@@ -150,7 +169,8 @@ def count_windows(
             picks = match_picks(window_CT[row], window_arrivals[phase], config)
             residuals_s_N = picks.residuals_s[picks.probabilities >= thresholds[phase]]
             true = int(np.isfinite(residuals_s_N).sum())
-            counts_BPF[b, row] = true, len(residuals_s_N) - true, len(window_arrivals[phase]) - true
+            num_arrivals = len(distinct_arrivals(window_arrivals[phase], config))
+            counts_BPF[b, row] = true, len(residuals_s_N) - true, num_arrivals - true
     return counts_BPF
 
 

@@ -15,11 +15,12 @@ from filelock import FileLock
 from torch import Tensor, nn
 
 from trainables import metrics
-from trainables.data.batches import DevWindows
+from trainables.data.batches import DevWindows, heard
 from trainables.data.config import PHASES
 from trainables.evaluation.counts import EventCounts, read_counts, write_counts
 from trainables.evaluation.event_scores import picking_intervals
 from trainables.evaluation.picks import FIELDS, THRESHOLDS, PickConfig, PickCounts, best_thresholds, count_picks
+from trainables.models.interface import Interface
 
 FORMAT = 1
 """Raised when what is counted, or how, changes: older counts are then not read again."""
@@ -29,20 +30,27 @@ COUNTED = [FIELDS.index(field) for field in ("tp", "fp", "fn")]
 
 
 def teacher_on_dev(
-    teacher: nn.Module, digests: Sequence[str], dev: DevWindows, picks: PickConfig, cache_dir: Path
+    teacher: nn.Module,
+    digests: Sequence[str],
+    dev: DevWindows,
+    picks: PickConfig,
+    cache_dir: Path,
+    student: Interface,
 ) -> EventCounts:
     """Its counts by dev event, each phase at the threshold with the best F1, as students choose theirs.
 
-    `digests` say which weights it has. Counted once for all trials and then read from the cache; of several processes
-    that ask at once, one counts and the others wait.
+    `digests` say which weights it has, `student` how it answers. Counted once for all trials and then read from the
+    cache; of several processes that ask at once, one counts and the others wait.
     """
     facts = [FORMAT, list(digests), dev.store.fingerprint, dev.windows_per_trace, picks.model_dump(mode="json")]
+    if not student.is_distribution:
+        facts.append("curves")
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     file = cache_dir / "teachers" / f"{key}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):
         if not file.exists():
-            write_counts(file, {"teacher": _count(teacher, dev, picks)})
+            write_counts(file, {"teacher": _count(teacher, dev, picks, student)})
     return read_counts(file)["teacher"]
 
 
@@ -53,12 +61,12 @@ def teacher_scores(counts: EventCounts) -> dict[str, float]:
 
 
 @torch.no_grad()
-def _count(teacher: nn.Module, dev: DevWindows, picks: PickConfig) -> EventCounts:
+def _count(teacher: nn.Module, dev: DevWindows, picks: PickConfig, student: Interface) -> EventCounts:
     """All thresholds of every window are counted in one pass; the best ones are known after it."""
     counts_NPHF: list[np.ndarray] = []
     total = PickCounts.zeros()
     for batch, arrivals in dev.batches(BATCH):
-        probabilities_BCT: Tensor = teacher(batch.raw_BXT).float().softmax(dim=1).cpu()
+        probabilities_BCT: Tensor = student.probabilities(teacher(heard(batch)).float()).cpu()
         for b, of_window in enumerate(arrivals):
             counted = count_picks(probabilities_BCT[b : b + 1], [of_window], picks)
             total += counted

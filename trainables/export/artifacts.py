@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from seisbench.models import WaveformModel
 
 from trainables import metrics
 from trainables.atomic import whole_folder
 from trainables.data.batches import Arrivals, Batch, DevWindows
 from trainables.data.config import PHASES
+from trainables.edge.network import RESIDUAL_STD
 from trainables.evaluation.counts import EventCounts
 from trainables.evaluation.event_scores import picking_intervals
 from trainables.evaluation.picks import (
@@ -32,9 +33,11 @@ from trainables.export.figures import Example, example_picks, residual_histogram
 from trainables.export.files import RESIDUALS_FILE
 from trainables.export.gate import ExportConfig, Loss, QuantizedPicker, judge
 from trainables.export.history import training_history
-from trainables.export.onnx import OnnxPicker, export_onnx
-from trainables.export.quantize import int8_conv_share, quantize_int8
-from trainables.models.teacher import PhaseNetAdapter
+from trainables.export.onnx import NotPossibleError, OnnxPicker, add_metadata, export_onnx
+from trainables.export.own import no_int8, no_onnx, quantize_own
+from trainables.export.quantize import int8_conv_share
+from trainables.models.adapters import PickerAdapter, adapter_of
+from trainables.models.own_network import OwnNetwork, save_own
 from trainables.models.xiaonet import XiaoNet
 
 FP32_FILE, INT8_FILE = "model_fp32.onnx", "model_int8.onnx"
@@ -61,7 +64,7 @@ class Exported:
 
 
 def export_picker(
-    model: nn.Module,
+    model: XiaoNet | PickerAdapter,
     *,
     calibration_NXT: np.ndarray,
     dev: DevWindows,
@@ -76,29 +79,66 @@ def export_picker(
 ) -> Exported:
     """Write everything into `folder`, which appears complete or not at all; `model` is left as it is.
 
-    A XiaoNet gets FP32 and INT8 ONNX files, both scored on the dev windows at `thresholds`, and the gate's
-    verdict, which says whether INT8 is slower (`latency_ratio`: INT8 over FP32). An INT8 file that is refused is named
-    so. A PhaseNet behind its adapter stays a teacher: it gets the SeisBench pair and figures alone.
+    FP32 and INT8 ONNX files are scored on the dev windows at `thresholds`, and the gate gives its verdict, which says
+    whether INT8 is slower (`latency_ratio`: INT8 over FP32). An INT8 file that is refused is named so. A user's network
+    that cannot be exported, or not in INT8, is scored as it is, and the gate's tag says why.
     """
-    assert isinstance(model, XiaoNet | PhaseNetAdapter)
     with whole_folder(folder) as arriving:
-        save_seisbench(model, arriving, thresholds, docstring)
+        if isinstance(model, OwnNetwork):
+            save_own(model, arriving, docstring)
+        else:
+            save_seisbench(model, arriving, thresholds, docstring)
         training_history(history, arriving / "training_history.png", best_epoch)
         fp32, int8 = arriving / FP32_FILE, arriving / INT8_FILE
-        if isinstance(model, XiaoNet):
-            export_onnx(model, fp32, thresholds)
-            quantize_int8(fp32, int8, calibration_NXT)
-            evaluation = evaluate({"FP32": onnx_picker(fp32), "INT8": onnx_picker(int8)}, dev, thresholds, picks)
-            exported = _judged(fp32, int8, evaluation, evaluation.by_event(dev), thresholds, config, latency_ratio)
-            for name, counts in exported.events.items():
-                exported.metrics.update(picking_intervals(counts, name))
-            if not exported.metrics[metrics.INT8_ACCEPTED]:
-                int8.rename(arriving / REFUSED_FILE)
+        missing = _written(model, fp32, int8, thresholds, calibration_NXT)
+        pickers = {name: onnx_picker(file) for name, file in (("FP32", fp32), ("INT8", int8)) if file.exists()}
+        evaluation = evaluate(pickers or {"FP32": torch_picker(model)}, dev, thresholds, picks)
+        for file, name in ((fp32, "FP32"), (int8, "INT8")):
+            if file.exists():
+                add_metadata(file, _residual_stds(evaluation.residuals_s[name]))
+        events = evaluation.by_event(dev)
+        if missing:
+            exported = _without(missing, fp32, evaluation, events, thresholds)
         else:
-            evaluation = evaluate({"FP32": torch_picker(model)}, dev, thresholds, picks)
-            exported = Exported()
+            exported = _judged(fp32, int8, evaluation, events, thresholds, config, latency_ratio)
+        for name, counts in exported.events.items():
+            exported.metrics.update(picking_intervals(counts, name))
+        if int8.exists() and not exported.metrics[metrics.INT8_ACCEPTED]:
+            int8.rename(arriving / REFUSED_FILE)
         _tell(evaluation, arriving, picks)
     return exported
+
+
+def _residual_stds(residuals_s: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Of each phase that was picked right at all: how far its picks scatter, which `pick` writes as time errors."""
+    return {
+        f"{phase}_{RESIDUAL_STD}": f"{values.std():.4g}" for phase, values in residuals_s.items() if len(values) > 1
+    }
+
+
+def _written(
+    model: XiaoNet | PickerAdapter, fp32: Path, int8: Path, thresholds: Mapping[str, float], calibration: np.ndarray
+) -> str:
+    """Write both files; which of them there is not, and why, in words."""
+    try:
+        export_onnx(model, fp32, thresholds)
+    except NotPossibleError as error:
+        return no_onnx(error)
+    try:
+        quantize_own(model, fp32, int8, calibration)
+    except NotPossibleError as error:
+        return no_int8(error)
+    return ""
+
+
+def _without(
+    missing: str, fp32: Path, evaluation: Evaluation, events: dict[str, EventCounts], thresholds: Mapping[str, float]
+) -> Exported:
+    """Scores of a network of which there is no INT8 file, or no file at all."""
+    found = scores(evaluation.counts["FP32"], thresholds, split="fp32") | {metrics.INT8_ACCEPTED: 0.0}
+    if fp32.exists():
+        found[metrics.FP32_BYTES] = fp32.stat().st_size
+    return Exported(found, {GATE_TAG: f"refused: {missing}.", metrics.INT8_VERDICT: "refused"}, events)
 
 
 def _tell(evaluation: Evaluation, folder: Path, picks: PickConfig) -> None:
@@ -110,10 +150,11 @@ def _tell(evaluation: Evaluation, folder: Path, picks: PickConfig) -> None:
 
 
 def save_seisbench(
-    model: XiaoNet | PhaseNetAdapter, folder: Path, thresholds: Mapping[str, float], docstring: str
+    model: XiaoNet | PickerAdapter, folder: Path, thresholds: Mapping[str, float], docstring: str
 ) -> Path:
     """Write NAME.json.v1 and NAME.pt.v1, whose `classify` takes `thresholds` by default; returns folder/NAME."""
-    network = model.phasenet if isinstance(model, PhaseNetAdapter) else model
+    network = model.network if isinstance(model, PickerAdapter) else model
+    assert isinstance(network, WaveformModel)
     plain = copy.deepcopy(network).cpu().eval()
     plain.default_args = dict(plain.default_args) | {f"{phase}_threshold": thresholds[phase] for phase in PHASES}
     stem = folder / type(network).__name__.lower()
@@ -166,15 +207,16 @@ def evaluate(
 def onnx_picker(path: Path) -> Picker:
     """An ONNX file as a picker of batches."""
     picker = OnnxPicker(path)
-    return lambda batch: picker(batch.normalised_BXT.cpu().numpy())
+    return picker.of_batch
 
 
-def torch_picker(model: PhaseNetAdapter) -> Picker:
-    """A PhaseNet behind its adapter as a picker of batches."""
+def torch_picker(model: XiaoNet | PickerAdapter) -> Picker:
+    """A network as a picker of batches, as it is in PyTorch."""
+    adapter = adapter_of(model).eval()
 
     @torch.no_grad()
     def pick(batch: Batch) -> np.ndarray:
-        return model.eval()(batch.raw_BXT).softmax(dim=1).float().cpu().numpy()
+        return adapter.interface.probabilities(adapter(batch.raw_BXT)).float().cpu().numpy()
 
     return pick
 

@@ -9,12 +9,15 @@ a neighbour adds to it (caches, clock) and never takes away.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import math
 import platform
 import tempfile
 import time
+import warnings
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,12 +26,17 @@ import numpy as np
 import torch
 from filelock import FileLock
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from trainables import metrics
 from trainables.atomic import whole_file
 from trainables.data.config import COMPONENT_ORDER, WINDOW_SAMPLES
-from trainables.export.onnx import OnnxPicker, export_onnx
-from trainables.export.quantize import int8_conv_share, quantize_int8
+from trainables.export.onnx import NotPossibleError, OnnxPicker, export_onnx
+from trainables.export.own import quantize_own
+from trainables.export.quantize import int8_conv_share
+from trainables.models.adapters import PickerAdapter
+from trainables.models.own_network import OwnNetwork, build_own
+from trainables.models.weights import weights_digest
 from trainables.models.xiaonet import StudentConfig, XiaoNet, build_student
 
 FORMAT = 2
@@ -42,6 +50,7 @@ AGREEMENT = 0.1
 ratio of the minima differ by more."""
 
 CALIBRATION_WINDOWS = 8
+PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
 def architecture_cost(config: StudentConfig, cache_dir: Path) -> dict[str, float]:
@@ -49,14 +58,33 @@ def architecture_cost(config: StudentConfig, cache_dir: Path) -> dict[str, float
 
     Several processes may ask at once: one measures, the others wait for it.
     """
-    file = cache_dir / "architectures" / f"{_key(config)}.json"
+    return _once(_key(config), _facts(config), cache_dir, lambda: measure(config))
+
+
+def network_cost(picker: PickerAdapter, cache_dir: Path, with_files: bool) -> dict[str, float]:
+    """The same of any other network; without files (which a training that exports nothing does not write) parameters
+    and multiply-accumulates alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        fresh = build_own(picker.architecture, picker.arguments) if isinstance(picker, OwnNetwork) else picker
+    if not with_files:
+        return _arithmetic(fresh)
+    facts = _facts_of_network(fresh)
+    name = type(fresh.network).__name__.lower()
+    return _once(f"{name}-{_digest(facts)}", facts, cache_dir, lambda: measure_network(fresh))
+
+
+def _once(
+    key: str, facts: dict[str, Any], cache_dir: Path, measured: Callable[[], dict[str, float]]
+) -> dict[str, float]:
+    file = cache_dir / "architectures" / f"{key}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):
         if file.exists():
             return json.loads(file.read_text())["cost"]
-        cost = measure(config)
+        cost = measured()
         with whole_file(file) as arriving:
-            arriving.write_text(json.dumps({"architecture": _facts(config), "cost": cost}, indent=2))
+            arriving.write_text(json.dumps({"architecture": facts, "cost": cost}, indent=2))
         return cost
 
 
@@ -65,15 +93,26 @@ def measure(config: StudentConfig) -> dict[str, float]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = build_student(config).eval()
-    windows_NXT = np.random.default_rng(0).uniform(-1, 1, (CALIBRATION_WINDOWS, len(COMPONENT_ORDER), WINDOW_SAMPLES))
+    return measure_network(model)
+
+
+def measure_network(model: XiaoNet | PickerAdapter) -> dict[str, float]:
+    """Export and time a picker as it is. Of a user's network that cannot be exported, or not in INT8, what there is."""
+    num_samples = model.interface.window_samples
+    windows_NXT = np.random.default_rng(0).uniform(-1, 1, (CALIBRATION_WINDOWS, len(COMPONENT_ORDER), num_samples))
     with tempfile.TemporaryDirectory(prefix="seisweep-cost-") as scratch:
         fp32, int8 = Path(scratch, "fp32.onnx"), Path(scratch, "int8.onnx")
-        export_onnx(model, fp32, thresholds={"P": 0.5, "S": 0.5})
-        quantize_int8(fp32, int8, windows_NXT)
-        fp32_ms, int8_ms, ratio = latencies_ms(fp32, int8)
-        return {
-            metrics.PARAMETERS: sum(parameter.numel() for parameter in model.parameters()),
-            metrics.MACS: count_macs(model),
+        found = _arithmetic(model)
+        try:
+            export_onnx(model, fp32, thresholds={"P": 0.5, "S": 0.5})
+            found[metrics.FP32_BYTES] = fp32.stat().st_size
+            quantize_own(model, fp32, int8, windows_NXT)
+        except NotPossibleError:
+            if fp32.exists():
+                found[metrics.FP32_LATENCY_MS] = latencies_ms(fp32, fp32, num_samples)[0]
+            return found
+        fp32_ms, int8_ms, ratio = latencies_ms(fp32, int8, num_samples)
+        return found | {
             metrics.FP32_BYTES: fp32.stat().st_size,
             metrics.INT8_BYTES: int8.stat().st_size,
             metrics.INT8_SIZE_RATIO: fp32.stat().st_size / int8.stat().st_size,
@@ -84,14 +123,14 @@ def measure(config: StudentConfig) -> dict[str, float]:
         }
 
 
-def latencies_ms(fp32: Path, int8: Path) -> tuple[float, float, float]:
+def latencies_ms(fp32: Path, int8: Path, window_samples: int = WINDOW_SAMPLES) -> tuple[float, float, float]:
     """Least processor time of each file for one window on one warm thread, and their ratio, INT8 to FP32.
 
     Both take turns. A neighbour that comes or goes between the two shows in the pairs: where their median is another
     than the ratio of the minima, both are measured again. One that stays shows in the minima of the next round.
     """
     pickers = OnnxPicker(fp32), OnnxPicker(int8)
-    window_BXT = np.random.default_rng(0).uniform(-1, 1, (1, len(COMPONENT_ORDER), WINDOW_SAMPLES))
+    window_BXT = np.random.default_rng(0).uniform(-1, 1, (1, len(COMPONENT_ORDER), window_samples))
     window_BXT = window_BXT.astype(np.float32)
     least = np.full(2, math.inf)  # FP32, INT8
     for number in range(1, MAX_ROUNDS + 1):
@@ -114,6 +153,25 @@ def _pairs_ms(fp32: OnnxPicker, int8: OnnxPicker, window_BXT: np.ndarray) -> lis
         if len(pairs) >= WARM_UPS + MIN_PAIRS and time.perf_counter() - started_s > TIME_LIMIT_S:
             break
     return pairs[WARM_UPS:]
+
+
+def _arithmetic(model: XiaoNet | PickerAdapter) -> dict[str, float]:
+    return {
+        metrics.PARAMETERS: sum(parameter.numel() for parameter in model.parameters()),
+        metrics.MACS: count_macs(model) if isinstance(model, XiaoNet) else count_products(model),
+    }
+
+
+def count_products(picker: PickerAdapter) -> int:
+    """Multiply-accumulates of all convolutions and matrix products of any network for one window."""
+    window_BXT = torch.zeros(1, len(COMPONENT_ORDER), picker.interface.window_samples)
+    plain = copy.deepcopy(picker).cpu().eval()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # torch muses on what other processors would do
+        # oneDNN would run an LSTM as one operation that nobody counts.
+        with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
+            plain.core(window_BXT)
+    return counter.get_total_flops() // 2
 
 
 def count_macs(model: XiaoNet) -> int:
@@ -144,18 +202,44 @@ def _time_ms(picker: OnnxPicker, window_BXT: np.ndarray) -> float:
 
 def _facts(config: StudentConfig) -> dict[str, Any]:
     """All that the cost depends on. Dropout is not in the exported graph."""
-    packages = ("torch", "onnx", "onnxscript", "onnxruntime")
     return {
         "student": config.model_dump(exclude={"dropout"}),
-        "versions": {package: version(package) for package in packages},
+        "versions": {package: version(package) for package in PACKAGES},
         "processor": _processor(),
         "format": FORMAT,
     }
 
 
+def _facts_of_network(picker: PickerAdapter) -> dict[str, Any]:
+    """All that its cost depends on: its tensors, and of a user's network also what it answers to a fixed window."""
+    tensors = {name: list(tensor.shape) for name, tensor in picker.state_dict().items()}
+    facts = {
+        "network": type(picker.network).__name__,
+        "tensors": _digest(tensors),
+        "window_samples": picker.interface.window_samples,
+        "versions": {package: version(package) for package in PACKAGES},
+        "processor": _processor(),
+        "format": FORMAT,
+    }
+    if isinstance(picker, OwnNetwork):
+        facts["answer"] = weights_digest(picker) + _answer(picker)
+    return facts
+
+
+def _answer(picker: OwnNetwork) -> str:
+    generator = torch.Generator().manual_seed(0)
+    window_BXT = torch.randn(1, len(COMPONENT_ORDER), picker.interface.window_samples, generator=generator)
+    with torch.no_grad():
+        answer_BCT = copy.deepcopy(picker).cpu().eval().core(window_BXT)
+    return hashlib.sha256(answer_BCT.numpy().tobytes()).hexdigest()[:12]
+
+
 def _key(config: StudentConfig) -> str:
-    facts = json.dumps(_facts(config), sort_keys=True)
-    return f"base{config.base_channels}-pool{config.pooling}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
+    return f"base{config.base_channels}-pool{config.pooling}-{_digest(_facts(config))}"
+
+
+def _digest(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _processor() -> str:

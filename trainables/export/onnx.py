@@ -1,10 +1,10 @@
 """FP32 ONNX files of a picker, and running an ONNX picker without torch's model.
 
-The exported graph holds plain 2-D convolutions with constant weights, batch normalisation folded in: what
+The exported graph of a XiaoNet holds plain 2-D convolutions with constant weights, batch normalisation folded in: what
 stands in the file is what runs.
 """
 
-# B batch, C class (P, S, noise), X component (E, N, Z), T time sample
+# B batch, C class (P, S, noise or detection), X component (E, N, Z), T time sample
 
 from __future__ import annotations
 
@@ -21,26 +21,40 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from trainables.atomic import whole_file
-from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, WINDOW_SAMPLES
+from trainables.data.batches import Batch
+from trainables.data.config import COMPONENT_ORDER
+from trainables.edge.network import steps_of
+from trainables.models.adapters import PickerAdapter
 from trainables.models.fast_layers import FastConv1d, JoinConv1d
-from trainables.models.xiaonet import CLASSES, XiaoNet
+from trainables.models.interface import PEAK, Interface, prepared
+from trainables.models.own_network import OwnNetwork
+from trainables.models.xiaonet import XiaoNet
 from trainables.quiet import quiet_library
 
 INPUT, OUTPUT = "waveforms", "probabilities"
 OPSET = 18
+MOST_DIFFERENT = 1e-3
+"""Of the probabilities of an ONNX file and of PyTorch."""
 
-INTERFACE = {
-    "sampling_rate_hz": f"{SAMPLING_RATE_HZ:g}",
-    "component_order": COMPONENT_ORDER,
-    "window_samples": str(WINDOW_SAMPLES),
-    "classes": CLASSES,
-    "normalisation": "per component: subtract mean, subtract linear trend, divide by largest absolute value",
-}
-"""What a caller must know, kept in the file itself (ONNX metadata_props)."""
+STATED = (
+    "sampling_rate_hz",
+    "component_order",
+    "window_samples",
+    "classes",
+    "normalisation",
+    "normalisation_steps",
+    "stacking",
+    "blinding_samples",
+)
+"""What a caller must know, kept in the file itself (ONNX metadata_props), as `Interface.metadata` has it."""
+
+
+class NotPossibleError(ValueError):
+    """A user's network cannot be written as ONNX, or not in INT8; the message says why."""
 
 
 class OnnxPicker:
-    """An ONNX picker: normalised windows (B, 3, 3001) to probabilities (B, 3, 3001)."""
+    """An ONNX picker: prepared windows (B, 3, T) to probabilities (B, C, T)."""
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         options = onnxruntime.SessionOptions()
@@ -50,25 +64,68 @@ class OnnxPicker:
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
 
-    def __call__(self, normalised_BXT: np.ndarray) -> np.ndarray:
-        return self.session.run([OUTPUT], {INPUT: np.ascontiguousarray(normalised_BXT, dtype=np.float32)})[0]
+    def __call__(self, prepared_BXT: np.ndarray) -> np.ndarray:
+        return self.session.run([OUTPUT], {INPUT: np.ascontiguousarray(prepared_BXT, dtype=np.float32)})[0]
+
+    @property
+    def window_samples(self) -> int:
+        return int(self.session.get_inputs()[0].shape[2])
+
+    def of_batch(self, batch: Batch) -> np.ndarray:
+        """Its probabilities (B, C, T), P and S first, of windows of its length."""
+        steps, classes = steps_of(self.metadata), self.metadata.get("classes", "PSN")
+        prepared_BXT = batch.normalised_BXT if steps == PEAK else prepared(batch.raw_BXT, steps)
+        order = sorted(range(len(classes)), key=lambda row: "PS".index(classes[row]) if classes[row] in "PS" else 2)
+        return self(prepared_BXT.cpu().numpy())[:, order]
 
 
-def export_onnx(model: XiaoNet, path: Path, thresholds: Mapping[str, float] | None = None) -> None:
-    """Write `model` as FP32 ONNX: normalised input "waveforms" (B, 3, 3001), softmax output "probabilities".
+def export_onnx(model: XiaoNet | PickerAdapter, path: Path, thresholds: Mapping[str, float] | None = None) -> None:
+    """Write `model` as FP32 ONNX: prepared input "waveforms" (B, 3, T), output "probabilities" (B, C, T).
 
-    `thresholds` of P and S go into the file's metadata beside sampling rate, component order, classes and
-    normalisation. The model itself is left as it is.
+    `thresholds` of P and S go into the file's metadata beside what the interface of the model says. The model itself is
+    left as it is. Raises NotPossibleError where a user's network cannot be exported, or answers otherwise as ONNX.
     """
-    example_BXT = torch.zeros(2, len(COMPONENT_ORDER), WINDOW_SAMPLES)
-    # Building the plain copy draws weights: what is drawn after an export must not hang on it.
+    metadata = model.interface.metadata()
+    metadata |= {f"{phase}_threshold": f"{value:g}" for phase, value in (thresholds or {}).items()}
+    if not isinstance(model, OwnNetwork):
+        save(_exported(_plain_copy(model), model.interface), path, metadata)
+        return
+    try:
+        plain = _plain_copy(model)
+        save(_exported(plain, model.interface), path, metadata)
+        _check_equal(plain, model.interface, path)
+    except NotPossibleError:
+        path.unlink()
+        raise
+    except Exception as error:  # whatever the exporter does with a user's own code
+        raise NotPossibleError(first_words(error)) from error
+
+
+def first_words(error: BaseException) -> str:
+    """What an error says in its first line, and of one that wraps others the innermost."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:200]}"
+
+
+def _check_equal(plain: nn.Module, interface: Interface, path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    window_BXT = torch.randn(3, len(COMPONENT_ORDER), interface.window_samples, generator=generator)
+    with torch.no_grad():
+        difference = np.abs(plain(window_BXT).numpy() - OnnxPicker(path)(window_BXT.numpy())).max()
+    if not difference <= MOST_DIFFERENT:
+        raise NotPossibleError(f"its probabilities as ONNX differ by {difference:.3g} from those of PyTorch")
+
+
+def _exported(plain: nn.Module, interface: Interface) -> onnx.ModelProto:
+    example_BXT = torch.zeros(2, len(COMPONENT_ORDER), interface.window_samples)
     with (
-        quiet_library("torch.onnx"),
+        quiet_library("torch"),
         torch.random.fork_rng(devices=[]),
         torch.no_grad(),
         torch.autocast("cpu", enabled=False),
     ):
-        plain = _plain_copy(model)
         program = torch.onnx.export(
             plain,
             (example_BXT,),
@@ -81,8 +138,13 @@ def export_onnx(model: XiaoNet, path: Path, thresholds: Mapping[str, float] | No
             verbose=False,
         )
     assert program is not None
-    metadata = INTERFACE | {f"{phase}_threshold": f"{value:g}" for phase, value in (thresholds or {}).items()}
-    save(strip(program.model_proto), path, metadata)
+    return strip(program.model_proto)
+
+
+def add_metadata(path: Path, more: Mapping[str, str]) -> None:
+    """Write further entries into the metadata of a file, which stays as it is otherwise."""
+    model = onnx.load(path)
+    save(model, path, {prop.key: prop.value for prop in model.metadata_props} | dict(more))
 
 
 def strip(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -123,9 +185,26 @@ def save(model: onnx.ModelProto, path: Path, metadata: Mapping[str, str]) -> Non
         arriving.write_bytes(model.SerializeToString())
 
 
-def _plain_copy(model: nn.Module) -> nn.Module:
-    """A copy on the CPU in eval mode: `Conv2d` for our convolutions, batch normalisation folded into it."""
-    plain = copy.deepcopy(model).cpu().float().eval()
+class _Answering(nn.Module):
+    """A network behind its adapter, from prepared windows to probabilities."""
+
+    def __init__(self, adapter: PickerAdapter) -> None:
+        super().__init__()
+        self.adapter = adapter
+
+    def forward(self, prepared_BXT: Tensor) -> Tensor:
+        return self.adapter.interface.probabilities(self.adapter.core(prepared_BXT))
+
+
+def _plain_copy(model: XiaoNet | PickerAdapter) -> nn.Module:
+    """A copy on the CPU in eval mode, as it is exported; what is drawn after it does not hang on it."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        copied = copy.deepcopy(model).cpu().float().eval()
+        return _in_two_dimensions(copied) if isinstance(model, XiaoNet) else _Answering(copied).eval()
+
+
+def _in_two_dimensions(plain: nn.Module) -> nn.Module:
+    """In place: `Conv2d` for our convolutions, batch normalisation folded into it."""
     for parent in list(plain.modules()):
         for name, child in parent.named_children():
             if isinstance(child, FastConv1d | JoinConv1d):

@@ -16,7 +16,8 @@ from typing import Any
 
 from trainables import edge
 from trainables.atomic import whole_folder
-from trainables.edge.network import load_onnx
+from trainables.edge.network import RESIDUAL_STD, load_onnx
+from trainables.edge.quakeml import VERSION_FILE, version
 
 DESCRIPTION_FILE = "model.json"
 PROGRAM_FILE = "pick.pyz"
@@ -43,8 +44,9 @@ def write_picker_folder(
         "component_order": network.components,
         "window_samples": network.window_samples,
         "classes": network.classes,
-        "normalisation": _normalisation(model),
+        **_stated(model),
         "thresholds": {phase: network.threshold(phase) for phase in network.phases} | dict(thresholds or {}),
+        RESIDUAL_STD: network.residual_std_s,
         "card": dict(card),
     }
     with whole_folder(folder) as arriving:
@@ -61,6 +63,7 @@ def write_program(file: Path) -> None:
         (package.parent / "__init__.py").touch()
         for source in Path(edge.__path__[0]).glob("*.py"):
             shutil.copyfile(source, package / source.name)
+        (package / VERSION_FILE).write_text(version() or "")
         for path in [*package.parent.rglob("*"), package.parent]:
             os.utime(path, (NO_TIME_S, NO_TIME_S))
         zipapp.create_archive(
@@ -73,8 +76,10 @@ def _own(folder: Path) -> set[str]:
     return {DESCRIPTION_FILE, *programs, *(file.name for file in folder.glob("*.onnx"))}
 
 
-def _normalisation(model: Path) -> str:
+def _stated(model: Path) -> dict[str, str]:
+    """How waveforms are prepared and windows put together, in the model's own words."""
     import onnx
 
     metadata = {prop.key: prop.value for prop in onnx.load(model, load_external_data=False).metadata_props}
-    return metadata["normalisation"]
+    more = ("normalisation_steps", "stacking", "blinding_samples")
+    return {"normalisation": metadata["normalisation"]} | {key: metadata[key] for key in more if key in metadata}

@@ -18,11 +18,13 @@ import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from trainables.export.onnx import INPUT, save, strip
+from trainables.export.onnx import INPUT, NotPossibleError, save, strip
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 INT8_CONVOLUTIONS = ("QLinearConv", "ConvInteger")
-QUANTIZED_OPERATORS = ["Conv", "Relu", "MaxPool", "Resize", "Concat"]
+QUANTIZED_OPERATORS = ["Conv", "ConvTranspose", "Relu", "MaxPool", "Resize", "Concat"]
+"""What is not here stays float: LSTM, attention, linear layers. Of ConvTranspose onnxruntime keeps the weights in INT8
+and computes in FP32."""
 CALIBRATION_BATCH = 16
 
 
@@ -42,7 +44,7 @@ class CalibrationWindows(CalibrationDataReader):
 def quantize_int8(fp32: Path, int8: Path, calibration_NXT: np.ndarray) -> None:
     """Write `int8` from the file `fp32`, with the ranges that activations take on `calibration_NXT`.
 
-    The same input gives the same bytes. Metadata is taken over.
+    The same input gives the same bytes. Metadata is taken over. Raises NotPossibleError where there is no convolution.
     """
     metadata = {prop.key: prop.value for prop in onnx.load(fp32, load_external_data=False).metadata_props}
     with tempfile.TemporaryDirectory(prefix="seisweep-int8-") as scratch:
@@ -81,7 +83,10 @@ def int8_conv_share(path: Path) -> float:
 def _name_nodes(path: Path) -> list[str]:
     """Give every node a name, in the file; returns the names of those after the last convolution."""
     model = onnx.load(path)
-    last = max(i for i, node in enumerate(model.graph.node) if node.op_type in CONVOLUTIONS)
+    convolutions = [i for i, node in enumerate(model.graph.node) if node.op_type in CONVOLUTIONS]
+    if not convolutions:
+        raise NotPossibleError("it has no convolution, and convolutions are what is quantized")
+    last = max(convolutions)
     for position, node in enumerate(model.graph.node):
         node.name = f"{node.op_type}_{position}"
     onnx.save(model, path)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from seisbench.data import WaveformDataset
 from seisbench.models import WaveformModel
 
 USES = {
     "seisbench.models.WaveformModel._annotate_args": "a picker of SeisBench picks with its own thresholds and overlap",
+    "seisbench.data.WaveformDataset._resample": "a NaN in a trace of another rate does not spread over all of it",
     "seisbench.models.WaveformModel._model_path": "an error says where downloaded weights belong",
 }
 """Dotted name, and what would not work without it."""
@@ -22,3 +26,14 @@ def annotate_arguments(model: WaveformModel | type[WaveformModel]) -> dict[str, 
 def weights_folder(model_class: type[WaveformModel]) -> Path:
     """Where SeisBench keeps the weights of this kind of model on this machine."""
     return Path(model_class._model_path())
+
+
+def resample_without_nan(dataset: WaveformDataset) -> None:
+    """Samples that are missing become zeros before a trace is resampled: a Fourier transform would lose all of it."""
+    dataset._resample = partial(_resample_cleaned, dataset._resample)
+
+
+def _resample_cleaned(resample: Any, waveform: np.ndarray, *arguments: Any, **options: Any) -> np.ndarray:
+    if not np.isfinite(waveform).all():
+        waveform = np.nan_to_num(waveform, nan=0.0, posinf=0.0, neginf=0.0)
+    return resample(waveform, *arguments, **options)

@@ -1,10 +1,12 @@
-"""The teacher: any PhaseNet, frozen, brought to our components and class order.
+"""The teacher: a trained picker, frozen, that answers for the windows of its student.
 
-PhaseNets differ in the order of components and classes and in normalisation. `annotate_batch_pre` normalises
-as the network was trained but leaves the components as they come, so they are permuted before it.
+Pickers differ in the order of components and classes, in normalisation and in the length of their windows. The first
+are what `adapters.py` is for; a teacher that listens longer than its student is given the samples around the student's
+windows, and one that listens shorter is asked several times.
 """
 
-# B batch, C class (P, S, noise), X component (E, N, Z), T time sample
+# B batch, C class (P, S, noise or detection), K window of a teacher within one of its student, N teacher,
+# X component (E, N, Z), T time sample
 
 from __future__ import annotations
 
@@ -12,48 +14,39 @@ import math
 from collections.abc import Sequence
 
 import torch
-from seisbench.models import PhaseNet
+from seisbench.models import EQTransformer, PhaseNet
 from torch import Tensor, nn
 
 from trainables.config import Config
-from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, WINDOW_SAMPLES
-from trainables.models.weights import load_weights
-from trainables.models.xiaonet import CLASSES
+from trainables.models.adapters import PickerAdapter, adapter_of
+from trainables.models.architectures import PHASENET, ArchitectureName, load_picker, load_seisbench
+from trainables.models.interface import LEAST_SHARE, Interface, as_curves, as_distribution
+from trainables.models.xiaonet import XiaoNet
 
 
 class TeacherConfig(Config):
-    """Which PhaseNet teaches."""
+    """Who teaches."""
 
     weights: str = "stead"
-    """SeisBench weight name (stead, instance, original, ...) or a file: NAME.pt.v1 beside NAME.json.v1."""
+    """SeisBench weight name (stead, instance, original, ...) or a file: NAME.pt.v1 beside NAME.json.v1; of a network of
+    your own its network.pt."""
+
+    architecture: ArchitectureName | None = None
+    """Which network the weights are of: phasenet, phasenetlight, eqtransformer, xiaonet, or your own module:Class.
+    Default: what the file says; for a name of SeisBench PhaseNet."""
 
 
-class PhaseNetAdapter(nn.Module):
-    """A PhaseNet that takes raw windows in order E, N, Z and answers in classes P, S, noise."""
+class Teacher(nn.Module):
+    """A frozen picker: no gradients, always in eval mode."""
 
-    component_index: Tensor
-    class_index: Tensor
-
-    def __init__(self, phasenet: PhaseNet) -> None:
+    def __init__(self, model: PhaseNet | EQTransformer | XiaoNet | PickerAdapter) -> None:
         super().__init__()
-        self.phasenet = phasenet
-        components = [COMPONENT_ORDER.index(component) for component in phasenet.component_order]
-        classes = [list(phasenet.labels).index(label) for label in CLASSES]
-        self.register_buffer("component_index", torch.tensor(components), persistent=False)
-        self.register_buffer("class_index", torch.tensor(classes), persistent=False)
-
-    def forward(self, raw_BXT: Tensor) -> Tensor:
-        """Logits (B, C, T) of raw windows (B, X, T) in counts."""
-        as_trained_BXT = self.phasenet.annotate_batch_pre(raw_BXT[:, self.component_index], {})
-        return self.phasenet(as_trained_BXT, logits=True)[:, self.class_index]
-
-
-class Teacher(PhaseNetAdapter):
-    """A frozen PhaseNet: no gradients, always in eval mode."""
-
-    def __init__(self, phasenet: PhaseNet) -> None:
-        super().__init__(phasenet)
+        self.picker = adapter_of(model)
         self.requires_grad_(False).eval()
+
+    @property
+    def interface(self) -> Interface:
+        return self.picker.interface
 
     def train(self, mode: bool = True) -> Teacher:
         """Stays in eval mode whatever is asked: its running statistics are part of what it knows."""
@@ -61,7 +54,8 @@ class Teacher(PhaseNetAdapter):
 
     @torch.no_grad()
     def forward(self, raw_BXT: Tensor) -> Tensor:
-        return super().forward(raw_BXT)
+        """Logits (B, C, T) of raw windows (B, X, T) in counts."""
+        return self.picker(raw_BXT)
 
 
 class TeacherEnsemble(nn.Module):
@@ -71,7 +65,7 @@ class TeacherEnsemble(nn.Module):
     teacher. Averaging comes before softening.
     """
 
-    def __init__(self, teachers: Sequence[Teacher]) -> None:
+    def __init__(self, teachers: Sequence[nn.Module]) -> None:
         super().__init__()
         self.teachers = nn.ModuleList(teachers)
         self.eval()
@@ -87,34 +81,104 @@ class TeacherEnsemble(nn.Module):
         return logs_NBCT.logsumexp(dim=0) - math.log(len(self.teachers))
 
 
-def load_teachers(weights: Sequence[str]) -> Teacher | TeacherEnsemble:
+class CurvesEnsemble(TeacherEnsemble):
+    """Several teachers of a student that answers with curves: of each curve the mean probability, as its logit."""
+
+    @torch.no_grad()
+    def forward(self, raw_BXT: Tensor) -> Tensor:
+        answers = [teacher(raw_BXT).sigmoid() for teacher in self.teachers]
+        num_curves = min(answer_BCT.shape[1] for answer_BCT in answers)  # a detection only where all have one
+        return torch.stack([answer_BCT[:, :num_curves] for answer_BCT in answers]).mean(dim=0).logit(LEAST_SHARE)
+
+
+class TeacherOfOthers(nn.Module):
+    """A teacher of students with windows of another length or another kind of answer.
+
+    It is given the student's windows with `around` samples more on either side. One that listens longer hears its own
+    window around the middle of the student's, and is heard where that is. One that listens shorter is asked in windows
+    of its length that overlap by half and end with the student's; where they overlap, the mean of their answers counts.
+    """
+
+    def __init__(self, teacher: Teacher, student: Interface, around: int) -> None:
+        super().__init__()
+        self.teacher, self.student, self.around = teacher, student, around
+        own, num_samples = teacher.interface.window_samples, student.window_samples
+        self.before = max(0, -(-(own - num_samples) // 2))
+        self.starts = [*range(0, num_samples - own, max(1, own // 2)), num_samples - own] if own < num_samples else [0]
+        self.eval()
+
+    def train(self, mode: bool = True) -> TeacherOfOthers:
+        """Stays in eval mode whatever is asked."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, wide_BXT: Tensor) -> Tensor:
+        """Logits (B, C, T) for the student's windows, as the student answers: a distribution or curves."""
+        own, num_samples = self.teacher.interface.window_samples, self.student.window_samples
+        first = self.around - self.before
+        if own >= num_samples:
+            return self._answer(wide_BXT[..., first : first + own])[..., self.before : self.before + num_samples]
+        given_BXT = wide_BXT[..., first : first + num_samples]
+        pieces_KBXT = torch.stack([given_BXT[..., start : start + own] for start in self.starts])
+        answers_BCT = self._answer(pieces_KBXT.flatten(0, 1))
+        shares_KBCT = (answers_BCT.softmax(1) if self.student.is_distribution else answers_BCT.sigmoid()).unflatten(
+            0, (len(self.starts), -1)
+        )
+        total_BCT = torch.zeros(*shares_KBCT.shape[1:3], num_samples, device=wide_BXT.device)
+        count_T = torch.zeros(num_samples, device=wide_BXT.device)
+        for start, shares_BCT in zip(self.starts, shares_KBCT, strict=True):
+            total_BCT[..., start : start + own] += shares_BCT
+            count_T[start : start + own] += 1
+        mean_BCT = total_BCT / count_T
+        return mean_BCT.clamp(min=LEAST_SHARE).log() if self.student.is_distribution else mean_BCT.logit(LEAST_SHARE)
+
+    def _answer(self, raw_BXT: Tensor) -> Tensor:
+        answer_BCT = self.teacher(raw_BXT).float()
+        translated = as_distribution if self.student.is_distribution else as_curves
+        return translated(answer_BCT, self.teacher.interface)
+
+
+def samples_around(teacher: Teacher | TeacherEnsemble, student: Interface) -> int:
+    """How many samples on either side of the student's windows its teachers listen to."""
+    longest = max(member.interface.window_samples for member in members(teacher))
+    return max(0, -(-(longest - student.window_samples) // 2))
+
+
+def for_student(teacher: Teacher | TeacherEnsemble, student: Interface) -> nn.Module:
+    """The teacher as it answers for windows of the student with `samples_around` more on either side."""
+    around = samples_around(teacher, student)
+    alike = [
+        not around and member.interface.window_samples == student.window_samples and _same_kind(member, student)
+        for member in members(teacher)
+    ]
+    if all(alike) and (student.is_distribution or isinstance(teacher, Teacher)):
+        return teacher
+    taught: list[nn.Module] = [TeacherOfOthers(member, student, around) for member in members(teacher)]
+    if len(taught) == 1:
+        return taught[0]
+    return TeacherEnsemble(taught) if student.is_distribution else CurvesEnsemble(taught)
+
+
+def members(teacher: nn.Module) -> list[Teacher]:
+    """The teacher, or each of several."""
+    return [member for member in teacher.modules() if isinstance(member, Teacher)]
+
+
+def _same_kind(teacher: Teacher, student: Interface) -> bool:
+    return teacher.interface.is_distribution == student.is_distribution
+
+
+def load_teachers(weights: Sequence[str], architecture: str | None = None) -> Teacher | TeacherEnsemble:
     """The teacher of these weights, or of several the mean. Raises ValueError in one line where one cannot teach."""
-    teachers = [Teacher(load_phasenet(one, field="teachers")) for one in weights]
+    teachers = [Teacher(load_picker(one, "teachers", architecture)) for one in weights]
     return teachers[0] if len(teachers) == 1 else TeacherEnsemble(teachers)
 
 
 def load_teacher(config: TeacherConfig) -> Teacher:
     """The teacher that `config` names. Raises ValueError in one line where it cannot teach."""
-    return Teacher(load_phasenet(config.weights, field="teacher.weights"))
+    return Teacher(load_picker(config.weights, "teacher.weights", config.architecture))
 
 
 def load_phasenet(weights: str, field: str = "") -> PhaseNet:
     """A PhaseNet that fits our windows: 100 Hz, components E, N, Z and classes P, S, N in any order."""
-    phasenet = load_weights(PhaseNet, weights, field)
-    named = f"{field}={weights}" if field else weights
-    problems = {
-        f"labels {_spelled(phasenet.labels)}, not P, S and N in some order": sorted(phasenet.labels or [])
-        != sorted(CLASSES),
-        f"components {phasenet.component_order}, not E, N and Z in some order": sorted(phasenet.component_order or [])
-        != sorted(COMPONENT_ORDER),
-        f"{phasenet.sampling_rate:g} Hz, not {SAMPLING_RATE_HZ:g} Hz": phasenet.sampling_rate != SAMPLING_RATE_HZ,
-        f"windows of {phasenet.in_samples} samples, not {WINDOW_SAMPLES}": phasenet.in_samples != WINDOW_SAMPLES,
-    }
-    for problem, found in problems.items():
-        if found:
-            raise ValueError(f"{named}: this PhaseNet has {problem}")
-    return phasenet
-
-
-def _spelled(labels: object) -> str:
-    return ", ".join(map(str, labels)) if isinstance(labels, (list, tuple, str)) else str(labels)
+    return load_seisbench(PHASENET, weights, field)

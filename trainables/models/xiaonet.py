@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from trainables.config import Config
 from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, WINDOW_SAMPLES
 from trainables.models.fast_layers import FastConv1d, JoinConv1d
+from trainables.models.interface import Interface
 
 LEVELS = 3
 CLASSES = "PSN"
@@ -120,6 +121,11 @@ class XiaoNet(WaveformModel):
         from trainables.data.batches import normalise
 
         return normalise(batch)
+
+    @property
+    def interface(self) -> Interface:
+        """What a caller must know."""
+        return Interface(self.window_len)
 
     annotate_batch_post = PhaseNet.annotate_batch_post
     classify_aggregate = PhaseNet.classify_aggregate

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -15,11 +15,12 @@ from trainables.data.batches import DevWindows
 from trainables.data.catalog import check_dataset, load_dataset
 from trainables.data.config import COMPONENT_ORDER, PHASES, WINDOW_SAMPLES
 from trainables.data.seal import SEALED, Opening
+from trainables.data.windowing import Windowing
 from trainables.data.windows import open_store, which_test_split
 from trainables.evaluation.intervals import Interval, bootstrap, by_group
 from trainables.evaluation.picks import count_picks, scores_of
 from trainables.export.artifacts import EVALUATION_BATCH, FP32_FILE, INT8_FILE
-from trainables.export.onnx import INTERFACE, OnnxPicker
+from trainables.export.onnx import STATED, OnnxPicker
 from trainables.promotion.candidate import FP32, INT8, Measured, digests_of
 from trainables.training.config import PickerTrainingConfig
 
@@ -45,6 +46,8 @@ class PickerCandidate:
     models: dict[str, Path]
     thresholds: Mapping[str, float]
     """Of P and S, as dev has chosen them."""
+    stated: Mapping[str, str] = field(default_factory=dict)
+    """What a caller must know, as the files say it."""
     input_shape: tuple[int, int] = (len(COMPONENT_ORDER), WINDOW_SAMPLES)
     headlines: tuple[str, ...] = HEADLINES
 
@@ -53,14 +56,16 @@ class PickerCandidate:
         """From a trial's folder of files. Raises ValueError where it holds no ONNX picker."""
         if not (folder / FP32_FILE).is_file():
             raise ValueError(
-                f"there is no {FP32_FILE} among its files: a PhaseNet is a teacher and has none, nor has a training "
-                "with export.enabled=false"
+                f"there is no {FP32_FILE} among its files: a training with export.enabled=false has none, nor a "
+                "network that cannot be written as ONNX, nor a PhaseNet that an earlier version has trained"
             )
         models = {FP32: folder / FP32_FILE}
         if (folder / INT8_FILE).is_file():
             models[INT8] = folder / INT8_FILE
-        metadata = OnnxPicker(models[FP32]).metadata
-        return cls(config, models, {phase: float(metadata[f"{phase}_threshold"]) for phase in PHASES})
+        picker = OnnxPicker(models[FP32])
+        thresholds = {phase: float(picker.metadata[f"{phase}_threshold"]) for phase in PHASES}
+        stated = {key: picker.metadata[key] for key in STATED if key in picker.metadata}
+        return cls(config, models, thresholds, stated, (len(COMPONENT_ORDER), picker.window_samples))
 
     @property
     def digests(self) -> str:
@@ -68,7 +73,7 @@ class PickerCandidate:
 
     @property
     def facts(self) -> dict[str, object]:
-        return {**INTERFACE, "thresholds": dict(self.thresholds), "tolerance_s": self.config.picks.tolerance_s}
+        return {**self.stated, "thresholds": dict(self.thresholds), "tolerance_s": self.config.picks.tolerance_s}
 
     @property
     def test_split(self) -> str:
@@ -76,14 +81,13 @@ class PickerCandidate:
         return which_test_split(self.config.data)
 
     def measure(self, split: Literal["dev", "test"], opening: Opening | None = None) -> Measured:
-        store = open_store(self.config.data, split, opening)
+        store = open_store(self.config.data, split, opening, Windowing(self.input_shape[1]))
         windows = DevWindows(store, self.config.data)
         pickers = {name: OnnxPicker(file) for name, file in self.models.items()}
         counts: dict[str, list[np.ndarray]] = {name: [] for name in pickers}
         for batch, arrivals in windows.batches(EVALUATION_BATCH):
-            normalised_BXT = batch.normalised_BXT.numpy()
             for name, picker in pickers.items():
-                probabilities_BCT = picker(normalised_BXT)
+                probabilities_BCT = picker.of_batch(batch)
                 for b, of_window in enumerate(arrivals):
                     counted = count_picks(probabilities_BCT[b : b + 1], [of_window], self.config.picks)
                     counts[name].append(counted.at(self.thresholds))

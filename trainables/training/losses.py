@@ -1,10 +1,21 @@
-"""The two terms of a picker's loss, on logits: `distillation.py` weighs them with alpha, `picking.py` takes one."""
+"""The two terms of a picker's loss, on logits: `distillation.py` weighs them with alpha, `picking.py` takes one.
 
-# B batch, C class (P, S, noise), T time sample
+Each has a form for classes that share a probability of 1 and one for curves of their own.
+"""
+
+# B batch, C class (P, S, noise) or curve (P, S, detection), T time sample
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from trainables.data.batches import Batch
+from trainables.models.interface import DETECTION, Interface
+
+CURVE_WEIGHTS = {"P": 0.40, "S": 0.55, DETECTION: 0.05}
+"""Of the curves in the loss (Mousavi et al. 2020)."""
 
 
 def soft_cross_entropy(logits_BCT: Tensor, labels_BCT: Tensor) -> Tensor:
@@ -24,3 +35,32 @@ def softened_divergence(student_BCT: Tensor, teacher_BCT: Tensor, temperature: f
     student_log_BCT = (student_BCT / temperature).log_softmax(dim=1)
     divergence_BT = (teacher_log_BCT.exp() * (teacher_log_BCT - student_log_BCT)).sum(dim=1)
     return temperature**2 * divergence_BT.mean()
+
+
+def task_loss(logits_BCT: Tensor, batch: Batch, interface: Interface) -> Tensor:
+    """The loss on labels of a network with this interface."""
+    if interface.is_distribution:
+        return soft_cross_entropy(logits_BCT, batch.labels_BCT)
+    curves = [batch.labels_BCT[:, 0], batch.labels_BCT[:, 1]]
+    if DETECTION in interface.classes:
+        assert batch.detection_BT is not None, "batches without the label of a detection"
+        curves.append(batch.detection_BT)
+    return curves_cross_entropy(logits_BCT, torch.stack(curves, dim=1), interface.classes)
+
+
+def curves_cross_entropy(logits_BCT: Tensor, labels_BCT: Tensor, classes: str) -> Tensor:
+    """Binary cross-entropy of each curve, mean over batch and time, then the weighted mean of the curves."""
+    weight_C = torch.tensor([CURVE_WEIGHTS[letter] for letter in classes], device=logits_BCT.device)
+    of_curve_C = F.binary_cross_entropy_with_logits(logits_BCT, labels_BCT, reduction="none").mean(dim=(0, 2))
+    return (of_curve_C * weight_C).sum() / weight_C.sum()
+
+
+def softened_curves_divergence(student_BCT: Tensor, teacher_BCT: Tensor, temperature: float) -> Tensor:
+    """T^2 KL(sigmoid(teacher/T) || sigmoid(student/T)) of each curve that the teacher has, mean over batch and time,
+    summed over curves: Hinton's formula for classes that are each there or not."""
+    student_BCT = student_BCT[:, : teacher_BCT.shape[1]] / temperature
+    teacher_BCT = teacher_BCT[:, : student_BCT.shape[1]] / temperature
+    share_BCT = teacher_BCT.sigmoid()
+    divergence_BCT = share_BCT * (F.logsigmoid(teacher_BCT) - F.logsigmoid(student_BCT))
+    divergence_BCT = divergence_BCT + (1 - share_BCT) * (F.logsigmoid(-teacher_BCT) - F.logsigmoid(-student_BCT))
+    return temperature**2 * divergence_BCT.sum(dim=1).mean()

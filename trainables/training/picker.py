@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables import metrics
+from trainables.data.arrivals import notices
 from trainables.data.batches import Batch, DevWindows, training_batches
 from trainables.data.catalog import check_dataset, fingerprint, load_dataset
 from trainables.data.config import PHASES, DataConfig
@@ -22,16 +23,19 @@ from trainables.evaluation.counts import COUNTS_FILE, EventCounts, write_counts
 from trainables.evaluation.event_scores import count_by_event, picking_intervals
 from trainables.evaluation.picks import PickCounts, count_picks, scores
 from trainables.export.artifacts import export_picker
+from trainables.models.adapters import PickerAdapter
+from trainables.models.interface import Interface, prepared
+from trainables.models.xiaonet import XiaoNet
 from trainables.run import ARTIFACTS, Run
 from trainables.training.config import PickerTrainingConfig
 from trainables.training.distributed import sum_over_workers
 from trainables.training.freezing import NOTHING_FROZEN, Freezing
 from trainables.training.loop import Losses, check_shares, checkpoint, final_record, go_on, seeded
-from trainables.training.losses import soft_cross_entropy
+from trainables.training.losses import task_loss
 from trainables.training.state import TrainingState, fresh_state
 
 Logits = Callable[[nn.Module, Batch], Tensor]
-"""How a model reads a batch: logits (B, C, T) in order P, S, noise."""
+"""How a model reads a batch: logits (B, C, T), P and S first."""
 
 BatchLosses = Callable[[Tensor, Batch], Losses]
 """Losses of the logits of a batch."""
@@ -48,13 +52,21 @@ class PickerTask:
     dev: DevWindows
     config: PickerTrainingConfig
     run: Run
+    interface: Interface
     logits: Logits
     batch_losses: BatchLosses
 
     @classmethod
-    def open(cls, config: PickerTrainingConfig, run: Run, logits: Logits, batch_losses: BatchLosses) -> PickerTask:
-        dev = DevWindows(open_store(config.data, "dev"), config.data, run.device)
-        return cls(open_store(config.data, "train"), dev, config, run, logits, batch_losses)
+    def open(
+        cls, config: PickerTrainingConfig, run: Run, model: nn.Module, batch_losses: BatchLosses, around: int = 0
+    ) -> PickerTask:
+        """For a model, with windows of its length; `around`: what a teacher hears more on either side of each."""
+        interface: Interface = model.interface  # type: ignore[assignment]
+        train, dev = (
+            open_store(config.data, split, windowing=interface.windowing(around)) for split in ("train", "dev")
+        )
+        logits = student_logits if isinstance(model, XiaoNet) else raw_logits
+        return cls(train, DevWindows(dev, config.data, run.device), config, run, interface, logits, batch_losses)
 
     def num_steps(self) -> int:
         training = self.config.training
@@ -87,8 +99,8 @@ class PickerTask:
         for batch, arrivals in self.dev.batches(EVALUATION_BATCH, run.rank, run.world_size):
             logits_BCT = self.logits(model, batch).float()
             size = len(logits_BCT)
-            loss_sum += torch.tensor([soft_cross_entropy(logits_BCT, batch.labels_BCT) * size, size]).to(loss_sum)
-            counts += count_picks(logits_BCT.softmax(dim=1), arrivals, self.config.picks)
+            loss_sum += torch.tensor([task_loss(logits_BCT, batch, self.interface) * size, size]).to(loss_sum)
+            counts += count_picks(self.interface.probabilities(logits_BCT), arrivals, self.config.picks)
         counts = PickCounts(sum_over_workers(counts.tensor.to(run.device), run.world_size).cpu())
         loss, size = sum_over_workers(loss_sum, run.world_size).tolist()
         return {metrics.DEV_LOSS: loss / size} | scores(counts)
@@ -99,7 +111,7 @@ class PickerTask:
         model.eval()
 
         def probabilities(batch: Batch) -> np.ndarray:
-            return self.logits(model, batch).float().softmax(dim=1).cpu().numpy()
+            return self.interface.probabilities(self.logits(model, batch).float()).cpu().numpy()
 
         return count_by_event(probabilities, self.dev, thresholds, self.config.picks, EVALUATION_BATCH)
 
@@ -109,11 +121,13 @@ def check_data(config: DataConfig) -> dict[str, str]:
     dataset = load_dataset(config.dataset)
     check_dataset(dataset, config.dataset)
     traces = dataset.metadata["split"].value_counts()
+    said = notices(dataset.metadata)
     return {
         "dataset": config.dataset,
         "data_fingerprint": fingerprint(config.dataset),
         "events_in_two_splits": str(len(shared_events(dataset.metadata))),
         "traces": ", ".join(f"{split} {traces.get(split, 0)}" for split in ("train", "dev", "test")),
+        **({"data_notice": "; ".join(said)} if said else {}),
     }
 
 
@@ -122,12 +136,21 @@ def student_logits(student: nn.Module, batch: Batch) -> Tensor:
     return student(batch.normalised_BXT, logits=True)
 
 
+def raw_logits(picker: nn.Module, batch: Batch) -> Tensor:
+    """Logits (B, C, T) of a network behind its adapter, which prepares raw windows by itself."""
+    return picker(batch.raw_BXT)
+
+
 def start(
-    build: Callable[[], nn.Module], config: PickerTrainingConfig, run: Run, freezing: Freezing = NOTHING_FROZEN
+    build: Callable[[], nn.Module],
+    config: PickerTrainingConfig,
+    run: Run,
+    freezing_of: Callable[[nn.Module], Freezing] = lambda model: NOTHING_FROZEN,
 ) -> TrainingState:
     """Seeded weights on the run's device, and everything that a checkpoint remembers where there is one."""
     check_shares(config.training, run)
-    state = fresh_state(seeded(build, config.seed, run), config.training, freezing)
+    model = seeded(build, config.seed, run)
+    state = fresh_state(model, config.training, freezing_of(model))
     go_on(state, run)
     return state
 
@@ -144,9 +167,10 @@ def finish(
     thresholds = {phase: final[metrics.picking("dev", phase, "threshold")] for phase in PHASES}
     counted = dict(events or {})
     if run.rank == 0 and config.export.enabled:
+        assert isinstance(state.model, XiaoNet | PickerAdapter)
         exported = export_picker(
             state.model,
-            calibration_NXT=calibration_windows(task.train, config),
+            calibration_NXT=calibration_windows(task.train, config, task.interface),
             dev=task.dev,
             thresholds=thresholds,
             history=state.history,
@@ -168,8 +192,8 @@ def finish(
     run.report(final, checkpoint(state, run))
 
 
-def calibration_windows(store: WindowStore, config: PickerTrainingConfig) -> np.ndarray:
-    """Normalised training windows (N, X, T) that quantization takes its ranges from; the same every time."""
+def calibration_windows(store: WindowStore, config: PickerTrainingConfig, interface: Interface) -> np.ndarray:
+    """Prepared training windows (N, X, T) that quantization takes its ranges from; the same every time."""
     (batch,) = training_batches(
         store,
         config.data,
@@ -179,4 +203,4 @@ def calibration_windows(store: WindowStore, config: PickerTrainingConfig) -> np.
         batch_size=config.export.calibration_windows,
         device=torch.device("cpu"),
     )
-    return batch.normalised_BXT.numpy()
+    return prepared(batch.raw_BXT, interface.steps).numpy()

@@ -1,11 +1,11 @@
 """Trained pickers wherever they lie: a SeisBench pair or name, an ONNX file, a folder, a trial, a registered model."""
 
-# B batch, C class (P, S, noise), X component (E, N, Z), T time sample
+# B batch, C class (P, S, noise or detection), X component (E, N, Z), T time sample
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -19,14 +19,14 @@ from seisweep.artifacts.trained_with import TrainedWith, trained_with
 from seisweep.record.mlflow_store import fetched
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
+from trainables.data.amplitudes import enlarged
 from trainables.data.batches import Batch
-from trainables.data.config import PHASES
+from trainables.data.config import PHASES, WINDOW_SAMPLES
 from trainables.edge.network import DEFAULT_THRESHOLD, Network, description, load_onnx
-from trainables.export.artifacts import REFUSED_FILE
+from trainables.export.artifacts import REFUSED_FILE, torch_picker
+from trainables.models.architectures import load_picker
 from trainables.models.seisbench_private import annotate_arguments
-from trainables.models.teacher import Teacher, load_phasenet
-from trainables.models.weights import find_pair, load_weights
-from trainables.models.xiaonet import XiaoNet
+from trainables.models.weights import find_pair
 
 
 class Picker(NamedTuple):
@@ -34,11 +34,13 @@ class Picker(NamedTuple):
 
     name: str
     probabilities: Callable[[Batch], np.ndarray]
-    """(B, C, T) in order P, S, noise."""
+    """(B, C, T), P and S first."""
     precision: str
     """One of PRECISIONS."""
     stored: Mapping[str, float] = MappingProxyType({})
     """Thresholds by phase that are stored with it; empty where none is."""
+    window_samples: int = WINDOW_SAMPLES
+    """Length of the windows that it reads."""
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -84,14 +86,40 @@ def means_of(models: Sequence[Sequence[Picker]]) -> dict[str, list[Picker]]:
     return {f"mean of {len(models)}, {' and '.join(one.precision for one in nearest)}": nearest}
 
 
-def find_network(model: str, home: Home, profile: Profile, precision: str | None = None, threads: int = 1) -> Network:
-    """The same for continuous waveforms, one of them: INT8 where there is an accepted file, else FP32, else PyTorch."""
-    found = _sources(read_reference(model, home, profile))
-    source = _chosen(model, found, precision)
+def find_networks(
+    models: Sequence[str], home: Home, profile: Profile, precision: str | None = None, threads: int = 1
+) -> list[Network]:
+    """The same for continuous waveforms, one of each model: INT8 where there is an accepted file, else FP32, else
+    PyTorch. Of several models the first of these that all have, else what comes nearest to how each was trained, as
+    `means_of` has it. Named by the model and the file. Raises ValueError."""
+    named = [read_reference(model, home, profile) for model in models]
+    found = [_sources(one) for one in named]
+    held = [_by_precision(sources) for sources in found]
+    if precision is None and len(models) > 1:
+        precision = next((wanted for wanted in PRECISIONS if all(wanted in one for one in held)), None)
+        order = PRECISIONS if precision else tuple(reversed(PRECISIONS))
+    else:
+        order = PRECISIONS
+    chosen = [_chosen(*one, precision, order) for one in zip(models, found, held, strict=True)]
+    names = [_name(one, source) for one, source in zip(named, chosen, strict=True)]
+    if len(set(names)) < len(names):  # files of several folders may have one name
+        names = list(models)
+    return [_network(source, name, threads) for source, name in zip(chosen, names, strict=True)]
+
+
+def _network(source: Source, name: str, threads: int) -> Network:
     if isinstance(source, Path) and source.suffix == ".onnx":
-        return load_onnx(source, threads)
+        return replace(load_onnx(source, threads), name=name)
     torch.set_num_threads(threads)
-    return seisbench_network(_seisbench_model(source), source.name if isinstance(source, Path) else source)
+    return seisbench_network(_seisbench_model(source), name)
+
+
+def _name(named: Reference, source: Source) -> str:
+    """As short as it can be and still tell one model from another, wherever it is said."""
+    file = source.name if isinstance(source, Path) else source
+    if named.kind == "trial":
+        return f"{named.sweep}/{named.trial()[1]} {file}"
+    return f"{named.uri} {file}" if named.kind == "mlflow" else file
 
 
 def seisbench_network(model: WaveformModel, name: str) -> Network:
@@ -102,12 +130,14 @@ def seisbench_network(model: WaveformModel, name: str) -> Network:
 
     @torch.no_grad()
     def probabilities(raw_BXT: np.ndarray) -> np.ndarray:
-        return model(model.annotate_batch_pre(torch.from_numpy(raw_BXT), settings)).cpu().numpy()
+        answer = model(model.annotate_batch_pre(enlarged(torch.from_numpy(raw_BXT), dim=(1, 2)), settings))
+        curves_BCT = torch.stack(answer, dim=1) if isinstance(answer, tuple) else answer
+        return curves_BCT.cpu().numpy()
 
     return Network(
         name=name,
         components=model.component_order,
-        classes="".join(model.labels),
+        classes="".join(label[0] for label in model.labels),  # Detection is D
         rate_hz=model.sampling_rate,
         window_samples=model.in_samples,
         probabilities=probabilities,
@@ -140,15 +170,25 @@ def _in_folder(folder: Path) -> list[Path]:
     return found
 
 
-def _chosen(model: str, sources: Sequence[Source], precision: str | None) -> Source:
+def _by_precision(sources: Sequence[Source]) -> dict[str, Source]:
     by_precision: dict[str, Source] = {}
     for source in sources:
         name = Path(source).name
         if name == REFUSED_FILE and len(sources) > 1:
             continue  # who wants it names the file
         by_precision.setdefault(_precision_of(name), source)
+    return by_precision
+
+
+def _chosen(
+    model: str,
+    sources: Sequence[Source],
+    by_precision: Mapping[str, Source],
+    precision: str | None,
+    order: Sequence[str],
+) -> Source:
     if precision is None:
-        return next(by_precision[wanted] for wanted in PRECISIONS if wanted in by_precision)
+        return next(by_precision[wanted] for wanted in order if wanted in by_precision)
     if precision not in by_precision and len(sources) > 1:
         raise ValueError(f"{model} holds no {precision} picker; it holds {', '.join(by_precision)}")
     return by_precision.get(precision, sources[0])
@@ -184,37 +224,21 @@ def _onnx(path: Path) -> Picker:
     except Exception as error:
         raise ValueError(f"{path} is no ONNX picker: {str(error).splitlines()[0]}") from None
     stored = description(path, picker.metadata)["thresholds"]
-    return Picker(path.name, lambda batch: picker(batch.normalised_BXT.cpu().numpy()), _precision_of(path.name), stored)
+    return Picker(path.name, picker.of_batch, _precision_of(path.name), stored, picker.window_samples)
 
 
 def _seisbench_model(source: Source) -> WaveformModel:
-    """A pair or a weight name; XiaoNet and PhaseNet are told apart by the arguments that the pair names."""
-    pair = find_pair(str(source))
-    if pair is None:
-        return load_phasenet(str(source))
-    stem, version = pair
-    description = stem.with_name(f"{stem.name}.json{f'.v{version}' if version else ''}")
-    try:
-        arguments = json.loads(description.read_text()).get("model_args", {})
-    except (json.JSONDecodeError, AttributeError, UnicodeDecodeError):
-        raise ValueError(f"{description}: not the description of a SeisBench model") from None
-    if "base_channels" in arguments:
-        return load_weights(XiaoNet, str(source))
-    return load_phasenet(str(source))
+    """A pair, which says of which network it is, or a weight name."""
+    model = load_picker(str(source)).network
+    assert isinstance(model, WaveformModel)
+    return model
 
 
 def _seisbench(source: Source) -> Picker:
-    model = _seisbench_model(source)
-    pair = find_pair(str(source))
+    adapter = load_picker(str(source))
+    model, pair = adapter.network, find_pair(str(source))
+    assert isinstance(model, WaveformModel)
     name = pair[0].name if pair else str(source)
     kept = {phase: model.default_args.get(f"{phase}_threshold") for phase in PHASES}
     stored = {phase: float(threshold) for phase, threshold in kept.items() if threshold is not None}
-    if not isinstance(model, XiaoNet):
-        teacher = Teacher(model)
-        return Picker(name, lambda batch: teacher(batch.raw_BXT).softmax(dim=1).cpu().numpy(), "torch", stored)
-
-    @torch.no_grad()
-    def probabilities(batch: Batch) -> np.ndarray:
-        return model(batch.normalised_BXT).cpu().numpy()
-
-    return Picker(name, probabilities, "torch", stored)
+    return Picker(name, torch_picker(adapter), "torch", stored, adapter.interface.window_samples)

@@ -1,4 +1,4 @@
-"""`seisweep data`: which data sets there are, what one holds, synthetic ones, and import of a published one."""
+"""`seisweep data`: which data sets there are, what one holds, new ones: built from picks, synthetic, imported."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from seisweep.commands.data_build import WithLists, build
 from seisweep.screen.live import progress_bar
 from seisweep.screen.tables import as_table
 
-app = typer.Typer(help="Data sets: list, info, synth, import-nrca.", no_args_is_help=True)
+app = typer.Typer(help="Data sets: list, build, info, synth, import-nrca.", no_args_is_help=True)
+app.command(cls=WithLists)(build)
 
 
 @app.command("list")
@@ -31,8 +33,10 @@ def list_datasets() -> None:
 def info(
     dataset: Annotated[str, typer.Argument(help="SeisBench name, or a folder in SeisBench's format.")],
 ) -> None:
-    """Traces, events, picks and recording of a data set, split by split, and whether seisweep can use it."""
+    """What a data set holds, split by split, what is wrong with it, and whether seisweep can train on it. Reads every
+    waveform."""
     from seisweep.settings.paths import absolute
+    from trainables.data import inspection
     from trainables.data.catalog import check_dataset, dataset_folder, fingerprint, load_dataset
 
     name = absolute("data.dataset", dataset)
@@ -40,9 +44,18 @@ def info(
         _sequence_info(name)
         return
     opened = load_dataset(name)
-    print(as_table(_by_split(opened.metadata)))
-    print(f"fingerprint {fingerprint(name)}")
+    with progress_bar("traces") as progress:
+        traces = inspection.inspect(opened, progress)
+    print(as_table(inspection.by_split(traces)))
+    for line in [
+        *inspection.recording(traces),
+        f"fingerprint {fingerprint(name)}",
+        *inspection.findings(opened, traces),
+    ]:
+        print(line)
     check_dataset(opened, name)
+    if problem := inspection.problems(traces):
+        raise ValueError(f"data.dataset={name}: {problem}")
     print("seisweep can train on it", file=sys.stderr)
 
 
@@ -125,7 +138,7 @@ def _is_sequence(folder: Path) -> bool:
     from trainables.data.sequence import PART_COLUMN
 
     try:
-        with (folder / "metadata.csv").open() as file:
+        with (folder / "metadata.csv").open(errors="replace") as file:
             return PART_COLUMN in file.readline().strip().split(",")
     except OSError:
         return False
@@ -164,29 +177,3 @@ def _sequence_info(name: str) -> None:
         else:
             sizes = ", ".join(f"{split} {len(rows)}" for split, rows in splits.items())
             print(f"{num_classes} classes: {sizes}")
-
-
-def _by_split(traces: Any) -> list[dict[str, Any]]:
-    """One row a split: traces, events, P and S picks, traces without any pick."""
-    from trainables.data.catalog import PICK_COLUMNS
-
-    rows = []
-    split_column = traces.get("split")
-    splits = ["(no split column)"] if split_column is None else list(dict.fromkeys(split_column))
-    for split in splits:
-        part = traces if split_column is None else traces[split_column == split]
-        picked = {
-            phase: part[[c for c, p in PICK_COLUMNS.items() if p == phase and c in part]].notna().any(axis=1)
-            for phase in ("P", "S")
-        }
-        rows.append(
-            {
-                "split": split,
-                "traces": len(part),
-                "events": part["source_id"].nunique() if "source_id" in part else None,
-                "P picks": int(picked["P"].sum()),
-                "S picks": int(picked["S"].sum()),
-                "without": int((~(picked["P"] | picked["S"])).sum()),
-            }
-        )
-    return rows

@@ -65,22 +65,34 @@ def evaluate(
         home.check()
     cache = home.cache_dir if home.root.exists() else None  # else SeisBench's: looking makes no home
     config, origin = scoring(with_absolute_paths(base), trained, cache)
-    dev = _dev_windows(config, trained, base)
-    print(
-        f"{len(dev)} windows of {len(dev.store)} dev traces of {config.data.dataset}, "
-        f"true within {config.picks.tolerance_s:g} s\n{origin}",
-        file=sys.stderr,
-    )
     models = [one.pickers for one in found.values()]
+    lengths = list(dict.fromkeys(picker.window_samples for pickers in models for picker in pickers))
+    windows = _dev_windows(config, trained, base, lengths)
+    for length, dev in windows.items():
+        of = f" of {length} samples" if len(lengths) > 1 else ""
+        print(
+            f"{len(dev)} windows{of} of {len(dev.store)} dev traces of {config.data.dataset}", end="", file=sys.stderr
+        )
+        print(f", true within {config.picks.tolerance_s:g} s", file=sys.stderr)
+    print(origin, file=sys.stderr)
     if len(names) > 1:  # their files have the same names
         models = [
             [picker._replace(name=f"{name} {picker.name}" if len(pickers) > 1 else name) for picker in pickers]
             for name, pickers in zip(names, models, strict=True)
         ]
-    pickers, means = [picker for of_model in models for picker in of_model], means_of(models)
+    pickers, means = [picker for of_model in models for picker in of_model], {}
+    if len(lengths) == 1:
+        means = means_of(models)
+    elif len(models) > 1:
+        print("no mean of several: their windows are of different lengths", file=sys.stderr)
     print(_in_words(thresholds, pickers, bool(means)), file=sys.stderr)
     chosen = None if thresholds is Thresholds.BEST else stored_thresholds(pickers, means)
-    write(score(pickers, dev, config.picks, means, chosen), format)
+    rows = [
+        row
+        for length, dev in windows.items()
+        for row in score([one for one in pickers if one.window_samples == length], dev, config.picks, means, chosen)
+    ]
+    write(rows, format)
 
 
 def models_and_settings(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -131,18 +143,23 @@ def score(
 
 
 def _dev_windows(
-    config: ScoringConfig, trained: Mapping[str, TrainedWith | None], given: Mapping[str, Any]
-) -> DevWindows:
-    """Raises ValueError in one line where the data cannot be read; data that have changed since are named."""
+    config: ScoringConfig,
+    trained: Mapping[str, TrainedWith | None],
+    given: Mapping[str, Any],
+    lengths: Sequence[int],
+) -> dict[int, DevWindows]:
+    """Of each length. Raises ValueError in one line where the data cannot be read; data that have changed since are
+    named."""
     from seisweep.artifacts.trained_with import DATASET, changed_since
     from trainables.data.batches import DevWindows
     from trainables.data.catalog import check_dataset, load_dataset
+    from trainables.data.windowing import Windowing
     from trainables.data.windows import cache_folder, open_store
 
     try:
         if not cache_folder(config.data).exists():  # what cannot be used leaves no folder behind
             check_dataset(load_dataset(config.data.dataset), config.data.dataset, splits=("dev",))
-        store = open_store(config.data, "dev")
+        stores = {length: open_store(config.data, "dev", windowing=Windowing(length)) for length in lengths}
     except ValueError as error:
         if DATASET in given:
             raise
@@ -150,7 +167,7 @@ def _dev_windows(
         raise ValueError(f"{error} (what {names} was trained on; {DATASET}=... names other data)") from None
     if changed := changed_since(trained, config.data.dataset):
         print(f"{config.data.dataset} has changed since {', '.join(changed)} was trained on it", file=sys.stderr)
-    return DevWindows(store, config.data)
+    return {length: DevWindows(store, config.data) for length, store in stores.items()}
 
 
 def _in_words(thresholds: Thresholds, pickers: Sequence[Picker], has_means: bool) -> str:

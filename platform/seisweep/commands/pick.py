@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seisweep.commands.models_and_waveforms import models_and_waveforms
 from seisweep.commands.options import ProfileName, profile_of
 from seisweep.settings.home import Home
+from seisweep.settings.profile import Profile
+from trainables.edge import FDSN
+
+if TYPE_CHECKING:
+    from trainables.data.fdsn import Fetching
+    from trainables.edge.chosen import Chosen
+    from trainables.edge.network import Network
 
 
 class PickFormat(StrEnum):
@@ -18,6 +27,9 @@ class PickFormat(StrEnum):
 
     CSV = "csv"
     QUAKEML = "quakeml"
+    SEISBENCH = "seisbench"
+    PYOCTO = "pyocto"
+    GAMMA = "gamma"
 
 
 class Stacking(StrEnum):
@@ -36,17 +48,25 @@ class Precision(StrEnum):
 
 
 def pick(
-    model: Annotated[
-        str,
+    words: Annotated[
+        list[str],
         typer.Argument(
+            metavar="MODEL... WAVEFORMS...",
             help="An ONNX file, a picker folder, a SeisBench pair or weight name, a trial of a sweep "
             "(distillation-1/3; without a number its best), an MLflow run (runs:/ID) or a registered model "
-            "(models:/NAME@ALIAS)."
+            "(models:/NAME@ALIAS); of several the mean of their curves picks. Then files that ObsPy reads, folders of "
+            "them, the root of an SDS archive, or a data centre (fdsn:URL?network=CX&station=PB01).",
         ),
     ],
-    waveforms: Annotated[list[Path], typer.Argument(help="Files that ObsPy reads, or folders of them.")],
     output: Annotated[Path | None, typer.Option(help="File to write the picks to; default standard output.")] = None,
     format: Annotated[PickFormat, typer.Option("--format", help="File format of the picks.")] = PickFormat.CSV,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Pick from this time on, in UTC, as 2019-07-07T08:00:00.")
+    ] = None,
+    end: Annotated[str | None, typer.Option(metavar="TIME", help="Pick before this time.")] = None,
+    stations: Annotated[
+        list[str] | None, typer.Option(metavar="NAMES", help="STA or NET.STA, with * and ?, commas between them.")
+    ] = None,
     p_threshold: Annotated[
         float | None, typer.Option(help="P picks have at least this probability; default the model's threshold.")
     ] = None,
@@ -77,17 +97,19 @@ def pick(
     profile: ProfileName = "local",
 ) -> int:
     """P and S onsets in continuous waveforms: network, station, location, phase, time, probability."""
-    home = Home.find()
-    where = profile_of(profile)
-    from seisweep.artifacts.pickers import find_network
     from trainables.edge.channels import wanted
+    from trainables.edge.chosen import chosen
     from trainables.edge.job import run
     from trainables.edge.network import with_options
 
-    choice = wanted(channels, components)
-    found = find_network(model, home, where, precision, threads)
+    part, choice = chosen(start, end, stations), wanted(channels, components)
+    home = Home.find()
+    where = profile_of(profile)
+    models, waveforms = models_and_waveforms(words, home, where)
+    files = [word for word in waveforms if not word.startswith(FDSN)]
+    fetching = [_fetching(word, part) for word in waveforms if word not in files]
     network = with_options(
-        found,
+        _network(models, home, where, precision, threads),
         p_threshold=p_threshold,
         s_threshold=s_threshold,
         overlap=overlap,
@@ -96,4 +118,30 @@ def pick(
     )
     thresholds = ", ".join(f"{phase} {network.threshold(phase):g}" for phase in network.phases)
     print(f"{network.name}, thresholds {thresholds}", file=sys.stderr)
-    return run(network, waveforms, output, format, choice)
+    batches = (batch for one in fetching for batch in one.batches())
+    code = run(network, files, output, format, part, choice, batches)
+    return max(code, *(int(one.failed > 0 or bool(one.missing)) for one in fetching), 0)
+
+
+def _network(models: Sequence[str], home: Home, profile: Profile, precision: str | None, threads: int) -> Network:
+    from seisweep.artifacts.pickers import find_networks
+    from trainables.edge.mean import mean_of
+
+    found = find_networks(models, home, profile, precision, threads)
+    return found[0] if len(found) == 1 else mean_of(found)
+
+
+def _fetching(word: str, wanted: Chosen) -> Fetching:
+    """Raises ValueError where no time is said, or the data centre does not answer."""
+    from trainables.data.fdsn import Fetching, read_address
+    from trainables.edge.chosen import chosen
+    from trainables.edge.job import say
+
+    address = read_address(word)
+    between = chosen(address.start, address.end, None)
+    start, end = wanted.start or between.start, wanted.end or between.end
+    if start is None or end is None:
+        raise ValueError(f"{word}: from when to when? say --start and --end, or starttime= and endtime=")
+    if start >= end:
+        raise ValueError(f"{word}: {start} is not before {end}")
+    return Fetching(address.archive(), start, end, wanted, say)

@@ -161,6 +161,8 @@ def _facts(sweep: Sweep, trainable: Trainable, points: list[dict[str, Any]]) -> 
     facts = trainable.facts(sweep)
     for others in trainable.facts_of_points(sweep, points):
         facts = {key: fact for key, fact in facts.items() if key == tags.DATA_FINGERPRINT or others.get(key) == fact}
+    if notice := facts.get(tags.DATA_NOTICE):
+        say_once(f"data: {notice}; `seisweep data info` says more")
     return facts
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from seisweep.promotion.model_card import UNKNOWN
 from seisweep.record import tags
 from trainables.data.catalog import about_dataset
-from trainables.models.teacher import load_phasenet
+from trainables.models.architectures import load_picker
 
 
 def origins_of(settings: Mapping[str, Any], facts: Mapping[str, str], test_split: str) -> list[dict[str, str]]:
@@ -33,22 +33,25 @@ def origins_of(settings: Mapping[str, Any], facts: Mapping[str, str], test_split
         teachers = settings.get("teachers") or [settings["teacher"]["weights"]]
         digests = facts.get("teacher_digest", ", ".join([UNKNOWN] * len(teachers))).split(", ")
         for teacher, digest in zip(teachers, digests, strict=False):
-            found.append({"what": "teacher", **_weights(teacher, {**facts, "digest": digest}, "digest")})
+            kind = settings["teacher"].get("architecture")
+            found.append({"what": "teacher", **_weights(teacher, {**facts, "digest": digest}, "digest", kind)})
     elif pretrained := settings.get("model", {}).get("pretrained"):
-        found.append({"what": "weights it started from", **_weights(pretrained, facts, "pretrained")})
+        kind = settings["model"].get("architecture")
+        found.append({"what": "weights it started from", **_weights(pretrained, facts, "pretrained", kind)})
     return found
 
 
-def _weights(weights: str, facts: Mapping[str, str], digest: str) -> dict[str, str]:
+def _weights(weights: str, facts: Mapping[str, str], digest: str, kind: str | None) -> dict[str, str]:
     """Weights say of themselves what their author wrote into them; of their licence there is no field."""
     described, citation = UNKNOWN, UNKNOWN
     try:
-        model = load_phasenet(weights, "weights")
+        model = load_picker(weights, "weights", kind).network
     except ValueError:
-        pass  # a file that has moved, or no PhaseNet
+        pass  # a file that has moved, or of another network
     else:
-        described = " ".join((model.weights_docstring or UNKNOWN).split())
-        citation = " ".join((model.citation or UNKNOWN).split())
+        # A network of the user's own states nothing.
+        described = " ".join((getattr(model, "weights_docstring", None) or UNKNOWN).split())
+        citation = " ".join((getattr(model, "citation", None) or UNKNOWN).split())
     return {
         "name": facts.get(tags.WEIGHTS_FROM, Path(weights).name),
         "digest": facts.get(digest, UNKNOWN).partition("\n")[0],

@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from search_spaces.named import load_attribute
 from search_spaces.sweep import Choice, Sweep
 from seisweep.settings.fields import nearest, walk
 from seisweep.settings.overrides import build_config, check_narrowing, flatten, nest
 from seisweep.settings.paths import WEIGHTS
+from trainables.attribute import load_attribute
 from trainables.run import Run
 
 OWN = ("distillation", "picking", "pretraining", "finetuning")
@@ -24,7 +24,7 @@ BATCH_KEY = "training.batch_size"
 ACCUMULATION_KEY = "training.accumulation"
 """What a trial that ran out of memory goes on with: half the one, twice the other."""
 
-LOOKED_AT = ("data.", "model.", "teacher")
+LOOKED_AT = ("data.", "model.", "teacher", "student.architecture", "student.arguments")
 """Before the keys of what preflight looks at."""
 
 CACHE_KEY = "data.cache_dir"

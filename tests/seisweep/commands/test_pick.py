@@ -6,6 +6,7 @@ import csv
 import io
 from pathlib import Path
 
+import lifelike
 import numpy as np
 import obspy
 import pytest
@@ -130,6 +131,17 @@ def test_a_file_gets_the_picks_and_a_bad_file_the_exit_code(trial, waveforms, ho
         ("{classifier} .", "classifier.pt.v1: not the weights of a PhaseNet"),
         ("models:/xiao@champion .", "holds no sweeps yet"),
         ("{trial} . --format xml", "--format"),
+        ("{trial} . --start yesterday", "--start yesterday: no time; write it as 2019-07-07T08:00:00, in UTC"),
+        ("{trial} . --start 2024-01-02 --end 2024-01-01", "is not before --end"),
+        ("{trial} . --stations A.B.C", "'A.B.C' is no station; write STA or NET.STA"),
+        ("{trial} fdsn:http://127.0.0.1:9?network=CX", "from when to when? say --start and --end"),
+        (
+            "{trial} fdsn:http://127.0.0.1:9?network=CX&start=2024-01-02 --end 2024-01-01",
+            "02T00:00:00.000000Z is not before",
+        ),
+        ("{trial} fdsn:http://127.0.0.1:9?network=CX --start 2024-01-01 --end 2024-01-02", "does not answer as a data"),
+        ("{trial} fdsn:http://127.0.0.1:9", "wants an address and a network"),
+        ("{trial}", "no waveforms: "),
     ],
 )
 def test_wrong_use_is_one_line(words, part, trial, home, tmp_path, capsys):
@@ -142,4 +154,141 @@ def test_wrong_use_is_one_line(words, part, trial, home, tmp_path, capsys):
     assert part in err
     assert "Traceback" not in err
     assert code == (1 if "nowhere" in words else 2)
+    assert not home.exists()
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory) -> Path:
+    """Another student, with thresholds of its own."""
+    torch.manual_seed(5)
+    model = build_student(StudentConfig(base_channels=4, pooling=4)).eval()
+    with torch.no_grad():
+        model.head.weight.mul_(200)
+        model.head.bias.zero_()
+    file = tmp_path_factory.mktemp("other") / "model_fp32.onnx"
+    export_onnx(model, file, {"P": 0.3, "S": 0.35})
+    return file
+
+
+def test_several_models_pick_by_the_mean_that_evaluate_scores(teacher_file, earthquakes, home, tmp_path):
+    """The same curves, thresholds and scores, of three models with different orders of components and classes."""
+    from seisweep.artifacts.pickers import Picker, find_networks, find_pickers, means_of
+    from seisweep.commands.evaluate import score, stored_thresholds
+    from seisweep.settings.home import Home
+    from seisweep.settings.profile import load_profile
+
+    from trainables.data.batches import DevWindows
+    from trainables.data.config import DataConfig
+    from trainables.data.windows import open_store
+    from trainables.edge.mean import mean_of
+    from trainables.edge.picking import annotate_mean
+    from trainables.evaluation.picks import PickConfig
+
+    config = DataConfig(dataset=str(earthquakes), dev_windows_per_trace=2, cache_dir=tmp_path / "cache")
+    dev = DevWindows(open_store(config, "dev"), config)
+    names = [str(tmp_path / "one.onnx"), str(tmp_path / "two.onnx"), str(teacher_file)]
+    for name, thresholds in zip(names[:2], (THRESHOLDS, {"P": 0.3, "S": 0.35}), strict=True):
+        model = lifelike.picker(norm="group" if "one" in name else "batch")
+        with torch.no_grad():
+            model.head.weight.mul_(12)
+        export_onnx(model, Path(name), thresholds)
+    where = Home.find(), load_profile("local", home)
+    means = means_of([find_pickers(name, *where).pickers for name in names])
+    ((mean_name, members),) = means.items()
+    network = mean_of(find_networks(names, *where))
+    assert network.thresholds == pytest.approx(stored_thresholds(members, means)[mean_name])
+    assert network.thresholds == pytest.approx({"P": (0.5 + 0.3 + 0.3) / 3, "S": (0.3 + 0.35 + 0.3) / 3})
+
+    def by_the_mean(batch) -> np.ndarray:
+        curves = [next(annotate_mean(lambda a, b, w=w: w[:, a:b], 3001, network))[1] for w in batch.raw_BXT.numpy()]
+        expected_BCT = np.mean([member.probabilities(batch) for member in members], axis=0)
+        np.testing.assert_allclose(np.stack(curves), expected_BCT[:, :2], atol=2e-4)
+        return np.concatenate([np.stack(curves), expected_BCT[:, 2:]], axis=1)
+
+    thresholds = stored_thresholds(members, means) | {"by pick": network.thresholds}
+    rows = score([*members, Picker("by pick", by_the_mean, "torch")], dev, PickConfig(), means, thresholds)
+    of_both = {name: [row for row in rows if row["model"] == name] for name in (mean_name, "by pick")}
+    for mine, theirs in zip(of_both["by pick"], of_both[mean_name], strict=True):
+        assert {**mine, "model": ""} == pytest.approx({**theirs, "model": ""}, abs=1e-6)
+
+
+def test_several_models_say_what_they_are_and_pick(trial, other, waveforms, home, capsys):
+    fp32 = trial / "model_fp32.onnx"
+    assert run(["pick", str(fp32), str(other), str(waveforms)]) == 0
+    out, err = capsys.readouterr()
+    assert f"models: {fp32}, {other}; waveforms: {waveforms}\n" in err
+    assert f"mean of {fp32}, {other}, thresholds P 0.4, S 0.325\n" in err
+    several = list(csv.DictReader(io.StringIO(out)))
+    assert several
+    assert run(["pick", str(trial), str(other), str(waveforms), "--p-threshold", "0.9", "--s-threshold", "0.9"]) == 0
+    out, err = capsys.readouterr()
+    assert "mean of xiaonet" not in err, "FP32 is what both have"
+    assert len(out.splitlines()) - 1 < len(several)
+
+
+def test_formats_times_and_stations(trial, waveforms, home, capsys):
+    model = str(trial / "model_fp32.onnx")
+    span = ["--start", "2024-01-01T00:00:20", "--end", "2024-01-01T00:01:30"]
+    assert run(["pick", model, str(waveforms), *span, "--format", "seisbench", "--stations", "XX.A*"]) == 0
+    found = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    begin = obspy.UTCDateTime(2024, 1, 1)
+    trimmed = waveforms.with_name("trimmed.mseed")
+    obspy.read(str(waveforms)).slice(begin + 20, begin + 89.99).write(str(trimmed), format="MSEED")
+    assert run(["pick", model, str(trimmed)]) == 0
+    assert [(row["phase"], row["peak_time"]) for row in found] == [row[1:] for row in rows(capsys)]
+    assert len(found) > 2
+    assert run(["pick", model, str(waveforms), "--format", "quakeml"]) == 0
+    out, err = capsys.readouterr()
+    assert "model_fp32.onnx holds no residuals of P and S: no time errors in QuakeML" in err
+    (event,) = obspy.read_events(io.BytesIO(out.encode()))
+    assert {str(pick.method_id) for pick in event.picks} == {"smi:local/seisweep/model_fp32.onnx"}
+    assert run(["pick", model, str(waveforms), "--stations", "ABC,DEF"]) == 1
+    assert "no waveforms of DEF\n" in capsys.readouterr().err
+    assert run(["pick", model, str(waveforms), "--start", "2025-01-01"]) == 1
+    expected = (
+        "nothing to pick from 2025-01-01T00:00:00.000000Z; what was read lies between 2024-01-01T00:00:00.000000Z"
+    )
+    assert expected in capsys.readouterr().err
+
+
+def milliseconds(capsys) -> list[tuple[str, str, str]]:
+    """Records of one channel do not agree to the microsecond."""
+    return [(station, phase, str(obspy.UTCDateTime(time) + 0.0005)[:23]) for station, phase, time in rows(capsys)]
+
+
+def test_a_data_centre_gives_the_picks_of_its_files(trial, shared_data, home, tmp_path, capsys):
+    from fdsn_server import data_centre
+
+    folder = shared_data / "real_data/continuous/iquique_cx"
+    held = obspy.Stream()
+    for station in ("PB01", "PB02"):
+        held += obspy.read(str(folder / f"CX.{station}.20140301T02.mseed"))
+    held = held.slice(held[0].stats.starttime, held[0].stats.starttime + 1200)
+    held.write(str(tmp_path / "held.mseed"), format="MSEED")
+    model = str(trial / "model_fp32.onnx")
+    start, end = held[0].stats.starttime + 100, held[0].stats.starttime + 700
+    options = ["--start", str(start), "--end", str(end)]
+    assert run(["pick", model, str(tmp_path / "held.mseed"), *options]) == 0
+    expected = milliseconds(capsys)
+    assert {row[0] for row in expected} == {"PB01", "PB02"}
+    with data_centre(held) as centre:
+        word = f"fdsn:{centre.url}?network=CX&channel=HH?"
+        assert run(["pick", model, word, *options]) == 0
+        assert milliseconds(capsys) == expected
+        assert run(["pick", model, f"{word}&station=PB0?&starttime={start}&endtime={end}", "--stations", "PB02"]) == 0
+        assert milliseconds(capsys) == [row for row in expected if row[0] == "PB02"]
+        assert run(["pick", model, f"{word}&station=PB01,PB99", *options]) == 1
+        assert "no waveforms of PB99" in capsys.readouterr().err
+        centre.faults["PB01"] = [403]
+        assert run(["pick", model, word, *options]) == 1
+        out, err = capsys.readouterr()
+        assert "CX.PB01: 1 of 1 pieces could not be fetched" in err
+        assert {row["station"] for row in csv.DictReader(io.StringIO(out))} == {"PB02"}
+        assert run(["pick", model, word]) == 2
+        assert "from when to when? say --start and --end, or starttime= and endtime=" in capsys.readouterr().err
+        centre.faults["station"] = [403]
+        assert run(["pick", model, word, *options, "--output", str(tmp_path / "picks.csv")]) == 2
+        err = capsys.readouterr().err
+        assert err.splitlines()[-1].startswith(f"seisweep: fdsn:{centre.url}: no list of stations (")
+        assert not (tmp_path / "picks.csv").exists()
     assert not home.exists()

@@ -44,3 +44,21 @@ def ramps() -> Traces:
         picks = {"trace_P_arrival_sample": 3200 + 10 * number, "trace_S_arrival_sample": 3600 + 10 * number}
         traces.append((waveform_XT, {"split": split, "source_id": f"event{number // 3}{split}", **picks}))
     return traces
+
+
+@pytest.fixture(scope="session")
+def damage() -> Callable[[Path, str], None]:
+    """Makes one trace of a data set unreadable, as a bad sector would: its compressed block does not unpack."""
+
+    def overwrite(folder: Path, trace: str) -> None:
+        file_path = folder / "waveforms.hdf5"
+        with h5py.File(file_path, "a") as file:
+            waveform_XT = file[f"data/{trace}"][()]
+            del file[f"data/{trace}"]
+            block = file.create_dataset(f"data/{trace}", data=waveform_XT, compression="gzip", chunks=waveform_XT.shape)
+            offset = block.id.get_chunk_info(0).byte_offset
+        with file_path.open("r+b") as raw:
+            raw.seek(offset)
+            raw.write(b"\xff" * 64)
+
+    return overwrite

@@ -14,6 +14,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from trainables.data.arrivals import PICK_COLUMNS
 from trainables.data.batches import (
     Batch,
     DevWindows,
@@ -23,7 +24,7 @@ from trainables.data.batches import (
     normalise,
     training_batches,
 )
-from trainables.data.catalog import PICK_COLUMNS, load_dataset
+from trainables.data.catalog import load_dataset
 from trainables.data.config import DataConfig
 from trainables.data.draws import choose_windows, visit_order
 from trainables.data.windows import WindowStore, open_store
@@ -96,10 +97,8 @@ def assert_equal_to_seisbench(
 EDGE_CASES = {
     "pick near the start": (9000, {"trace_P_arrival_sample": 40, "trace_S_arrival_sample": 400}),
     "pick on the first sample": (9000, {"trace_P_arrival_sample": 0}),
-    "pick before the trace": (9000, {"trace_P_arrival_sample": -20, "trace_S_arrival_sample": 90}),
     "pick near the end": (9000, {"trace_P_arrival_sample": 8700, "trace_S_arrival_sample": 8990}),
     "pick on the last sample": (9000, {"trace_S_arrival_sample": 8999}),
-    "pick behind the trace": (4000, {"trace_P_arrival_sample": 8200, "trace_S_arrival_sample": 3700}),
     "window longer than the trace": (1200, {"trace_P_arrival_sample": 300, "trace_S_arrival_sample": 700}),
     "trace of one window": (3001, {"trace_P_arrival_sample": 1500, "trace_S_arrival_sample": 1900}),
     "trace one sample short": (3000, {"trace_P_arrival_sample": 1500, "trace_S_arrival_sample": 1900}),
@@ -115,7 +114,7 @@ EDGE_CASES = {
     "P and S overlap": (9000, {"trace_P_arrival_sample": 4000, "trace_S_arrival_sample": 4035}),
     "P and S together": (9000, {"trace_P_arrival_sample": 4000, "trace_S_arrival_sample": 4000}),
     "fraction of a sample": (9000, {"trace_P_arrival_sample": 2999.4, "trace_S_arrival_sample": 4000.7}),
-    "flat": (9000, {"trace_P_arrival_sample": 4000}),
+    "one dead component": (9000, {"trace_P_arrival_sample": 4000}),
     "large offset": (9000, {"trace_P_arrival_sample": 4000}),
 }
 
@@ -126,7 +125,8 @@ def edge_cases(tmp_path_factory: pytest.TempPathFactory, write_dataset: Callable
     traces = []
     for name, (num_samples, picks) in EDGE_CASES.items():
         waveform_XT = np.cumsum(rng.standard_normal((3, num_samples)), axis=1) * 100
-        waveform_XT = {"flat": waveform_XT * 0, "large offset": waveform_XT + 1e5}.get(name, waveform_XT)
+        waveform_XT[1] *= name != "one dead component"
+        waveform_XT += 1e5 if name == "large offset" else 0
         traces.append((waveform_XT.astype(np.float32), {"trace_name_original": name, "split": "train", **picks}))
     return write_dataset(tmp_path_factory.mktemp("edge_cases"), traces)
 
@@ -204,7 +204,12 @@ def draw(store: WindowStore, config: DataConfig, **keys: int) -> Batch:
     """All batches of an epoch, one after the other."""
     options = {"seed": 0, "epoch": 0, "num_steps": 3, "batch_size": 4} | keys
     batches = list(training_batches(store, config, device="cpu", **options))
-    return Batch(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
+    return joined(batches)
+
+
+def joined(batches: list[Batch]) -> Batch:
+    """One batch of several; what was not asked for stays away."""
+    return Batch(*(None if parts[0] is None else torch.cat(parts) for parts in zip(*batches, strict=True)))
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -215,8 +220,7 @@ def test_joint_batch_does_not_depend_on_world_size(ramp_store, seed, epoch, batc
     store, config = ramp_store
     keys = {"seed": seed, "epoch": epoch, "num_steps": 1, "batch_size": batch_size}
     parts = [draw(store, config, **keys, rank=rank, world_size=world_size) for rank in range(world_size)]
-    joint = Batch(*(torch.cat(part) for part in zip(*parts, strict=True)))
-    for one, other in zip(joint, draw(store, config, **keys), strict=True):
+    for one, other in zip(joined(parts)[:3], draw(store, config, **keys)[:3], strict=True):
         assert torch.equal(one, other)
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import seisbench
 
+from trainables.data.arrivals import PICK_COLUMNS
 from trainables.data.catalog import (
-    PICK_COLUMNS,
     check_dataset,
     dataset_folder,
     dataset_names,

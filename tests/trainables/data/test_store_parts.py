@@ -34,11 +34,8 @@ def test_the_store_is_the_same_to_the_last_bit(config, tmp_path, three_processes
     assert files == {file.name: file.read_bytes() for file in (tmp_path / "three" / alone.fingerprint).iterdir()}
 
 
-def test_a_trace_that_cannot_be_read_is_named_and_nothing_stays(config, three_processes, tmp_path):
-    import h5py
-
-    with h5py.File(tmp_path / "ramps" / "waveforms.hdf5", "a") as file:
-        del file["data/trace6"]
+def test_a_trace_that_cannot_be_read_is_named_and_nothing_stays(config, three_processes, damage, tmp_path):
+    damage(tmp_path / "ramps", "trace6")
     with pytest.raises(ValueError, match=r"data.dataset=.*ramps: trace trace6 cannot be read"):
         open_store(config, "train")
     assert [path.suffix for path in config.cache_dir.iterdir()] == [".lock"]

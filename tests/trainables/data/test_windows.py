@@ -5,12 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import shutil
 from collections import namedtuple
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from trainables.data import store_parts, windows
+from trainables.data.batches import DevWindows
 from trainables.data.config import DataConfig
 from trainables.data.seal import Opening
 from trainables.data.windows import open_store, which_test_split
@@ -29,6 +32,15 @@ def opened(config: DataConfig) -> Opening:
 
 def folders(config: DataConfig) -> list[str]:
     return sorted(path.name for path in config.cache_dir.iterdir() if path.is_dir())
+
+
+def change_metadata(config: DataConfig, row: int, **values: Any) -> None:
+    metadata = pd.read_csv(f"{config.dataset}/metadata.csv")
+    for column, value in values.items():
+        if column in metadata and not isinstance(value, str):
+            metadata[column] = metadata[column].astype(float)
+        metadata.loc[row, column] = value
+    metadata.to_csv(f"{config.dataset}/metadata.csv", index=False)
 
 
 def test_the_test_split_is_sealed(config):
@@ -59,7 +71,8 @@ def test_picks_are_relative_to_the_stored_part(config):
 
 def test_long_traces_are_cut(tmp_path, write_dataset):
     picks = {"trace_P_arrival_sample": 50_000, "trace_S_arrival_sample": 50_500}
-    traces = [(np.zeros((3, 100_000), np.float32), {"split": "train", **picks})]
+    noise_XT = np.random.default_rng(0).standard_normal((3, 100_000)).astype(np.float32)
+    traces = [(noise_XT, {"split": "train", **picks})]
     config = DataConfig(dataset=str(write_dataset(tmp_path / "long", traces)), cache_dir=tmp_path / "stores")
     assert open_store(config, "train").length_N.tolist() == [6500]
     shifting = config.model_copy(update={"max_time_shift_s": 2.0})
@@ -153,12 +166,100 @@ def test_a_cache_that_cannot_be_written_is_one_line(config, tmp_path):
         open_store(config.model_copy(update={"cache_dir": tmp_path / "file" / "stores"}), "train")
 
 
-def test_an_unreadable_trace_is_named(config):
-    metadata = pd.read_csv(f"{config.dataset}/metadata.csv")
-    metadata.loc[3, "trace_name"] = "absent"
-    metadata.to_csv(f"{config.dataset}/metadata.csv", index=False)
-    with pytest.raises(ValueError, match="trace absent cannot be read"):
+def test_a_damaged_trace_is_named(config, damage):
+    damage(Path(config.dataset), "trace3")
+    with pytest.raises(ValueError, match="trace trace3 cannot be read"):
         open_store(config, "train")
+
+
+def test_a_row_without_waveform_is_left_out_and_counted(config, caplog):
+    change_metadata(config, 3, trace_name="absent")
+    said = "1 of 3 traces left out: no waveform in the file; the first is absent"
+    for _ in range(2):  # when it is built, and when it is there already
+        caplog.clear()
+        store = open_store(config, "train")
+        assert [record.getMessage() for record in caplog.records] == [
+            f"data.dataset={config.dataset}, split train: {said}"
+        ]
+        assert store.trace_name_N.tolist() == ["trace0", "trace6"]
+        assert store.row_N.tolist() == [0, 6]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (np.nan, "no signal (NaN or one value throughout)"),
+        (0.0, "no signal"),
+        (-12.5, "no signal"),
+        (None, "no samples"),
+    ],
+)
+def test_a_trace_without_signal_is_left_out(tmp_path, write_dataset, ramps, value, reason):
+    dead_XT = np.empty((3, 0), np.float32) if value is None else np.full((3, 9000), value, np.float32)
+    traces = [(dead_XT, ramps[0][1]), *ramps]
+    config = DataConfig(dataset=str(write_dataset(tmp_path / "dead", traces)), cache_dir=tmp_path / "stores")
+    store = open_store(config, "train")
+    assert len(store) == 3
+    (line,) = store.left_out_J
+    assert line.startswith(f"1 of 4 traces left out: {reason}")
+
+
+def test_events_are_those_of_the_traces_that_are_left(config):
+    change_metadata(config, 1, trace_name="absent")
+    dev = DevWindows(open_store(config, "dev"), config, "cpu")
+    metadata = pd.read_csv(f"{config.dataset}/metadata.csv")
+    expected = metadata[(metadata["split"] == "dev") & (metadata["trace_name"] != "absent")]["source_id"]
+    assert list(dict.fromkeys(dev.events)) == expected.astype(str).tolist()
+
+
+@pytest.mark.parametrize("outside", [-200, -999, -0.5, 7000, 12_000, 1e9])
+def test_a_pick_outside_its_trace_is_none(config, outside):
+    change_metadata(config, 3, trace_S_arrival_sample=outside)
+    store = open_store(config, "train")
+    assert np.diff(store.first_pick_N).tolist() == [2, 1, 2]
+    assert store.left_out_J.tolist() == ["1 picks lie outside their traces and do not count"]
+    assert store.length_N[1] == 6000  # its window does not reach for what is not there
+
+
+def test_where_all_picks_lie_outside_nothing_is_trained(config):
+    metadata = pd.read_csv(f"{config.dataset}/metadata.csv")
+    metadata["trace_S_arrival_sample"] = 12_000
+    metadata.to_csv(f"{config.dataset}/metadata.csv", index=False)
+    with pytest.raises(ValueError, match=r"no S pick in split train; .*; 3 picks lie outside their traces"):
+        open_store(config, "train")
+
+
+def test_a_split_whose_traces_are_all_dead_is_refused(tmp_path, write_dataset, ramps):
+    traces = [(np.full_like(waveform_XT, np.nan), metadata) for waveform_XT, metadata in ramps]
+    config = DataConfig(dataset=str(write_dataset(tmp_path / "dead", traces)), cache_dir=tmp_path / "stores")
+    with pytest.raises(ValueError, match=r"no trace of split train can be used: 3 of 3 traces left out: no signal"):
+        open_store(config, "train")
+    assert folders(config) == []
+
+
+def test_numbered_arrivals_are_read(config):
+    change_metadata(
+        config, 0, trace_P_1_arrival_sample=4000.0, trace_P_2_arrival_sample=4700.0, trace_PcP_2_arrival_sample=1
+    )
+    store = open_store(config, "train")
+    assert (store.pick_K[: store.first_pick_N[1]] + 200).tolist() == [3200, 3600, 4000, 4700]
+    assert store.pick_phase_K[: store.first_pick_N[1]].tolist() == [0, 1, 0, 0]
+
+
+def test_the_first_arrival_under_two_names_counts_once(config):
+    metadata = pd.read_csv(f"{config.dataset}/metadata.csv")
+    metadata["trace_P_1_arrival_sample"] = metadata["trace_P_arrival_sample"]
+    metadata.to_csv(f"{config.dataset}/metadata.csv", index=False)
+    assert np.diff(open_store(config, "train").first_pick_N).tolist() == [2, 2, 2]
+
+
+def test_a_nan_does_not_spread_over_a_resampled_trace(tmp_path, write_dataset, ramps):
+    waveform_XT = np.random.default_rng(0).standard_normal((3, 4500)).astype(np.float32)
+    waveform_XT[:, 2000:2010] = np.nan
+    picks = {"split": "train", "trace_P_arrival_sample": 1500, "trace_S_arrival_sample": 1700}
+    folder = write_dataset(tmp_path / "at_50_hz", [(waveform_XT, picks)], sampling_rate_hz=50.0)
+    store = open_store(DataConfig(dataset=str(folder), cache_dir=tmp_path / "stores"), "train")
+    assert (store.samples != 0).mean() > 0.99
 
 
 def test_a_split_without_traces_is_one_line(config):

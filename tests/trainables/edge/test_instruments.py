@@ -29,7 +29,7 @@ def job(network, tmp_path, capsys) -> Callable:
         folder.mkdir()
         for number, traces in enumerate(streams):
             write(traces, folder / f"{number}.mseed")
-        code = run(network, [folder], None, "csv", choice)
+        code = run(network, [folder], None, "csv", wanted=choice)
         out, err = capsys.readouterr()
         assert "Traceback" not in err
         return code, [(r["station"], r["phase"], r["time"]) for r in csv.DictReader(io.StringIO(out))], err

@@ -19,12 +19,13 @@ def seisbench_picks(model: WaveformModel, traces: obspy.Stream, network: Network
 
 def assert_same(mine: list[Pick], theirs, tolerance_s: float = 0.0001) -> None:
     assert len(mine) == len(theirs)
-    expected = sorted((p.trace_id, p.phase, p.peak_time, p.peak_value) for p in theirs)
-    found = sorted((".".join(p[:3]), p.phase, p.time, p.probability) for p in mine)
+    expected = sorted((p.trace_id, p.phase, p.peak_time, p.peak_value, p.start_time, p.end_time) for p in theirs)
+    found = sorted((p.trace_id, p.phase, p.time, p.probability, p.start_time, p.end_time) for p in mine)
     for a, b in zip(found, expected, strict=True):
         assert a[:2] == b[:2]
         assert abs(a[2] - b[2]) <= tolerance_s
         assert a[3] == pytest.approx(b[3], abs=1e-4)
+        assert max(abs(a[4] - b[4]), abs(a[5] - b[5])) <= tolerance_s
 
 
 @pytest.mark.parametrize("num_samples", [3000, 3001, 3002, 4502, 30_000, 41_234])
@@ -66,14 +67,15 @@ def test_peaks_do_not_depend_on_the_pieces_in_which_a_curve_comes():
     trace = obspy.Trace(curve_T, {"sampling_rate": 1.0})
     for threshold in (0.55, 0.7, 0.9):
         expected = [
-            (round(p.peak_time.timestamp), p.peak_value)
+            (*(round(time.timestamp) for time in (p.peak_time, p.start_time, p.end_time)), p.peak_value)
             for p in WaveformModel.picks_from_annotations([trace], threshold, "P")
         ]
         assert expected
         for size in (1, 7, 100, 3000):
             peaks = Peaks(threshold)
             found = [p for first in range(0, 3000, size) for p in peaks.feed(first, curve_T[first : first + size])]
-            assert found + peaks.close() == expected
+            found += peaks.close()
+            assert [(p.sample, p.start, p.end, p.probability) for p in found] == expected
 
 
 def test_real_records_give_the_picks_of_seisbench(lively, network, shared_data):

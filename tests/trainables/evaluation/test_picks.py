@@ -14,6 +14,7 @@ from trainables.evaluation.picks import (
     PickCounts,
     best_thresholds,
     count_picks,
+    count_windows,
     match_picks,
     residuals_s,
     scores,
@@ -39,15 +40,26 @@ def arrivals(p: list[float] = (), s: list[float] = ()) -> list[dict[str, np.ndar
     return [{"P": np.array(p, dtype=float), "S": np.array(s, dtype=float)}]
 
 
+def told_apart(arrivals_P: np.ndarray) -> list[np.ndarray]:
+    """Arrivals in groups that begin at the earliest one left and reach up to the pick distance from it."""
+    groups, left = [], np.sort(arrivals_P)
+    while len(left):
+        together = np.rint(left) - np.rint(left[0]) < CONFIG.distance_samples
+        groups.append(left[together])
+        left = left[~together]
+    return groups
+
+
 def counted_one_by_one(probability_T: np.ndarray, arrivals_P: np.ndarray, threshold: float) -> tuple[int, int, int]:
     """True, false and missed picks as the definition reads: peaks at this very threshold, the higher chooses first."""
     peaks, found = find_peaks(probability_T, height=threshold, distance=CONFIG.distance_samples)
-    left = list(arrivals_P)
+    left = told_apart(arrivals_P)
     true = 0
     for sample in peaks[np.argsort(-found["peak_heights"], kind="stable")]:
-        near = [arrival for arrival in left if abs(sample - arrival) <= 50]
+        near = [group for group in left if np.abs(sample - group).min() <= 50]
         if near:
-            left.remove(min(near, key=lambda arrival: abs(sample - arrival)))
+            taken = min(near, key=lambda group: np.abs(sample - group).min())
+            left = [group for group in left if group is not taken]
             true += 1
     return true, len(peaks) - true, len(left)
 
@@ -74,7 +86,7 @@ def test_every_arrival_is_either_picked_or_missed(seed, num_arrivals):
     rng = np.random.default_rng(seed)
     truth = [{"P": rng.uniform(0, 3000, num_arrivals), "S": np.empty(0)}]
     counts = count_picks(rng.random((1, 3, 3001), dtype=np.float32), truth, CONFIG)
-    assert (counts.field("P", "tp") + counts.field("P", "fn") == num_arrivals).all()
+    assert (counts.field("P", "tp") + counts.field("P", "fn") == len(told_apart(truth[0]["P"]))).all()
     assert (counts.field("S", "tp") + counts.field("S", "fn") == 0).all()
     for name in ("tp", "fp"):
         assert (np.diff(counts.field("P", name)) <= 0).all()  # a higher threshold takes picks away
@@ -199,3 +211,42 @@ def test_peaks_of_equal_height_are_counted_alike_at_a_threshold_alone_and_among_
     alone = count_picks(probabilities, at, CONFIG, (0.1, 0.25))
     thresholds = {"P": 0.1, "S": 0.25}
     assert scores(alone, thresholds) == pytest.approx(scores(among, thresholds))
+
+
+# Arrivals that the peak rule cannot tell apart.
+
+
+def perfect(arrivals: np.ndarray) -> np.ndarray:
+    """Probabilities (1, C, T) of a picker that knows the truth: a narrow peak of height 1 on each arrival."""
+    sample_T = np.arange(3001)
+    p_T = np.exp(-0.5 * ((sample_T[:, None] - arrivals) / 10) ** 2).max(axis=1, initial=0)
+    return np.stack([p_T, 0 * p_T, 1 - p_T])[None]
+
+
+@pytest.mark.parametrize("apart", [1, 40, 80, 99, 100, 101, 300])
+def test_a_perfect_picker_scores_1_however_close_two_arrivals_are(apart):
+    arrivals = np.array([1000.0, 1000.0 + apart])
+    counts = count_picks(perfect(arrivals), [{"P": arrivals, "S": np.empty(0)}], PickConfig())
+    assert counts.f1("P")[10] == 1.0
+    assert counts.field("P", "tp")[10] == (2 if apart >= 100 else 1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(100, 2900), max_size=12, unique=True))
+def test_a_perfect_picker_scores_1_on_any_arrivals(samples):
+    arrivals = np.sort(np.array(samples, dtype=float))
+    truth = [{"P": arrivals, "S": np.empty(0)}]
+    counts = count_picks(perfect(arrivals), truth, PickConfig())
+    missed, false = (counts.field("P", name)[5] for name in ("fn", "fp"))
+    assert missed == 0
+    assert false == 0
+    one_by_one = count_windows(perfect(arrivals), truth, {"P": 0.3, "S": 0.3}, PickConfig())
+    assert one_by_one[0, 0].tolist() == [counts.field("P", "tp")[5], 0, 0]
+
+
+def test_either_of_two_close_arrivals_is_found_and_the_residual_is_to_the_nearer():
+    arrivals = np.array([1000.0, 1080.0])
+    late = match_picks(perfect(np.array([1085.0]))[0, 0], arrivals, PickConfig())
+    early = match_picks(perfect(np.array([998.0]))[0, 0], arrivals, PickConfig())
+    assert late.residuals_s.tolist() == [pytest.approx(0.05)]
+    assert early.residuals_s.tolist() == [pytest.approx(-0.02)]

@@ -11,11 +11,13 @@ from trainables import metrics
 from trainables.data.batches import DevWindows
 from trainables.data.config import DataConfig
 from trainables.data.windows import open_store
+from trainables.edge.network import load_onnx
 from trainables.evaluation.picks import PickConfig
-from trainables.export import artifacts
+from trainables.export import artifacts, own
 from trainables.export.artifacts import export_picker
 from trainables.export.gate import ExportConfig
-from trainables.models.teacher import PhaseNetAdapter, load_phasenet
+from trainables.models.adapters import PhaseNetAdapter
+from trainables.models.teacher import load_phasenet
 from trainables.models.xiaonet import XiaoNet
 
 PNG = b"\x89PNG\r\n"
@@ -61,6 +63,11 @@ def test_a_student_leaves_both_files_the_pair_and_figures(dev, tmp_path):
     low, high = (exported.metrics[name] for name in metrics.interval(metrics.INT8_F1_LOSS))
     assert low <= exported.metrics[metrics.INT8_F1_LOSS] <= high
     assert exported.metrics[metrics.INT8_BYTES] == files["model_int8.onnx"].stat().st_size
+    for name in ("fp32", "int8"):
+        stored = load_onnx(files[f"model_{name}.onnx"]).residual_std_s
+        found = {phase: exported.metrics.get(f"{name}/{phase.lower()}_residual_std_s") for phase in stored}
+        assert stored == pytest.approx(found, rel=1e-3)
+        assert stored
     again = XiaoNet.load(tmp_path / "artifacts" / "xiaonet", version_str="1")
     assert again.default_args == {"P_threshold": 0.3, "S_threshold": 0.25}
     assert again.weights_docstring == "a test"
@@ -88,7 +95,7 @@ def test_a_failing_export_leaves_nothing_that_looks_finished(dev, tmp_path, monk
     def fail(*args: object) -> None:
         raise RuntimeError("no quantizer")
 
-    monkeypatch.setattr(artifacts, "quantize_int8", fail)
+    monkeypatch.setattr(own, "quantize_int8", fail)
     with pytest.raises(RuntimeError, match="no quantizer"):
         export(picker(), dev, tmp_path / "artifacts")
     assert not (tmp_path / "artifacts").exists()

@@ -13,6 +13,7 @@ import pytest
 from lifelike import picks_in, stream, write
 
 from trainables.edge.network import load_onnx, with_options
+from trainables.export.onnx import add_metadata
 from trainables.export.picker_folder import write_picker_folder, write_program
 
 WITHOUT_TORCH = """
@@ -50,6 +51,51 @@ def test_the_folder_holds_three_files_and_picks_without_torch_and_seisweep(files
     assert len(found.stdout.splitlines()) == 1 + len(picks_in(network, file))
 
 
+def test_the_program_takes_formats_times_stations_and_archives(files, tmp_path):
+    folder = tmp_path / "picker"
+    write_picker_folder(folder, files.fp32, {})
+    here = tmp_path / "sds/2024/XX/ABC/HHZ.D"
+    here.mkdir(parents=True)
+    write(stream(200), here / "XX.ABC..HHZ.D.2024.060")
+    write(stream(200, station="DEF"), here / "XX.DEF..HHZ.D.2024.090")
+
+    def pick(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", WITHOUT_TORCH, f"{folder}/pick.pyz", "--s-threshold", "0.01", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+    found = pick("sds", "--start", "2024-02-29T23:51", "--end", "2024-03-01", "--stations", "ABC", "--format", "pyocto")
+    assert found.returncode == 0, found.stderr
+    assert "XX.ABC..HH: 2.3 min" in found.stderr
+    rows = found.stdout.splitlines()
+    assert rows[0] == "station,phase,time,probability"
+    assert {row.split(",")[0] for row in rows[1:]} == {"XX.ABC."}
+    assert pick("sds", "--format", "quakeml", "--stations", "ABC").stdout.startswith("<?xml")
+    for words, part in (
+        ("sds --start never", "pick: --start never: no time"),
+        ("fdsn:GFZ?network=CX", "pick: fdsn: is for `seisweep pick` alone"),
+    ):
+        wrong = pick(*words.split())
+        assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+        assert part in wrong.stderr
+
+
+def test_residuals_travel_with_the_folder_and_older_files_have_none(files, tmp_path):
+    assert load_onnx(files.fp32).residual_std_s == {}
+    write_picker_folder(tmp_path / "older", files.fp32, {})
+    assert load_onnx(tmp_path / "older/fp32.onnx").residual_std_s == {}
+    told = Path(shutil.copy(files.fp32, tmp_path / "told.onnx"))
+    add_metadata(told, {"P_residual_std_s": "0.0625"})
+    assert load_onnx(told).residual_std_s == {"P": 0.0625}
+    assert load_onnx(told).thresholds == load_onnx(files.fp32).thresholds
+    write_picker_folder(tmp_path / "newer", told, {})
+    assert json.loads((tmp_path / "newer/model.json").read_text())["residual_std_s"] == {"P": 0.0625}
+    assert load_onnx(tmp_path / "newer/told.onnx").residual_std_s == {"P": 0.0625}
+    described = json.loads((tmp_path / "newer/model.json").read_text())
+    del described["residual_std_s"]  # as an earlier version wrote it
+    (tmp_path / "newer/model.json").write_text(json.dumps(described))
+    assert load_onnx(tmp_path / "newer/told.onnx").residual_std_s == {}
+
+
 def test_a_folder_with_something_else_in_it_is_left_alone(files, tmp_path):
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(ValueError, match="is no picker folder"):
@@ -79,4 +125,4 @@ def test_the_program_holds_the_edge_package_alone_and_the_same_bytes_each_time(t
         ("trainables", "edge"),
     }
     assert zipfile.ZipFile(tmp_path / "a.pyz").read("trainables/__init__.py") == b""
-    assert (tmp_path / "a.pyz").stat().st_size < 30_000
+    assert (tmp_path / "a.pyz").stat().st_size < 40_000

@@ -1,0 +1,122 @@
+"""A data set's waveforms are looked at: what is wrong is counted and named, and what is left is said."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trainables.data.catalog import load_dataset
+from trainables.data.config import DataConfig
+from trainables.data.inspection import by_split, findings, inspect, problems, recording
+from trainables.data.windows import open_store
+
+
+@pytest.fixture
+def folder(tmp_path, write_dataset, ramps) -> Path:
+    return write_dataset(tmp_path / "ramps", ramps)
+
+
+def change(folder: Path, **columns: list) -> None:
+    metadata = pd.read_csv(folder / "metadata.csv")
+    for column, values in columns.items():
+        metadata[column] = values
+    metadata.to_csv(folder / "metadata.csv", index=False)
+
+
+def found_in(folder: Path) -> list[str]:
+    dataset = load_dataset(str(folder))
+    return findings(dataset, inspect(dataset))
+
+
+def test_a_clean_data_set_has_no_findings(folder):
+    traces = inspect(load_dataset(str(folder)))
+    assert found_in(folder) == []
+    assert problems(traces) == ""
+    assert by_split(traces)[0] == {
+        "split": "train", "traces": 3, "events": 3, "P picks": 3, "S picks": 3, "without": 0, "left out": 0,
+    }  # fmt: skip
+
+
+def test_rates_components_lengths_and_phases_are_said(folder):
+    change(folder, trace_S_arrival_sample=[3600, np.nan, 3600, np.nan, np.nan, 1, np.nan, np.nan, 1])
+    assert recording(inspect(load_dataset(str(folder)))) == [
+        "sampling rate 100 Hz in 9 traces",
+        "components ENZ in 9 traces",
+        "length 70 to 70 s",
+        "P in 3 of 3 train, 3 of 3 dev, 3 of 3 test traces",
+        "S in 1 of 3 train, 0 of 3 dev, 3 of 3 test traces",
+    ]
+
+
+def test_progress_is_told(folder):
+    told = []
+    inspect(load_dataset(str(folder)), lambda done, total: told.append((done, total)))
+    assert told == [(number, 9) for number in range(1, 10)]
+
+
+def test_nan_at_another_rate_is_seen_as_it_is_in_the_file(tmp_path, write_dataset, ramps):
+    waveform_XT = ramps[0][0].copy()
+    waveform_XT[1, 10:15] = np.nan
+    folder = write_dataset(tmp_path / "at_50_hz", [(waveform_XT, ramps[0][1])], sampling_rate_hz=50.0)
+    assert inspect(load_dataset(str(folder)))["nan_samples"].tolist() == [5]
+    assert found_in(folder) == ["1 traces have NaN samples, which count as gaps (zeros); the first is trace0"]
+
+
+def test_an_event_in_two_splits_and_a_column_nobody_reads_are_named(folder):
+    change(folder, source_id=["a", "a", *range(7)], trace_PcP_arrival_sample=[1, 2, *[np.nan] * 7])
+    column, events = found_in(folder)
+    assert column.startswith("column trace_PcP_arrival_sample is not read: 2 values")
+    assert events.startswith("1 events have traces in more than one split; the first is a")
+
+
+def test_a_phase_without_usable_pick_is_a_problem(folder):
+    change(folder, trace_S_arrival_sample=[-999] * 9)
+    assert problems(inspect(load_dataset(str(folder)))) == "no trace of split train that can be used has a S pick"
+
+
+# The small inputs of public reports, each with its right answer.
+
+
+CASES = {
+    "extra_row": "1 of 13 traces left out: no waveform in the file",
+    "nan_traces": "3 of 12 traces left out: no signal (NaN or one value throughout)",
+    "negative_and_beyond": "9 picks lie outside their traces and do not count",
+}
+
+
+@pytest.mark.parametrize(("case", "line"), CASES.items())
+def test_field_cases_are_named(shared_data, case, line):
+    assert any(found.startswith(line) for found in found_in(shared_data / "field_cases" / case))
+
+
+def test_the_windows_of_negative_and_beyond_hold_signal(shared_data, tmp_path):
+    config = DataConfig(dataset=str(shared_data / "field_cases/negative_and_beyond"), cache_dir=tmp_path)
+    store = open_store(config, "train")
+    assert (store.span_high_W > store.span_low_W).all()
+    assert len(store.pick_K) == 8
+
+
+def test_numbered_arrivals_are_counted_and_stored(shared_data, tmp_path):
+    folder = shared_data / "field_cases/several_p_numbered_beside"
+    assert by_split(inspect(load_dataset(str(folder))))[0] | {"traces": 6} == {
+        "split": "train", "traces": 6, "events": 6, "P picks": 12, "S picks": 12, "without": 0, "left out": 0,
+    }  # fmt: skip
+    assert len(open_store(DataConfig(dataset=str(folder), cache_dir=tmp_path), "train").pick_K) == 24
+
+
+def test_latin_1_is_named_with_file_and_line(shared_data):
+    with pytest.raises(ValueError, match=r"metadata\.csv is not UTF-8: line 2 has the byte 0xfc, in Latin-1 ü"):
+        load_dataset(str(shared_data / "field_cases/latin1"))
+
+
+@pytest.mark.parametrize(("separator", "name"), [("\t", "tabs"), (";", "semicolons")])
+def test_another_separator_is_named(folder, tmp_path, separator, name):
+    shutil.copytree(folder, tmp_path / "other")
+    text = (folder / "metadata.csv").read_text()
+    (tmp_path / "other/metadata.csv").write_text(text.replace(",", separator))
+    with pytest.raises(ValueError, match=rf"metadata\.csv is separated by {name}; SeisBench reads commas"):
+        load_dataset(str(tmp_path / "other"))
