@@ -40,7 +40,9 @@ def _chosen(living: Sequence[Recording], alive: dict, say: Callable[[str], None]
         for one, spans in zip(living, recorded, strict=True)
     ]
     window_ns = round(network.window_samples / network.rate_hz * 1e9)
-    own = one_at_a_time(asked, window_ns, network.rate_hz)
+    chosen = one_at_a_time(asked, window_ns, network.rate_hz)
+    # Instruments end some samples apart: what is left of one after the other is no stretch.
+    own = [[span for span in spans if span[1] - span[0] > SLACK_NS] for spans in chosen]
     left = [without(spans, mine) for spans, mine in zip(recorded, own, strict=True)]
     shared = [row for row in range(len(living)) if own[row] and _overlaps(row, recorded)]
     if sum(map(_length_s, left)) and len(shared) > 1:

@@ -81,7 +81,7 @@ def _settled(usable: Sequence[obspy.Trace]) -> list[obspy.Trace]:
 
 
 def _rate_by_times(ordered: Sequence[obspy.Trace], spans_s: Sequence[float]) -> float:
-    """The rate at half of all samples; what the times of records that follow on each other tell, where it differs."""
+    """What the times of records that follow on each other tell; the rate at half of all samples where none do."""
     by_rate = sorted((trace.stats.sampling_rate, trace.stats.npts) for trace in ordered)
     passed = np.cumsum([num_samples for _, num_samples in by_rate])
     middle_hz = by_rate[int(np.searchsorted(passed, passed[-1] / 2))][0]
@@ -93,7 +93,7 @@ def _rate_by_times(ordered: Sequence[obspy.Trace], spans_s: Sequence[float]) -> 
     if not following:
         return middle_hz
     told_hz = sum(num_samples for num_samples, _ in following) / sum(span_s for _, span_s in following)
-    return middle_hz if same(told_hz, middle_hz) else round(told_hz, 2)
+    return min([round(told_hz, 2), *(rate_hz for rate_hz, _ in by_rate)], key=lambda rate_hz: abs(rate_hz - told_hz))
 
 
 def clean(trace: obspy.Trace) -> None:

@@ -18,6 +18,7 @@ from seisweep.engine.access import check_answer, no_answer
 from seisweep.engine.luggage import for_trials
 from seisweep.engine.stopping import give_back
 from seisweep.private.ray import closed_to_others, process_group_of_its_own, resources_of_this_machine
+from seisweep.settings.interrupts import interrupts_wait
 from seisweep.settings.profile import Profile
 from seisweep.workers.trial import TRIAL_MEMORY_BYTES
 
@@ -31,9 +32,12 @@ def connected(profile: Profile) -> Iterator[str]:
         return
     with _sigterm_given_back():
         try:
-            yield _started_or_found(profile)
+            with interrupts_wait():  # a Ray that was interrupted in its start ends the process where it starts again
+                dashboard = _started_or_found(profile)
+            yield dashboard
         finally:
-            ray.shutdown()
+            with interrupts_wait():
+                ray.shutdown()
 
 
 def _started_or_found(profile: Profile) -> str:
