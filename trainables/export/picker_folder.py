@@ -22,6 +22,7 @@ from trainables.edge.quakeml import VERSION_FILE, version
 DESCRIPTION_FILE = "model.json"
 PROGRAM_FILE = "pick.pyz"
 OLDER_PROGRAM_FILE = "pick.py"
+_START = "from trainables.edge.__main__ import main\n\nmain()\n"
 """Of folders that an earlier version wrote: they pick as they always did, and a promotion replaces them."""
 NO_TIME_S = 315532800
 """1980-01-01, the first time that a zip file knows: the same code makes the same bytes."""
@@ -64,11 +65,10 @@ def write_program(file: Path) -> None:
         for source in Path(edge.__path__[0]).glob("*.py"):
             shutil.copyfile(source, package / source.name)
         (package / VERSION_FILE).write_text(version() or "")
-        for path in [*package.parent.rglob("*"), package.parent]:
+        Path(scratch, "__main__.py").write_text(_START)  # zipapp's own would carry the time
+        for path in Path(scratch).rglob("*"):
             os.utime(path, (NO_TIME_S, NO_TIME_S))
-        zipapp.create_archive(
-            scratch, file, interpreter="/usr/bin/env python3", main="trainables.edge.__main__:main", compressed=True
-        )
+        zipapp.create_archive(scratch, file, interpreter="/usr/bin/env python3", compressed=True)
 
 
 def _own(folder: Path) -> set[str]:
