@@ -19,6 +19,7 @@ import obspy
 import pandas as pd
 from obspy import UTCDateTime
 
+from trainables.edge.reading import read_waveforms
 from trainables.edge.waveforms import Piece, find_files, first_line, index
 
 FDSN = "fdsn:"
@@ -127,7 +128,7 @@ class FileArchive:
     def _read(self, piece: Piece, start: UTCDateTime, end: UTCDateTime) -> obspy.Stream:
         try:
             if piece.block is None:
-                stream = obspy.read(str(piece.file), starttime=start, endtime=end)
+                stream = read_waveforms(str(piece.file), starttime=start, endtime=end)
             else:
                 with piece.file.open("rb") as file:
                     file.seek(piece.block[0])
@@ -167,7 +168,7 @@ class SdsArchive:
                 if str(file) in self.failed:
                     continue
                 try:
-                    stream += obspy.read(str(file), starttime=start, endtime=end)
+                    stream += read_waveforms(str(file), starttime=start, endtime=end)
                 except Exception as error:
                     self.failed[str(file)] = first_line(error)
         return obspy.Stream([trace for trace in stream if trace.stats.npts])

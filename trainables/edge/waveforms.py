@@ -24,6 +24,7 @@ from trainables.edge.instruments import pick_one_at_a_time
 from trainables.edge.joining import SLACK, clean, join, resample, same, settled
 from trainables.edge.network import Network
 from trainables.edge.pieces import Piece, piece_of
+from trainables.edge.reading import read_waveforms
 from trainables.edge.stretches import Span, merged
 
 BLOCK_BYTES = 2**17
@@ -291,7 +292,7 @@ def _traces_in(file: Path, block: tuple[int, int] | None, id: str) -> list[obspy
 
 
 def _read(file: Path) -> list[obspy.Trace]:
-    return settled([trace for trace in obspy.read(glob.escape(str(file))) if trace.stats.npts > 0])
+    return settled([trace for trace in read_waveforms(glob.escape(str(file))) if trace.stats.npts > 0])
 
 
 def _bytes(file: Path, offset: int, length: int) -> bytes:

@@ -22,8 +22,8 @@ from trainables.edge.quakeml import VERSION_FILE, version
 DESCRIPTION_FILE = "model.json"
 PROGRAM_FILE = "pick.pyz"
 OLDER_PROGRAM_FILE = "pick.py"
-_START = "from trainables.edge.__main__ import main\n\nmain()\n"
 """Of folders that an earlier version wrote: they pick as they always did, and a promotion replaces them."""
+_START = "from trainables.edge.__main__ import main\n\nmain()\n"
 NO_TIME_S = 315532800
 """1980-01-01, the first time that a zip file knows: the same code makes the same bytes."""
 
