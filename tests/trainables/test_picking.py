@@ -94,3 +94,19 @@ def test_same_seed_same_losses(settings, tmp_path):
     torch.manual_seed(999)
     train(config, second)
     assert [r[metrics.DEV_LOSS] for r in first.reports] == [r[metrics.DEV_LOSS] for r in second.reports]
+
+
+def test_records_with_p_alone_train_a_picker_that_is_scored_on_p(shared_data, tmp_path):
+    settings = {
+        "data": {"dataset": str(shared_data / "real_data/nc_deepdenoiser_p_only"), "cache_dir": tmp_path / "stores"},
+        "model": {"architecture": "xiaonet"},
+        "student": {"base_channels": 4, "pooling": 4},
+        "training": {"epochs": 1, "steps_per_epoch": 3, "batch_size": 8},
+    }
+    config = PickingConfig.model_validate(settings)
+    assert "S is not labelled in 88 of 88 traces" in preflight(config)["data_notice"]
+    train(config, run := LocalRun(tmp_path / "run"))
+    final = run.reports[-1]
+    assert final["dev/f1"] == final["dev/p_f1"]
+    assert "dev/s_f1" not in final
+    assert final["int8/f1"] == final["int8/p_f1"]

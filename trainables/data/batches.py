@@ -28,8 +28,11 @@ _PEAK_EPS = 1e-10
 _REACH_SIGMAS = 5.5
 """A Gaussian is written this far from its pick; beyond, it is below 3e-7."""
 
-Arrivals = list[dict[str, np.ndarray]]
-"""For each window the true positions of its phases, `{"P": samples, "S": samples}`, only those inside."""
+Arrivals = list[dict[str, np.ndarray | None]]
+"""For each window the true positions of its phases, `{"P": samples, "S": samples}`, only those inside; None where the
+phase was not looked for."""
+
+MASK = "mask"
 
 
 class Batch(NamedTuple):
@@ -45,6 +48,8 @@ class Batch(NamedTuple):
     """Counts of the windows and of as many samples on either side as were asked for."""
     detection_BT: Tensor | None = None
     """1 where an earthquake is, where that was asked for."""
+    labelled_BP: Tensor | None = None
+    """Whether P and S were looked for in each window; None: in all of them, or what is missing counts as noise."""
 
 
 def heard(batch: Batch) -> Tensor:
@@ -92,7 +97,7 @@ def training_batches(
         windows = choose_windows(store, visit_order(seed, epoch, position_B, len(store)), uniform_BU)
         windows = _shifted(windows, store, config, uniform_BU[:, 2])
         raw_BXT = _scaled(cut(store, windows), config, uniform_BU[:, 3:6])
-        yield make_batch(store, windows, raw_BXT, config.sigma_samples, device)
+        yield make_batch(store, windows, raw_BXT, config.sigma_samples, device, config.missing_phase == MASK)
 
 
 class DevWindows:
@@ -113,6 +118,17 @@ class DevWindows:
     def __len__(self) -> int:
         return len(self.windows.trace_B)
 
+    @property
+    def is_masked(self) -> bool:
+        """Whether a phase that is not labelled in a trace counts as unknown there."""
+        return self.config.missing_phase == MASK
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """Those that can be scored: labelled in some window."""
+        labelled_P = self.store.labelled_NP[self.windows.trace_B].any(axis=0) | (not self.is_masked)
+        return tuple(phase for phase, is_there in zip(PHASES, labelled_P, strict=True) if is_there)
+
     @cached_property
     def events(self) -> np.ndarray:
         """The event of each window, in their order."""
@@ -124,8 +140,9 @@ class DevWindows:
         first, last = len(self) * rank // world_size, len(self) * (rank + 1) // world_size
         for start in range(first, last, batch_size):
             windows = Windows(*(column[start : min(start + batch_size, last)] for column in self.windows))
-            batch = make_batch(self.store, windows, cut(self.store, windows), self.config.sigma_samples, self.device)
-            yield batch, arrivals_inside(self.store, windows)
+            raw_BXT = cut(self.store, windows)
+            batch = make_batch(self.store, windows, raw_BXT, self.config.sigma_samples, self.device, self.is_masked)
+            yield batch, arrivals_inside(self.store, windows, self.is_masked)
 
 
 def default_dev_windows_per_trace(num_traces: int) -> int:
@@ -164,8 +181,9 @@ def make_batch(
     raw_BXT: np.ndarray,
     sigma_samples: float,
     device: torch.device | str,
+    is_masked: bool = False,
 ) -> Batch:
-    """Normalise and label on the device what was cut on the host."""
+    """Normalise and label on the device what was cut on the host; with which phases are unknown where that is asked."""
     windowing = store.windowing
     around = torch.from_numpy(raw_BXT).to(device)
     raw = around[..., windowing.around : windowing.around + windowing.samples]
@@ -175,7 +193,13 @@ def make_batch(
         soft_labels(store, windows, sigma_samples, device),
         around if windowing.around else None,
         detection_labels(store, windows, device) if windowing.detection else None,
+        _labelled(store, windows, device) if is_masked else None,
     )
+
+
+def _labelled(store: WindowStore, windows: Windows, device: torch.device | str) -> Tensor | None:
+    labelled_BP = store.labelled_NP[windows.trace_B]
+    return None if labelled_BP.all() else torch.from_numpy(labelled_BP).to(device)
 
 
 def soft_labels(store: WindowStore, windows: Windows, sigma_samples: float, device: torch.device | str) -> Tensor:
@@ -206,14 +230,17 @@ def soft_labels(store: WindowStore, windows: Windows, sigma_samples: float, devi
     return torch.stack([p_BT / excess_BT, s_BT / excess_BT, (1 - total_BT).clamp_(min=0)], dim=1)
 
 
-def arrivals_inside(store: WindowStore, windows: Windows) -> Arrivals:
-    """True picks of each window, in samples of the window (fractional where resampled), sorted."""
+def arrivals_inside(store: WindowStore, windows: Windows, is_masked: bool = False) -> Arrivals:
+    """True picks of each window, in samples of the window (fractional where resampled), sorted; None for a phase that
+    was not looked for, where that is asked."""
     window_K, phase_K, onset_K = _picks_near(store, windows, reach=0)
     arrivals: Arrivals = [{phase: np.empty(0) for phase in PHASES} for _ in windows.trace_B]
     for code, phase in enumerate(PHASES):
         is_phase_K = phase_K == code
         for b in np.unique(window_K[is_phase_K]):
             arrivals[b][phase] = np.sort(onset_K[is_phase_K & (window_K == b)])
+        for b in np.flatnonzero(~store.labelled_NP[windows.trace_B, code]) if is_masked else ():
+            arrivals[b][phase] = None
     return arrivals
 
 

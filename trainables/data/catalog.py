@@ -84,9 +84,15 @@ def load_dataset(dataset: str) -> sbd.WaveformDataset:
 
 
 def check_dataset(
-    dataset: sbd.WaveformDataset, name: str | None = None, splits: tuple[str, ...] = ("train", "dev")
+    dataset: sbd.WaveformDataset,
+    name: str | None = None,
+    splits: tuple[str, ...] = ("train", "dev"),
+    missing_phase: str = "mask",
 ) -> None:
-    """Whether pickers can be trained and measured on `dataset`; ValueError in one line where not."""
+    """Whether pickers can be trained and measured on `dataset`; ValueError in one line where not.
+
+    Where a phase that is missing counts as noise, every split must have both; else one of them is enough.
+    """
     name = f"data.dataset={name or dataset.path}"
     metadata = dataset.metadata
     rates_hz = pd.to_numeric(metadata["trace_sampling_rate_hz"], errors="coerce")
@@ -109,9 +115,9 @@ def check_dataset(
         traces = metadata[metadata["split"] == split]
         if traces.empty:
             raise ValueError(f"{name}: no trace in split {split}; column split must name {', '.join(splits)}")
-        for phase in PHASES:
-            if not has_phase(traces, phase).any():
-                raise ValueError(no_pick(name, phase, split))
+        missing = [phase for phase in PHASES if not has_phase(traces, phase).any()]
+        if missing and (missing_phase == "noise" or len(missing) == len(PHASES)):
+            raise ValueError(no_pick(name, missing[0], split))
 
 
 def no_pick(name: str, phase: str, split: str) -> str:

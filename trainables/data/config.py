@@ -37,6 +37,10 @@ class DataConfig(Config):
     max_amplitude_scale: float = Field(1.0, ge=1)
     """Random scaling of each component, log-uniform in [1/max, max], as if gains differed. 1: off."""
 
+    missing_phase: Literal["mask", "noise"] = "mask"
+    """A phase that is not labelled in a trace: unknown there, in the loss, scores and thresholds, or noise. Told by
+    `trace_p_status`, `trace_s_status` (`unlabelled`), or by a phase that a tenth of the traces or more lack."""
+
     dev_windows_per_trace: int | None = Field(None, ge=1)
     """Fixed, seeded windows of each dev trace; default 20 up to 100 dev traces, then fewer, at least 1."""
 

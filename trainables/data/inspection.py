@@ -131,9 +131,8 @@ def problems(traces: pd.DataFrame, splits: tuple[str, ...] = ("train", "dev")) -
         usable = traces[(traces["split"] == split) & (traces["left_out"] == "")]
         if usable.empty:
             return f"no trace of split {split} can be used"
-        for phase in PHASES:
-            if not usable[phase].any():
-                return f"no trace of split {split} that can be used has a {phase} pick"
+        if not usable[list(PHASES)].to_numpy().any():
+            return f"no trace of split {split} that can be used has a pick"
     return ""
 
 

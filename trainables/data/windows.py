@@ -25,12 +25,13 @@ from filelock import FileLock
 from trainables.data.arrivals import PICK_COLUMNS, possible_arrivals
 from trainables.data.catalog import check_dataset, fingerprint, load_dataset, no_pick
 from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ, DataConfig
+from trainables.data.labelled import labelled_phases
 from trainables.data.seal import SEALED, Opening, check_seal
 from trainables.data.splits import few_shot_traces, split_traces
 from trainables.data.store_parts import NO_SAMPLES, NO_SIGNAL, NO_WAVEFORM, Part, margin, write_parts
 from trainables.data.windowing import PRESCRIBED, Windowing
 
-STORE_FORMAT = 2
+STORE_FORMAT = 3
 _INDEX, _SAMPLES = "index.npz", "samples.bin"
 
 logger = logging.getLogger("trainables.data")
@@ -64,6 +65,8 @@ class WindowStore:
     trace_name_N: np.ndarray
     row_N: np.ndarray
     """Where each trace stands in the metadata."""
+    labelled_NP: np.ndarray
+    """Whether picks of P and of S are complete in each trace."""
     left_out_J: np.ndarray
     """A line for each kind of trace and arrival that the data set has and the store leaves out."""
     windowing: Windowing = PRESCRIBED
@@ -149,7 +152,7 @@ def _build(config: DataConfig, split: str, folder: Path, windowing: Windowing) -
     for stale in folder.parent.glob(f".building-{folder.name}-*"):
         shutil.rmtree(stale, ignore_errors=True)  # we hold the lock, so its builder is dead
     dataset = load_dataset(config.dataset)
-    check_dataset(dataset, config.dataset, splits=(split,))
+    check_dataset(dataset, config.dataset, splits=(split,), missing_phase=config.missing_phase)
     traces = (
         few_shot_traces(dataset, config.few_shot_fraction, config.few_shot_seed)
         if _is_few_shot(config, split)
@@ -165,7 +168,7 @@ def _build(config: DataConfig, split: str, folder: Path, windowing: Windowing) -
             file.flush()
             os.fsync(file.fileno())
         with (building / _INDEX).open("wb") as file:
-            np.savez(file, **_index_columns(parts))  # type: ignore[arg-type]
+            np.savez(file, **_index_columns(parts, labelled_phases(dataset.metadata)))  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
         shutil.rmtree(folder, ignore_errors=True)
@@ -175,14 +178,14 @@ def _build(config: DataConfig, split: str, folder: Path, windowing: Windowing) -
 
 
 def _check_that_something_is_left(parts: list[Part], config: DataConfig, split: str) -> None:
-    """Of the traces some can be used, and each phase has a pick in them. Raises ValueError."""
+    """Of the traces some can be used, and each phase that is looked for has a pick in them. Raises ValueError."""
     kept = [part for part in parts if not part["left_out"]]
     if not kept:
         reasons = "; ".join(_left_out(parts))
         raise ValueError(f"data.dataset={config.dataset}: no trace of split {split} can be used: {reasons}")
     there = np.unique(np.concatenate([part["phases"] for part in kept]))
     for code, phase in enumerate(PHASES):
-        if code not in there:
+        if code not in there and (config.missing_phase == "noise" or not len(there)):
             raise ValueError("; ".join([no_pick(f"data.dataset={config.dataset}", phase, split), *_left_out(parts)]))
 
 
@@ -198,7 +201,7 @@ def _left_out(parts: list[Part]) -> list[str]:
     return lines
 
 
-def _index_columns(parts: list[Part]) -> dict[str, np.ndarray]:
+def _index_columns(parts: list[Part], labelled_NP: np.ndarray) -> dict[str, np.ndarray]:
     kept = [part for part in parts if not part["left_out"]]
     index = {name: [part[name] for part in kept] for name in kept[0]}
     length_N = np.array(index["length"], dtype=np.int64)
@@ -215,6 +218,7 @@ def _index_columns(parts: list[Part]) -> dict[str, np.ndarray]:
         "span_high_W": np.concatenate(index["highs"]),
         "trace_name_N": np.array(index["name"]),
         "row_N": np.array(index["row"], dtype=np.int64),
+        "labelled_NP": labelled_NP[np.array(index["row"], dtype=np.int64)],
         "left_out_J": np.array(_left_out(parts), dtype=str),
     }
 

@@ -30,7 +30,8 @@ def count_by_event(
     counted = [
         count_windows(probabilities(batch), arrivals, thresholds, picks) for batch, arrivals in dev.batches(batch_size)
     ]
-    return EventCounts.of_events(dev.events, np.concatenate(counted), PHASES)
+    rows = [PHASES.index(phase) for phase in dev.phases]
+    return EventCounts.of_events(dev.events, np.concatenate(counted)[:, rows], dev.phases)
 
 
 def picking_intervals(counts: EventCounts, split: str) -> dict[str, float]:

@@ -28,8 +28,9 @@ from trainables.data.config import PHASES, SAMPLING_RATE_HZ
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """Heights that are tried on dev: 0.05, 0.10 ... 0.95."""
 
-WindowArrivals = Mapping[str, np.ndarray]
-"""True arrivals of one window by phase, as sample positions inside it."""
+WindowArrivals = Mapping[str, np.ndarray | None]
+"""True arrivals of one window by phase, as sample positions inside it; None where the phase was not looked for, and
+nothing that is picked of it is right or wrong."""
 
 FIELDS = ("tp", "fp", "fn", "residual_s", "abs_residual_s", "squared_residual_s2", "duration_s")
 
@@ -59,7 +60,8 @@ class PickCounts:
     """Sums over windows that all scores follow from; counts of several workers add up."""
 
     tensor: Tensor
-    """float64, (phase P S, threshold, field), fields as in `FIELDS`; the duration is in each row."""
+    """float64, (phase P S, threshold, field), fields as in `FIELDS`; the duration of a phase is that of the windows in
+    which it was looked for."""
     thresholds: Sequence[float] = THRESHOLDS
     """At which it was counted, ascending."""
 
@@ -145,13 +147,15 @@ def count_picks(
     assert len(probabilities_BCT) == len(arrivals), "one entry of arrivals for each window"
     counts = np.zeros((len(PHASES), len(thresholds), len(FIELDS)))
     for row, phase in enumerate(PHASES):
-        picks = [
-            match_picks(window_CT[row], window_arrivals[phase], config, min(thresholds[0], THRESHOLDS[0]))
+        known = [
+            (window_CT[row], its)
             for window_CT, window_arrivals in zip(probabilities_BCT, arrivals, strict=True)
+            if (its := window_arrivals[phase]) is not None
         ]
-        num_arrivals = sum(len(distinct_arrivals(window_arrivals[phase], config)) for window_arrivals in arrivals)
+        picks = [match_picks(curve_T, its, config, min(thresholds[0], THRESHOLDS[0])) for curve_T, its in known]
+        num_arrivals = sum(len(distinct_arrivals(its, config)) for _, its in known)
         counts[row] = _sums_by_threshold(picks, num_arrivals, thresholds)
-    counts[..., FIELDS.index("duration_s")] = len(probabilities_BCT) * probabilities_BCT.shape[-1] / SAMPLING_RATE_HZ
+        counts[row, :, FIELDS.index("duration_s")] = len(known) * probabilities_BCT.shape[-1] / SAMPLING_RATE_HZ
     return PickCounts(torch.from_numpy(counts), thresholds)
 
 
@@ -166,10 +170,13 @@ def count_windows(
     counts_BPF = np.zeros((len(arrivals), len(PHASES), 3), dtype=np.int64)
     for b, (window_CT, window_arrivals) in enumerate(zip(probabilities_BCT, arrivals, strict=True)):
         for row, phase in enumerate(PHASES):
-            picks = match_picks(window_CT[row], window_arrivals[phase], config)
+            its = window_arrivals[phase]
+            if its is None:
+                continue
+            picks = match_picks(window_CT[row], its, config)
             residuals_s_N = picks.residuals_s[picks.probabilities >= thresholds[phase]]
             true = int(np.isfinite(residuals_s_N).sum())
-            num_arrivals = len(distinct_arrivals(window_arrivals[phase], config))
+            num_arrivals = len(distinct_arrivals(its, config))
             counts_BPF[b, row] = true, len(residuals_s_N) - true, num_arrivals - true
     return counts_BPF
 
@@ -186,7 +193,10 @@ def residuals_s(
     for row, phase in enumerate(PHASES):
         of_phase = [np.empty(0)]
         for window_CT, window_arrivals in zip(probabilities_BCT, arrivals, strict=True):
-            picks = match_picks(window_CT[row], window_arrivals[phase], config)
+            its = window_arrivals[phase]
+            if its is None:
+                continue
+            picks = match_picks(window_CT[row], its, config)
             true_N = (picks.probabilities >= thresholds[phase]) & np.isfinite(picks.residuals_s)
             of_phase.append(picks.residuals_s[true_N])
         residuals[phase] = np.concatenate(of_phase)
@@ -207,7 +217,8 @@ def scores(counts: PickCounts, thresholds: Mapping[str, float] | None = None, sp
     """Metrics by name: `dev/f1`, `dev/p_precision`, `dev/s_residual_mae_s` ..., `dev/false_picks_per_hour`.
 
     Without `thresholds` each phase gets its best one. Residuals are left out where nothing was picked right:
-    they do not exist. Raises ValueError for a threshold that was not counted.
+    they do not exist; so are all scores of a phase that was looked for nowhere, and `dev/f1` is the other one's. Raises
+    ValueError for a threshold that was not counted.
     """
     thresholds = thresholds or best_thresholds(counts)
     return scores_of(counts.at(thresholds), thresholds, split)
@@ -216,17 +227,20 @@ def scores(counts: PickCounts, thresholds: Mapping[str, float] | None = None, sp
 def scores_of(sums_PF: np.ndarray, thresholds: Mapping[str, float], split: str) -> dict[str, float]:
     """The same of the fields (phase, field) that `PickCounts.at` gives, or sums of such."""
     result: dict[str, float] = {}
-    false_picks = 0.0
+    f1, false_picks = [], []
+    longest_s = float(sums_PF[:, FIELDS.index("duration_s")].max())
     for row, phase in enumerate(PHASES):
         sums = dict(zip(FIELDS, sums_PF[row].tolist(), strict=True))
-        of_phase = _phase_scores(sums) | {"threshold": float(thresholds[phase])}
+        of_phase = {"threshold": float(thresholds[phase])}
+        if sums["duration_s"] or not longest_s:
+            of_phase = _phase_scores(sums) | of_phase
+            f1.append(of_phase["f1"])
+            false_picks.append(sums["fp"] * (longest_s / sums["duration_s"] if longest_s else 0))
         result |= {metrics.picking(split, phase, name): value for name, value in of_phase.items()}
-        false_picks += sums["fp"]
-    result[metrics.picking(split, None, "f1")] = sum(
-        result[metrics.picking(split, phase, "f1")] for phase in PHASES
-    ) / len(PHASES)
-    hours = sums["duration_s"] / 3600
-    result[metrics.picking(split, None, "false_picks_per_hour")] = false_picks / hours if hours else 0.0
+    result[metrics.picking(split, None, "f1")] = sum(f1) / len(f1)
+    result[metrics.picking(split, None, "false_picks_per_hour")] = (
+        sum(false_picks) / (longest_s / 3600) if longest_s else 0.0
+    )
     return result
 
 

@@ -45,6 +45,8 @@ def teacher_on_dev(
     facts = [FORMAT, list(digests), dev.store.fingerprint, dev.windows_per_trace, picks.model_dump(mode="json")]
     if not student.is_distribution:
         facts.append("curves")
+    if not dev.is_masked:
+        facts.append(dev.config.missing_phase)
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     file = cache_dir / "teachers" / f"{key}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -74,4 +76,5 @@ def _count(teacher: nn.Module, dev: DevWindows, picks: PickConfig, student: Inte
     chosen = best_thresholds(total)
     columns = [THRESHOLDS.index(chosen[phase]) for phase in PHASES]
     at_best_NPF = np.stack([window[range(len(PHASES)), columns] for window in counts_NPHF])
-    return EventCounts.of_events(dev.events, at_best_NPF, PHASES)
+    rows = [PHASES.index(phase) for phase in dev.phases]
+    return EventCounts.of_events(dev.events, at_best_NPF[:, rows], dev.phases)

@@ -198,9 +198,9 @@ def evaluate(
             result.windows_BPF.setdefault(name, []).append(counted)
             for phase, values in residuals_s(probabilities_BCT, arrivals, thresholds, picks).items():
                 result.residuals_s[name][phase] = np.append(result.residuals_s[name][phase], values)
-        both = [b for b, window in enumerate(arrivals) if all(len(window[phase]) for phase in PHASES)]
-        if both and result.example is None:
-            result.example = _example(batch, arrivals, probabilities, both[0], thresholds, picks)
+        shown = [b for b, window in enumerate(arrivals) if all(_any(window[phase]) for phase in dev.phases)]
+        if shown and result.example is None:
+            result.example = _example(batch, arrivals, probabilities, shown[0], thresholds, picks)
     return result
 
 
@@ -257,6 +257,10 @@ def _judged(
     return Exported(found, {GATE_TAG: str(verdict), metrics.INT8_VERDICT: verdict.word}, events)
 
 
+def _any(arrivals: np.ndarray | None) -> bool:
+    return arrivals is not None and len(arrivals) > 0
+
+
 def _example(
     batch: Batch,
     arrivals: Arrivals,
@@ -266,14 +270,14 @@ def _example(
     picks: PickConfig,
 ) -> Example:
     last_CT = list(probabilities.values())[-1][window]
-    picked = {}
+    picked, true = {}, {phase: np.empty(0) if its is None else its for phase, its in arrivals[window].items()}
     for row, phase in enumerate(PHASES):
-        found = match_picks(last_CT[row], arrivals[window][phase], picks)
+        found = match_picks(last_CT[row], true[phase], picks)
         picked[phase] = found.samples[found.probabilities >= thresholds[phase]]
     return Example(
         waveforms=batch.normalised_BXT[window].cpu().numpy(),
         probabilities={name: values_BCT[window] for name, values_BCT in probabilities.items()},
-        arrivals=arrivals[window],
+        arrivals=true,
         picks=picked,
         thresholds=thresholds,
     )

@@ -77,7 +77,8 @@ class PickerCandidate:
 
     @property
     def test_split(self) -> str:
-        check_dataset(load_dataset(self.config.data.dataset), self.config.data.dataset, splits=(SEALED,))
+        data = self.config.data
+        check_dataset(load_dataset(data.dataset), data.dataset, splits=(SEALED,), missing_phase=data.missing_phase)
         return which_test_split(self.config.data)
 
     def measure(self, split: Literal["dev", "test"], opening: Opening | None = None) -> Measured:

@@ -40,19 +40,47 @@ def softened_divergence(student_BCT: Tensor, teacher_BCT: Tensor, temperature: f
 def task_loss(logits_BCT: Tensor, batch: Batch, interface: Interface) -> Tensor:
     """The loss on labels of a network with this interface."""
     if interface.is_distribution:
-        return soft_cross_entropy(logits_BCT, batch.labels_BCT)
+        if batch.labelled_BP is None:
+            return soft_cross_entropy(logits_BCT, batch.labels_BCT)
+        return known_cross_entropy(logits_BCT, batch.labels_BCT, batch.labelled_BP)
     curves = [batch.labels_BCT[:, 0], batch.labels_BCT[:, 1]]
     if DETECTION in interface.classes:
         assert batch.detection_BT is not None, "batches without the label of a detection"
         curves.append(batch.detection_BT)
-    return curves_cross_entropy(logits_BCT, torch.stack(curves, dim=1), interface.classes)
+    return curves_cross_entropy(logits_BCT, torch.stack(curves, dim=1), interface.classes, batch.labelled_BP)
 
 
-def curves_cross_entropy(logits_BCT: Tensor, labels_BCT: Tensor, classes: str) -> Tensor:
-    """Binary cross-entropy of each curve, mean over batch and time, then the weighted mean of the curves."""
+def known_cross_entropy(logits_BCT: Tensor, labels_BCT: Tensor, labelled_BP: Tensor) -> Tensor:
+    """The soft cross-entropy of what is known, mean over batch and time.
+
+    Where S is not labelled it is one class with noise: -y_P log p_P - (1 - y_P) log(p_S + p_N). P alike. Where neither
+    is, nothing is known, and the loss is 0.
+    """
+    log_BCT = logits_BCT.log_softmax(dim=1)
+    p_BT, s_BT, noise_BT = log_BCT.unbind(dim=1)
+    whole_BT = -(labels_BCT * log_BCT).sum(dim=1)
+    alone_BT = [
+        -(y_BT * its_BT + (1 - y_BT) * torch.logaddexp(other_BT, noise_BT))
+        for y_BT, its_BT, other_BT in ((labels_BCT[:, 0], p_BT, s_BT), (labels_BCT[:, 1], s_BT, p_BT))
+    ]
+    has_p_B1, has_s_B1 = labelled_BP[:, :1], labelled_BP[:, 1:]
+    one_BT = torch.where(has_p_B1, alone_BT[0], torch.where(has_s_B1, alone_BT[1], torch.zeros_like(whole_BT)))
+    return torch.where(has_p_B1 & has_s_B1, whole_BT, one_BT).mean()
+
+
+def curves_cross_entropy(
+    logits_BCT: Tensor, labels_BCT: Tensor, classes: str, labelled_BP: Tensor | None = None
+) -> Tensor:
+    """Binary cross-entropy of each curve, mean over batch and time, then the weighted mean of the curves.
+
+    Curves of phases that are not labelled in a window do not count there, nor does its detection, which both tell.
+    """
     weight_C = torch.tensor([CURVE_WEIGHTS[letter] for letter in classes], device=logits_BCT.device)
-    of_curve_C = F.binary_cross_entropy_with_logits(logits_BCT, labels_BCT, reduction="none").mean(dim=(0, 2))
-    return (of_curve_C * weight_C).sum() / weight_C.sum()
+    of_curve_BCT = F.binary_cross_entropy_with_logits(logits_BCT, labels_BCT, reduction="none")
+    if labelled_BP is not None:
+        known_BC = torch.cat([labelled_BP, labelled_BP.all(dim=1, keepdim=True)], dim=1)[:, : len(classes)]
+        of_curve_BCT = of_curve_BCT * known_BC[:, :, None]
+    return (of_curve_BCT.mean(dim=(0, 2)) * weight_C).sum() / weight_C.sum()
 
 
 def softened_curves_divergence(student_BCT: Tensor, teacher_BCT: Tensor, temperature: float) -> Tensor:

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from trainables import metrics
 from trainables.data.arrivals import notices
-from trainables.data.batches import Batch, DevWindows, training_batches
+from trainables.data.batches import MASK, Batch, DevWindows, training_batches
 from trainables.data.catalog import check_dataset, fingerprint, load_dataset
 from trainables.data.config import PHASES, DataConfig
+from trainables.data.labelled import masking_notice
 from trainables.data.splits import shared_events
 from trainables.data.windows import WindowStore, open_store
 from trainables.evaluation.counts import COUNTS_FILE, EventCounts, write_counts
@@ -119,9 +120,11 @@ class PickerTask:
 def check_data(config: DataConfig) -> dict[str, str]:
     """Whether pickers can be trained on the data set; facts of it for the record. Raises ValueError."""
     dataset = load_dataset(config.dataset)
-    check_dataset(dataset, config.dataset)
+    check_dataset(dataset, config.dataset, missing_phase=config.missing_phase)
     traces = dataset.metadata["split"].value_counts()
     said = notices(dataset.metadata)
+    if config.missing_phase == MASK and (masked := masking_notice(dataset.metadata)):
+        said.append(masked)
     return {
         "dataset": config.dataset,
         "data_fingerprint": fingerprint(config.dataset),

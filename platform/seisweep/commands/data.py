@@ -38,6 +38,7 @@ def info(
     from seisweep.settings.paths import absolute
     from trainables.data import inspection
     from trainables.data.catalog import check_dataset, dataset_folder, fingerprint, load_dataset
+    from trainables.data.labelled import masking_notice
 
     name = absolute("data.dataset", dataset)
     if _is_sequence(dataset_folder(name)):
@@ -53,6 +54,8 @@ def info(
         *inspection.findings(opened, traces),
     ]:
         print(line)
+    if masked := masking_notice(opened.metadata):
+        print(masked)
     check_dataset(opened, name)
     if problem := inspection.problems(traces):
         raise ValueError(f"data.dataset={name}: {problem}")

@@ -159,7 +159,8 @@ def _dev_windows(
 
     try:
         if not cache_folder(config.data).exists():  # what cannot be used leaves no folder behind
-            check_dataset(load_dataset(config.data.dataset), config.data.dataset, splits=("dev",))
+            dataset, missing = load_dataset(config.data.dataset), config.data.missing_phase
+            check_dataset(dataset, config.data.dataset, splits=("dev",), missing_phase=missing)
         stores = {length: open_store(config.data, "dev", windowing=Windowing(length)) for length in lengths}
     except ValueError as error:
         if DATASET in given:

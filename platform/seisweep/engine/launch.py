@@ -18,7 +18,7 @@ from search_spaces.sweep import Sweep
 from seisweep.artifacts.weights import with_local_weights
 from seisweep.engine.journal import has_begun
 from seisweep.engine.outcome import Outcome, Silent, Watch
-from seisweep.engine.sweep_folder import JOURNAL_FILE, LEDGER_FILE, Launch
+from seisweep.engine.sweep_folder import JOURNAL_FILE, LEDGER_FILE, Launch, as_it_began
 from seisweep.quiet import quiet
 from seisweep.record import tags
 from seisweep.record.ledger import Ledger
@@ -80,6 +80,7 @@ def launch(
         store=chosen.kept_as,
         best_apart=True,
         lain_at=[str(home.root)],
+        knows_unlabelled=True,
     )
     plan = Plan(begun, home, chosen, trainable, profile, concurrency, is_new=True)
     return run_session(plan, watch or Silent())
@@ -206,7 +207,9 @@ def _check_that_it_can_grow(sweep: Sweep, name: str) -> None:
 
 def _check_that_it_is_the_same(begun: Launch, wanted: Sweep) -> None:
     """The sweep of this name is the wanted one, but for its number of trials. Raises ValueError that names a key."""
-    before, now = (dict(_keys(sweep)) for sweep in (begun.sweep_here, wanted))
+    before, now = (
+        dict(_keys(sweep)) for sweep in (begun.sweep_here, wanted if begun.knows_unlabelled else as_it_began(wanted))
+    )
     for key in dict.fromkeys([*before, *now]):
         if before.get(key) != now.get(key):
             was, given = (json.dumps(side[key]) if key in side else "not given" for side in (before, now))

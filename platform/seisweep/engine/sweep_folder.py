@@ -23,6 +23,18 @@ CHECKPOINTS, LOGS = "tune", "logs"
 """Folders in it."""
 
 
+_PICKERS = "distillation", "picking"
+_THEN = {"data.missing_phase": "noise"}
+"""Settings that sweeps of pickers had before there was a choice: their trials stay comparable."""
+
+
+def as_it_began(sweep: Sweep) -> Sweep:
+    """A sweep of an earlier version, with what was then no setting."""
+    given = sweep.base.keys() | sweep.vary.keys() | {key for point in sweep.points or [] for key in point}
+    then = {key: value for key, value in _THEN.items() if key not in given}
+    return sweep.changed(base=sweep.base | then) if sweep.trainable in _PICKERS and then else sweep
+
+
 @dataclass(frozen=True)
 class Launch:
     """A sweep on disk: what was asked for, when, and the tags that all its runs carry."""
@@ -42,6 +54,8 @@ class Launch:
     lain_at: list[str] = field(default_factory=list)
     """Where its home lay when it was launched; of one that an archive brought, also where it lay later. Empty in older
     ones."""
+    knows_unlabelled: bool = False
+    """Whether a phase that is not labelled may be unknown in it; in older ones it stays noise."""
     places: dict[str, str] = field(default_factory=dict)
     """Files that its settings name by absolute paths, and where in its folder they are: an archive brought them."""
     moved: Places = NOWHERE_ELSE
@@ -102,6 +116,7 @@ class Launch:
             "store": self.store,
             "best_apart": self.best_apart,
             "lain_at": self.lain_at,
+            "knows_unlabelled": self.knows_unlabelled,
             "places": self.places,
         }
 
@@ -109,12 +124,14 @@ class Launch:
     def read(cls, home: Home, name: str) -> Launch:
         """Raises ValueError in one line where the file cannot be read."""
         kept, moved = read_description(home, name), places_of_sweep(home, name)
+        knows_unlabelled = kept.get("knows_unlabelled", False)
         try:
+            sweep = Sweep.model_validate(kept["sweep"])
             return cls(
                 folder=home.sweep_dir(name),
                 id=kept["id"],
                 name=kept["name"],
-                sweep=Sweep.model_validate(kept["sweep"]),
+                sweep=sweep if knows_unlabelled else as_it_began(sweep),
                 profile=Profile.model_validate(moved.everywhere(kept["profile"])),
                 note=kept["note"],
                 created=kept["created"],
@@ -122,6 +139,7 @@ class Launch:
                 store=kept_address(kept),
                 best_apart=kept.get("best_apart", False),
                 lain_at=kept.get("lain_at", []),
+                knows_unlabelled=knows_unlabelled,
                 places=kept.get("places", {}),
                 moved=moved,
             )

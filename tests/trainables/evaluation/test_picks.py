@@ -250,3 +250,33 @@ def test_either_of_two_close_arrivals_is_found_and_the_residual_is_to_the_nearer
     early = match_picks(perfect(np.array([998.0]))[0, 0], arrivals, PickConfig())
     assert late.residuals_s.tolist() == [pytest.approx(0.05)]
     assert early.residuals_s.tolist() == [pytest.approx(-0.02)]
+
+
+# Phases that nobody looked for.
+
+
+def test_records_without_s_labels_do_not_lower_its_precision():
+    picked = window(bump(500, 0.9), bump(900, 0.9))
+    labelled = count_picks(picked, [{"P": np.array([500.0]), "S": np.array([900.0])}], CONFIG)
+    both = labelled + count_picks(picked, [{"P": np.array([500.0]), "S": None}], CONFIG)
+    alone, together = (scores(counts, {"P": 0.5, "S": 0.5}) for counts in (labelled, both))
+    assert together["dev/s_precision"] == alone["dev/s_precision"] == 1
+    assert together["dev/s_recall"] == 1
+    assert together["dev/f1"] == 1
+    one_by_one = count_windows(picked, [{"P": np.array([500.0]), "S": None}], {"P": 0.5, "S": 0.5}, CONFIG)
+    assert one_by_one[0].tolist() == [[1, 0, 0], [0, 0, 0]]
+
+
+def test_false_picks_per_hour_are_of_the_hours_in_which_a_phase_was_looked_for():
+    false_s = window(NOTHING, bump(900, 0.9))
+    counts = count_picks(false_s, [NO_ARRIVALS], CONFIG)
+    counts += count_picks(window(NOTHING, NOTHING), [{"P": np.empty(0), "S": None}], CONFIG)
+    assert scores(counts, {"P": 0.5, "S": 0.5})["dev/false_picks_per_hour"] == pytest.approx(3600 / 30.01)
+
+
+def test_a_phase_that_was_looked_for_nowhere_has_no_scores():
+    counts = count_picks(window(bump(500, 0.9), bump(900, 0.9)), [{"P": np.array([500.0]), "S": None}], CONFIG)
+    result = scores(counts)
+    assert result["dev/f1"] == result["dev/p_f1"] == 1
+    assert "dev/s_threshold" in result
+    assert not [name for name in result if name.startswith("dev/s_") and name != "dev/s_threshold"]

@@ -4,7 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from trainables.training.losses import soft_cross_entropy, softened_divergence
+from trainables.training.losses import (
+    curves_cross_entropy,
+    known_cross_entropy,
+    soft_cross_entropy,
+    softened_divergence,
+)
 
 
 @pytest.mark.parametrize("num_samples", [64, 3001])
@@ -58,3 +63,51 @@ def test_cross_entropy_survives_certain_and_wrong_logits():
     logits_BCT = torch.tensor([1000.0, -1000.0, 0.0]).view(1, 3, 1)
     labels_BCT = torch.tensor([0.0, 1.0, 0.0]).view(1, 3, 1)
     assert soft_cross_entropy(logits_BCT, labels_BCT).item() == 2000
+
+
+# Phases that are not labelled.
+
+
+def labelled(*rows: tuple[bool, bool]) -> torch.Tensor:
+    return torch.tensor(rows)
+
+
+def test_where_both_phases_are_labelled_the_loss_is_the_same():
+    logits_BCT, labels_BCT = torch.randn(2, 3, 50), torch.rand(2, 3, 50).softmax(1)
+    masked = known_cross_entropy(logits_BCT, labels_BCT, labelled((True, True), (True, True)))
+    assert masked == soft_cross_entropy(logits_BCT, labels_BCT)
+
+
+@pytest.mark.parametrize(("phase", "rows"), [("S", (True, False)), ("P", (False, True))])
+def test_a_phase_that_is_not_labelled_may_be_anything(phase, rows):
+    """Moving probability between it and noise changes nothing, and has no gradient."""
+    unknown = "PS".index(phase)
+    labels_BCT = torch.zeros(1, 3, 4)
+    labels_BCT[0, 1 - unknown, 1], labels_BCT[0, 2] = 1.0, torch.tensor([1.0, 0.0, 1.0, 1.0])
+    probabilities_BCT = torch.tensor([0.2, 0.2, 0.6]).view(1, 3, 1).repeat(1, 1, 4)
+    moved_BCT = probabilities_BCT.clone()
+    moved_BCT[0, unknown], moved_BCT[0, 2] = 0.7, 0.1
+    losses = [known_cross_entropy(p_BCT.log(), labels_BCT, labelled(rows)) for p_BCT in (probabilities_BCT, moved_BCT)]
+    torch.testing.assert_close(*losses)
+    expected = -(3 * torch.log(torch.tensor(0.8)) + torch.log(torch.tensor(0.2))) / 4
+    torch.testing.assert_close(losses[0], expected)
+
+
+def test_of_a_window_without_any_label_nothing_is_learnt():
+    logits_BCT = torch.randn(3, 3, 50, requires_grad=True)
+    labels_BCT = torch.rand(3, 3, 50).softmax(1)
+    known_cross_entropy(logits_BCT, labels_BCT, labelled((True, True), (False, False), (True, False))).backward()
+    assert logits_BCT.grad[1].abs().max() == 0
+    assert logits_BCT.grad[0].abs().max() > 0
+    assert logits_BCT.grad[2].abs().max() > 0
+
+
+def test_curves_that_are_not_labelled_do_not_count():
+    logits_BCT = torch.randn(2, 3, 50, requires_grad=True)
+    labels_BCT = torch.rand(2, 3, 50)
+    curves_cross_entropy(logits_BCT, labels_BCT, "PSD", labelled((True, True), (True, False))).backward()
+    assert (logits_BCT.grad.abs().amax(dim=2) > 0).tolist() == [[True, True, True], [True, False, False]]
+    whole = labelled((True, True), (True, True))
+    assert curves_cross_entropy(logits_BCT, labels_BCT, "PSD", whole) == curves_cross_entropy(
+        logits_BCT, labels_BCT, "PSD"
+    )
