@@ -94,7 +94,7 @@ class FileArchive:
                 archive.num_responses += 1
                 continue
             try:
-                for piece in index(file.absolute()):
+                for piece in index(file.absolute(), archive._is_damaged):
                     pieces[piece.id.rpartition(".")[0]].append(piece)
             except Exception as error:
                 archive.failed[str(file)] = first_line(error)
@@ -106,6 +106,10 @@ class FileArchive:
             for place, found in sorted(pieces.items())
         }
         return archive
+
+    def _is_damaged(self, file: Path, reason: str) -> None:
+        """Part of a file cannot be read; what else is in it stands."""
+        self.failed[f"part of {file}"] = reason
 
     def read(self, station_id: str, start: UTCDateTime, end: UTCDateTime) -> obspy.Stream:
         stream = obspy.Stream()

@@ -18,7 +18,7 @@ PICK_COLUMNS = {f"trace_{name}_arrival_sample": "P" for name in _P_NAMES} | {
 of a phase lie in numbered ones beside them: `trace_P_1_arrival_sample`, `trace_P_2_arrival_sample`."""
 
 _NUMBERED = re.compile(r"trace_(?P<name>\w+?)_(?P<number>\d+)_arrival_sample")
-_ANY = re.compile(r"trace_.+_arrival_sample")
+_ANY = re.compile(r"(?:trace_)?(?P<name>.+)_arrival_(?P<unit>samples?|time)(?:[._]?\d+)?", re.IGNORECASE)
 
 
 def arrival_columns(columns: Iterable[str]) -> dict[str, str]:
@@ -35,7 +35,14 @@ def arrival_columns(columns: Iterable[str]) -> dict[str, str]:
 def unread_columns(metadata: pd.DataFrame) -> dict[str, int]:
     """Columns that are named as arrivals and that nothing here reads, with the number of values in each."""
     read = arrival_columns(metadata.columns)
-    named = [column for column in metadata.columns if _ANY.fullmatch(str(column)) and column not in read]
+    in_samples = {match["name"] for column in read if (match := _ANY.fullmatch(column))}
+    named = [
+        column
+        for column in metadata.columns
+        if column not in read
+        and (match := _ANY.fullmatch(str(column)))
+        and not (match["unit"].lower() == "time" and match["name"] in in_samples)  # the same pick in other words
+    ]
     counts = {column: int(metadata[column].notna().sum()) for column in named}
     return {column: count for column, count in counts.items() if count}
 
@@ -48,8 +55,8 @@ def arrivals_in(metadata: Mapping[str, Any], num_samples: int) -> tuple[list[tup
     found: list[tuple[str, float]] = []
     outside = 0
     for column, phase in arrival_columns(metadata).items():
-        sample = float(metadata[column])
-        if not np.isfinite(sample):
+        sample = as_sample(metadata[column])
+        if np.isnan(sample):
             continue
         if not 0 <= sample < num_samples:
             outside += 1
@@ -58,11 +65,19 @@ def arrivals_in(metadata: Mapping[str, Any], num_samples: int) -> tuple[list[tup
     return found, outside
 
 
+def as_sample(value: Any) -> float:
+    """A cell of a column of arrivals; NaN where there is none, or a text (`catalog.check_dataset` names it)."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return np.nan
+
+
 def possible_arrivals(metadata: pd.DataFrame) -> pd.DataFrame:
     """Arrivals by column as floats, NaN where there is none or it lies outside its trace as far as the metadata tell
     (`trace_npts`; no arrival lies before the first sample)."""
     samples = metadata[list(arrival_columns(metadata.columns))].apply(pd.to_numeric, errors="coerce").astype(float)
-    possible = samples >= 0
+    possible = (samples >= 0) & np.isfinite(samples)
     if "trace_npts" in metadata:
         length = pd.to_numeric(metadata["trace_npts"], errors="coerce").to_numpy(dtype=float)
         possible &= ~(samples.to_numpy() >= np.where(np.isfinite(length), length, np.inf)[:, None])

@@ -78,6 +78,7 @@ def load_dataset(dataset: str) -> sbd.WaveformDataset:
         if not has_files:
             loaded = _download(str(_find_name(dataset)), folder, options)
         else:
+            _check_chunks(dataset, folder)
             loaded = _open(dataset, folder, options)
     resample_without_nan(loaded)
     return _with_stand_ins(loaded)
@@ -96,9 +97,10 @@ def check_dataset(
     name = f"data.dataset={name or dataset.path}"
     metadata = dataset.metadata
     rates_hz = pd.to_numeric(metadata["trace_sampling_rate_hz"], errors="coerce")
-    if not (rates_hz > 0).all():
+    has_rate = (rates_hz > 0) & np.isfinite(rates_hz)
+    if not has_rate.all():
         raise ValueError(
-            f"{name}: {int((~(rates_hz > 0)).sum())} of {len(metadata)} traces have no sampling rate "
+            f"{name}: {int((~has_rate).sum())} of {len(metadata)} traces have no sampling rate "
             "(column trace_sampling_rate_hz, in Hz)"
         )
     for order in metadata["trace_component_order"].unique():
@@ -114,7 +116,10 @@ def check_dataset(
     for split in splits:
         traces = metadata[metadata["split"] == split]
         if traces.empty:
-            raise ValueError(f"{name}: no trace in split {split}; column split must name {', '.join(splits)}")
+            there = ", ".join(repr(str(name)) for name in metadata["split"].unique())
+            raise ValueError(
+                f"{name}: no trace in split {split}; column split must name {', '.join(splits)}, and names {there}"
+            )
         missing = [phase for phase in PHASES if not has_phase(traces, phase).any()]
         if missing and (missing_phase == "noise" or len(missing) == len(PHASES)):
             raise ValueError(no_pick(name, missing[0], split))
@@ -191,9 +196,24 @@ def _open(dataset: str, folder: Path, options: dict) -> sbd.WaveformDataset:
         raise ValueError(f"data.dataset={dataset}: cannot be read as a SeisBench data set ({reason})") from error
 
 
+def _check_chunks(dataset: str, folder: Path) -> None:
+    """SeisBench takes the chunks that have both files and says nothing of others. Raises ValueError."""
+    metadata = {file.stem.removeprefix("metadata") for file in folder.glob("metadata*.csv")}
+    waveforms = {file.stem.removeprefix("waveforms") for file in folder.glob("waveforms*.hdf5")}
+    if (folder / "chunks").is_file():  # which names those that count, and SeisBench misses one of them
+        return
+    for chunk in sorted(metadata ^ waveforms):
+        there, lacking = f"metadata{chunk}.csv", f"waveforms{chunk}.hdf5"
+        if chunk in waveforms:
+            there, lacking = lacking, there
+        raise ValueError(f"data.dataset={dataset}: {there} has no {lacking} beside it")
+
+
 def _metadata_fault(folder: Path) -> str:
     """What is wrong with a file of metadata that pandas cannot read: its encoding, its separator; "" where neither."""
     for file in sorted(folder.glob("metadata*.csv")):
+        if not file.stat().st_size:
+            return f"{file.name} is empty"
         with file.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 if number == 1 and b"," not in line and (b"\t" in line or b";" in line):

@@ -5,29 +5,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
 import seisbench.data as sbd
 
 from trainables.data.arrivals import arrivals_in, unread_columns
-from trainables.data.config import PHASES
+from trainables.data.catalog import SPLITS
+from trainables.data.config import COMPONENT_ORDER, PHASES
 from trainables.data.splits import event_ids, shared_events
 from trainables.data.store_parts import NO_WAVEFORM, why_useless
+from trainables.edge.joining import LARGEST, is_count
 
 NO_SPLIT = "(no split column)"
 
 
 def inspect(dataset: sbd.WaveformDataset, progress: Callable[[int, int], None] | None = None) -> pd.DataFrame:
     """One row for each trace: split, event, rate_hz, components, num_samples, P and S (picks inside it), outside (picks
-    that are not), nan_samples, and left_out (why nothing can be learnt from it, "" where something can).
+    that are not), nan_samples, beyond_samples (infinite, or beyond all counts), and left_out (why nothing can be learnt
+    from it, "" where something can).
 
-    `progress` is told how many traces are done, of how many.
+    `progress` is told how many traces are done, of how many. Raises ValueError in one line where there is no trace, or
+    one cannot be read.
     """
     raw = dataset.copy()
     raw.sampling_rate = None  # as it is in the file
     metadata = raw.metadata
+    if metadata.empty:
+        raise ValueError(f"data.dataset={dataset.path}: no traces; its metadata have a header and no row")
     rows = []
     for trace in range(len(metadata)):
         rows.append(_of_trace(raw, trace))
@@ -46,16 +54,22 @@ def _of_trace(raw: sbd.WaveformDataset, trace: int) -> dict[str, Any]:
     try:
         waveform_XT, metadata = raw.get_sample(trace)
     except (KeyError, IndexError):
-        return {"num_samples": 0, "P": 0, "S": 0, "outside": 0, "nan_samples": 0, "left_out": NO_WAVEFORM}
+        numbers = ("num_samples", "P", "S", "outside", "nan_samples", "beyond_samples")
+        return dict.fromkeys(numbers, 0) | {"left_out": NO_WAVEFORM}
+    except (OSError, ValueError) as error:
+        name = raw.metadata["trace_name"].iloc[trace]
+        raise ValueError(f"data.dataset={raw.path}: trace {name} cannot be read ({error})") from error
     picks, outside = arrivals_in(metadata, waveform_XT.shape[-1])
     reason = why_useless(waveform_XT)
-    nan_samples = 0 if reason else int(np.isnan(waveform_XT).any(axis=0).sum())
+    is_nan_T = np.isnan(waveform_XT).any(axis=0) if not reason else np.zeros(0, dtype=bool)
+    is_beyond_T = (~is_count(waveform_XT)).any(axis=0) & ~is_nan_T if not reason else is_nan_T
     counts = {phase: 0 if reason else sum(its == phase for its, _ in picks) for phase in PHASES}
     return {
         "num_samples": waveform_XT.shape[-1],
         **counts,
         "outside": outside,
-        "nan_samples": nan_samples,
+        "nan_samples": int(is_nan_T.sum()),
+        "beyond_samples": int(is_beyond_T.sum()),
         "left_out": reason,
     }
 
@@ -97,15 +111,12 @@ def recording(traces: pd.DataFrame) -> list[str]:
 
 def findings(dataset: sbd.WaveformDataset, traces: pd.DataFrame) -> list[str]:
     """A line for each thing that is wrong, left out of training and scoring, or not read, with its count."""
-    lines = []
+    lines = _of_rows(dataset, traces)
     for reason, names in traces[traces["left_out"] != ""].groupby("left_out", sort=False)["trace_name"]:
         lines.append(f"{len(names)} of {len(traces)} traces left out: {reason}; the first is {names.iloc[0]}")
-    with_nan = traces[traces["nan_samples"] > 0]
-    if len(with_nan):
-        lines.append(
-            f"{len(with_nan)} traces have NaN samples, which count as gaps (zeros); "
-            f"the first is {with_nan['trace_name'].iloc[0]}"
-        )
+    for column, what in (("nan_samples", "NaN samples"), ("beyond_samples", f"samples beyond {LARGEST:g}")):
+        if len(names := traces["trace_name"][traces[column] > 0]):
+            lines.append(f"{len(names)} traces have {what}, which count as gaps (zeros); the first is {names.iloc[0]}")
     with_outside = traces[traces["outside"] > 0]
     if len(with_outside):
         lines.append(
@@ -123,6 +134,49 @@ def findings(dataset: sbd.WaveformDataset, traces: pd.DataFrame) -> list[str]:
             "scores on dev and test will be too good"
         )
     return lines
+
+
+def _of_rows(dataset: sbd.WaveformDataset, traces: pd.DataFrame) -> list[str]:
+    """Rows that are never used or used twice, traces without a row, components that nobody listens to."""
+    lines = []
+    elsewhere = traces[~traces["split"].isin([*SPLITS, NO_SPLIT])]
+    if len(elsewhere):
+        names = ", ".join(repr(str(name)) for name in elsewhere["split"].unique())
+        lines.append(f"{len(elsewhere)} of {len(traces)} traces lie in no split of {', '.join(SPLITS)}: {names}")
+    twice = dataset.metadata.duplicated([c for c in ("trace_chunk", "trace_name") if c in dataset.metadata])
+    if twice.any():
+        first = traces["trace_name"][twice.to_numpy()].iloc[0]
+        lines.append(f"{twice.sum()} rows name a trace that a row before them names too; the first is {first}")
+    if (without := _traces_in_files(dataset) - int((~twice).sum()) + _without_waveform(traces, twice)) > 0:
+        lines.append(f"{without} traces in the waveforms have no row in the metadata, and are not used")
+    for order, its in traces.groupby("components", sort=False)["trace_name"]:
+        missing = [c for c in COMPONENT_ORDER if c not in str(order)]
+        unread = [c for c in str(order) if c not in COMPONENT_ORDER]
+        said = [f"no component {', '.join(missing)}, zeros in its place"] * bool(missing)
+        said += [f"{', '.join(unread)} not read"] * bool(unread)
+        if said:
+            lines.append(f"{len(its)} of {len(traces)} traces with components {order}: {'; '.join(said)}")
+    return lines
+
+
+def _without_waveform(traces: pd.DataFrame, twice: pd.Series) -> int:
+    return int(((traces["left_out"] == NO_WAVEFORM) & ~twice.to_numpy()).sum())
+
+
+def _traces_in_files(dataset: sbd.WaveformDataset) -> int:
+    """Traces of all files of waveforms: a block of three dimensions holds several. 0 where the data set has none."""
+    count = 0
+
+    def add(_: str, item: h5py.Group | h5py.Dataset) -> None:
+        nonlocal count
+        if isinstance(item, h5py.Dataset):
+            count += item.shape[0] if item.ndim > 2 else 1
+
+    for file in sorted(Path(dataset.path).glob("waveforms*.hdf5")):
+        with h5py.File(file) as opened:
+            if "data" in opened:
+                opened["data"].visititems(add)
+    return count
 
 
 def problems(traces: pd.DataFrame, splits: tuple[str, ...] = ("train", "dev")) -> str:

@@ -26,7 +26,10 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 _NUMBERED = ("event_idx", "event_index")
 _NEEDED = ("station", "phase", "time")
-_ZONE = re.compile(r"(?:Z|[+-]\d\d:?\d\d|UTC)\s*$")
+_ZONE = re.compile(r"(?:Z|[T ].*[+-]\d\d(?::?\d\d)?)\s*$")
+_ZONE_BY_NAME = re.compile(r"\s*(?:UTC|GMT)\s*$")
+_YEAR_2200_S = 7_258_118_400
+"""Larger numbers are milliseconds, or digits such as 20140501001203."""
 _NO_EVENT = ("", "-1", "-1.0", "nan", "None")
 
 
@@ -56,7 +59,11 @@ def read_pick_table(file: Path, columns: Mapping[str, str], left_out: Counter[st
     A station may be NET.STA, NET.STA.LOC or NET.STA.LOC.CHA. Raises ValueError naming file, line and value.
     """
     text = file.read_text(encoding="utf-8-sig", errors="replace")
-    table = pd.read_csv(io.StringIO(text), sep=_separator(text), dtype=str, na_filter=False, skipinitialspace=True)
+    try:
+        table = pd.read_csv(io.StringIO(text), sep=_separator(text), dtype=str, na_filter=False, skipinitialspace=True)
+    except pd.errors.ParserError as error:
+        reason = str(error).strip().rpartition("C error: ")[2]
+        raise ValueError(f"{file}: not the same number of columns in every line ({reason})") from None
     named = _checked(file, list(table.columns), columns)
     # A spreadsheet's cell that looked like a formula has an apostrophe before it.
     cells = {key: table[name].str.strip().str.removeprefix("'") for key, name in named.items()}
@@ -116,9 +123,10 @@ def _checked(file: Path, header: list[str], given: Mapping[str, str]) -> dict[st
 
 def _times(file: Path, cells: pd.Series) -> tuple[list[int], int]:
     """Nanoseconds since 1970, and how many were without a zone."""
+    cells = cells.str.replace(_ZONE_BY_NAME, "Z", regex=True)
     numbers = pd.to_numeric(cells, errors="coerce")
     times = pd.to_datetime(cells.where(numbers.isna(), None), errors="coerce", utc=True, format="ISO8601")
-    wrong = cells.index[numbers.isna() & times.isna()]
+    wrong = cells.index[(numbers.isna() & times.isna()) | (numbers.abs() > _YEAR_2200_S)]
     if len(wrong):
         row = wrong[0]
         raise ValueError(

@@ -31,6 +31,8 @@ from trainables.data.arrivals import arrivals_in
 from trainables.data.catalog import dataset_folder, load_dataset
 from trainables.data.config import PHASES, DataConfig
 from trainables.data.windowing import PRESCRIBED, Windowing
+from trainables.edge.channels import is_waveform
+from trainables.edge.joining import is_count, without_gaps
 
 MOST_PROCESSES = 8
 """More would read no faster from one disk."""
@@ -51,6 +53,7 @@ Part = dict[str, Any]
 """What the index keeps of a trace, or `left_out`: why nothing of it is kept."""
 
 NO_WAVEFORM, NO_SAMPLES, NO_SIGNAL = "no waveform in the file", "no samples", "no signal (NaN or one value throughout)"
+NO_NUMBERS = "samples that are no numbers"
 """Why a trace is left out of training and scoring."""
 
 
@@ -107,8 +110,12 @@ def why_useless(waveform_XT: np.ndarray) -> str:
     """Why nothing can be learnt from a trace; "" where something can."""
     if not waveform_XT.size:
         return NO_SAMPLES
-    lowest_X = np.fmin.reduce(waveform_XT, axis=-1, initial=np.inf)
-    highest_X = np.fmax.reduce(waveform_XT, axis=-1, initial=-np.inf)
+    if not is_waveform(waveform_XT):
+        return NO_NUMBERS
+    lowest_X, highest_X = np.fmin.reduce(waveform_XT, axis=-1), np.fmax.reduce(waveform_XT, axis=-1)
+    if not (is_count(lowest_X) & is_count(highest_X)).all():  # a gap, or a sample that is cleaned as one
+        counts_XT = np.where(is_count(waveform_XT), waveform_XT, np.nan)
+        lowest_X, highest_X = np.fmin.reduce(counts_XT, axis=-1), np.fmax.reduce(counts_XT, axis=-1)
     return "" if (highest_X > lowest_X).any() else NO_SIGNAL
 
 
@@ -123,7 +130,7 @@ def needed_part(
     low_W, high_W = starts_W.clip(0, num_samples), (starts_W + windowing.span_samples).clip(0, num_samples)
     first = max(0, low_W.min() - margin(config, windowing))
     last = min(num_samples, high_W.max() + margin(config, windowing))
-    part_XT = np.nan_to_num(waveform_XT[:, first:last], nan=0.0, posinf=0.0, neginf=0.0)
+    part_XT = without_gaps(waveform_XT[:, first:last])
     mean_X, gain_X = np.zeros(3), np.ones(3)
     if config.store_dtype == "float16":
         part_XT = part_XT.astype(np.float64)

@@ -28,7 +28,7 @@ from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ, Da
 from trainables.data.labelled import labelled_phases
 from trainables.data.seal import SEALED, Opening, check_seal
 from trainables.data.splits import few_shot_traces, split_traces
-from trainables.data.store_parts import NO_SAMPLES, NO_SIGNAL, NO_WAVEFORM, Part, margin, write_parts
+from trainables.data.store_parts import NO_NUMBERS, NO_SAMPLES, NO_SIGNAL, NO_WAVEFORM, Part, margin, write_parts
 from trainables.data.windowing import PRESCRIBED, Windowing
 
 STORE_FORMAT = 3
@@ -192,7 +192,7 @@ def _check_that_something_is_left(parts: list[Part], config: DataConfig, split: 
 def _left_out(parts: list[Part]) -> list[str]:
     """What the store leaves out: a line for each reason, with its count."""
     lines = []
-    for reason in (NO_WAVEFORM, NO_SAMPLES, NO_SIGNAL):
+    for reason in (NO_WAVEFORM, NO_SAMPLES, NO_NUMBERS, NO_SIGNAL):
         names = [part["name"] for part in parts if part["left_out"] == reason]
         if names:
             lines.append(f"{len(names)} of {len(parts)} traces left out: {reason}; the first is {names[0]}")

@@ -133,7 +133,8 @@ def _say_what_is_missing(found: Found, network: Network, chosen: Chosen, missing
         say(f"nothing to pick {chosen}{there}")
     elif found.stations and not found.recorded_s:
         least_hz = network.rate_hz * FAR_BELOW
-        say(f"nothing to pick: no channel of components {', '.join(network.components)} of at least {least_hz:g} Hz")
+        names = ", ".join(network.components)
+        say(f"nothing to pick: no channel of components {names} of at least {least_hz:g} Hz whose samples change")
 
 
 def _progress(recording: Recording) -> Callable[[float], None]:

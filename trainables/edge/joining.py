@@ -106,7 +106,14 @@ def clean(trace: obspy.Trace) -> None:
 
 
 def is_count(data_T: np.ndarray) -> np.ndarray:
-    return np.abs(data_T) <= LARGEST
+    largest = min(LARGEST, float(np.finfo(data_T.dtype).max)) if data_T.dtype.kind == "f" else LARGEST
+    return (data_T >= -largest) & (data_T <= largest)  # the least integer has no absolute value
+
+
+def without_gaps(data: np.ndarray) -> np.ndarray:
+    """Zeros for NaN, infinite samples and those beyond all counts."""
+    good = is_count(data)
+    return data if good.all() else np.where(good, data, 0).astype(data.dtype)
 
 
 def number_of_no_counts(data: np.ndarray) -> int:
@@ -151,11 +158,22 @@ def _one(run: Sequence[obspy.Trace], differing: list[Differing]) -> obspy.Trace:
     return run[0]
 
 
+def at_rate(trace: obspy.Trace, rate_hz: float) -> None:
+    """To a rate that is nearly its own, in place: the nearest sample, so that a long record keeps its length and leaves
+    no gap before the next one."""
+    ratio = trace.stats.sampling_rate / rate_hz
+    num_samples = max(1, round(len(trace.data) / ratio))
+    if num_samples != len(trace.data):
+        nearest_T = np.rint(np.arange(num_samples) * ratio).astype(np.int64)
+        trace.data = trace.data[nearest_T.clip(0, len(trace.data) - 1)]
+    trace.stats.sampling_rate = rate_hz
+
+
 def resample(trace: obspy.Trace, rate_hz: float) -> None:
     """To `rate_hz`, in place, as SeisBench: low pass and every n-th sample of a multiple, else by Fourier transform."""
     ratio = trace.stats.sampling_rate / rate_hz
     if same(ratio, 1):
-        trace.stats.sampling_rate = rate_hz
+        at_rate(trace, rate_hz)
     elif ratio > 1 and same(ratio, round(ratio)):
         trace.filter("lowpass", freq=rate_hz / 2, zerophase=True)
         trace.decimate(round(ratio), no_filter=True)

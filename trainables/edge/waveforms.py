@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import glob
 import io
+import re
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +18,13 @@ from typing import NamedTuple
 import numpy as np
 import obspy
 from obspy import UTCDateTime
+from obspy.io.mseed import InternalMSEEDWarning
 from obspy.io.mseed.util import get_record_information
 
 from trainables.edge.channels import EVERY_CHANNEL, Wanted, code_of, left_out_lines, why_not
 from trainables.edge.chosen import EVERYTHING, Chosen
 from trainables.edge.instruments import pick_one_at_a_time
-from trainables.edge.joining import SLACK, clean, join, resample, same, settled
+from trainables.edge.joining import SLACK, at_rate, clean, join, resample, same, settled
 from trainables.edge.network import Network
 from trainables.edge.pieces import Piece, piece_of
 from trainables.edge.reading import read_waveforms
@@ -33,6 +36,9 @@ BLOCK_BYTES = 2**17
 
 QUALITIES = (b"D", b"R", b"Q", b"M")
 """Seventh byte of a MiniSEED record."""
+
+
+_SKIPPED = re.compile(r"Not a SEED record\. Will skip bytes (\d+) to (\d+)")
 
 
 SEAM_S = 0.1
@@ -192,7 +198,7 @@ class Recording:
             for trace in traces:
                 clean(trace)
                 if same(trace.stats.sampling_rate, self.network.rate_hz):
-                    trace.stats.sampling_rate = self.network.rate_hz
+                    at_rate(trace, self.network.rate_hz)
                 by_rate[trace.stats.sampling_rate].append(trace)
             found = []
             for its in by_rate.values():
@@ -238,10 +244,25 @@ def index(file: Path, failed: Callable[[Path, str], None] | None = None) -> list
         raise ValueError("the file is empty")
     pieces = _index_miniseed(file, failed)
     if pieces is None:
-        pieces = [piece_of(file, None, trace) for trace in _read(file)]
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", InternalMSEEDWarning)
+            pieces = [piece_of(file, None, trace) for trace in _read(file)]
+        if failed is not None and (damage := _skipped(file, [str(warning.message) for warning in said])):
+            failed(file, damage)
     if not pieces:
         raise ValueError("no samples in it")
     return pieces
+
+
+def _skipped(file: Path, said: Sequence[str]) -> str:
+    """What is said of bytes of a MiniSEED file that ObsPy has skipped; "" where they are blank, as padding is."""
+    spans = [(int(match[1]), int(match[2]) + 1) for line in said if (match := _SKIPPED.search(line))]
+    lost = [(start, end) for start, end in spans if not _is_blank(_bytes(file, start, end - start))]
+    return f"{sum(end - start for start, end in lost)} bytes are no records, from byte {lost[0][0]} on" if lost else ""
+
+
+def _is_blank(data: bytes) -> bool:
+    return not data.strip(b"\0 ")
 
 
 def _index_miniseed(file: Path, failed: Callable[[Path, str], None] | None) -> list[Piece] | None:
@@ -253,6 +274,7 @@ def _index_miniseed(file: Path, failed: Callable[[Path, str], None] | None) -> l
     pieces: list[Piece] = []
     block_bytes = max(BLOCK_BYTES // record_bytes, 1) * record_bytes
     size = file.stat().st_size
+    damage: list[str] = []
     for offset in range(0, size, block_bytes):
         data = _bytes(file, offset, min(block_bytes, size - offset))
         records = np.frombuffer(data[: len(data) // record_bytes * record_bytes], np.uint8).reshape(-1, record_bytes)
@@ -260,13 +282,15 @@ def _index_miniseed(file: Path, failed: Callable[[Path, str], None] | None) -> l
             return None
         if not len(records):
             continue
-        damaged: list[str] = []
-        traces = _decoded(records.tobytes(), damaged=damaged.append)
+        traces = _decoded(records.tobytes(), damaged=damage.append)
         pieces += [piece_of(file, (offset, records.size), trace) for trace in traces]
-        if damaged and failed is None:
-            raise ValueError(damaged[0])
-        if damaged and failed is not None:
-            failed(file, "; ".join(damaged))
+    rest = _bytes(file, size - size % record_bytes, size % record_bytes)
+    if not _is_blank(rest):
+        damage.append(f"its last record is cut off: {len(rest)} of {record_bytes} bytes")
+    if damage and failed is None:
+        raise ValueError(damage[0])
+    if damage and failed is not None:
+        failed(file, "; ".join(damage))
     return pieces
 
 

@@ -10,6 +10,9 @@ import numpy as np
 from seisbench.data import WaveformDataset
 from seisbench.models import WaveformModel
 
+from trainables.edge.channels import is_waveform
+from trainables.edge.joining import without_gaps
+
 USES = {
     "seisbench.models.WaveformModel._annotate_args": "a picker of SeisBench picks with its own thresholds and overlap",
     "seisbench.data.WaveformDataset._resample": "a NaN in a trace of another rate does not spread over all of it",
@@ -34,6 +37,4 @@ def resample_without_nan(dataset: WaveformDataset) -> None:
 
 
 def _resample_cleaned(resample: Any, waveform: np.ndarray, *arguments: Any, **options: Any) -> np.ndarray:
-    if not np.isfinite(waveform).all():
-        waveform = np.nan_to_num(waveform, nan=0.0, posinf=0.0, neginf=0.0)
-    return resample(waveform, *arguments, **options)
+    return resample(without_gaps(waveform) if is_waveform(waveform) else waveform, *arguments, **options)

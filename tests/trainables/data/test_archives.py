@@ -88,6 +88,14 @@ def test_broken_files_are_named_responses_counted_and_the_others_read(stream, tm
     assert str(tmp_path / "a.mseed") in opened.failed
 
 
+def test_a_file_that_was_cut_off_is_named_and_the_rest_of_it_is_read(stream, tmp_path):
+    stream.write(str(tmp_path / "a.mseed"), format="MSEED", reclen=512)
+    (tmp_path / "a.mseed").write_bytes((tmp_path / "a.mseed").read_bytes()[:-100])
+    opened = FileArchive.of([tmp_path / "a.mseed"])
+    assert opened.failed == {f"part of {tmp_path}/a.mseed": "its last record is cut off: 412 of 512 bytes"}
+    assert {t.stats.channel for t in opened.read("CX.PB01.", MIDNIGHT, MIDNIGHT + 5)} == {"HHE", "HHN", "HHZ"}
+
+
 def test_a_broken_day_of_an_sds_is_named(stream, tmp_path):
     root = write_sds(stream, tmp_path / "sds")
     broken = root / "2014/CX/PB01/HHE.D/CX.PB01..HHE.D.2014.122"

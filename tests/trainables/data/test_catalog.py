@@ -157,6 +157,8 @@ def test_all_names_of_phases_are_known():
         (lambda m: m.drop(columns=["trace_P_arrival_sample", "trace_S_arrival_sample"]), "no P pick in split train"),
         (lambda m: m.assign(trace_S_arrival_sample=np.nan), "no S pick in split train"),
         (lambda m: m.assign(trace_S_arrival_sample="soon"), "soon in column trace_S_arrival_sample is no pick"),
+        (lambda m: m.assign(split=m.split.str.upper()), "and names 'TRAIN', 'DEV', 'TEST'"),
+        (lambda m: m.assign(trace_sampling_rate_hz=np.inf), "9 of 9 traces have no sampling rate"),
         (lambda m: m.assign(trace_sampling_rate_hz=np.nan), "9 of 9 traces have no sampling rate"),
         (lambda m: m.drop(columns="trace_sampling_rate_hz"), "no sampling rate"),
         (lambda m: m.assign(trace_component_order="ABC"), "components ABC"),
@@ -167,6 +169,17 @@ def test_unusable_data_sets_are_one_line(ramp_folder, change, reason):
     with pytest.raises(ValueError, match=reason) as error:
         check_dataset(load_dataset(str(ramp_folder)), str(ramp_folder))
     one_line(error)
+
+
+def test_a_chunk_without_its_waveforms_and_empty_metadata_are_named(ramp_folder):
+    shutil.copy(ramp_folder / "metadata.csv", ramp_folder / "metadata_b.csv")
+    with pytest.raises(ValueError, match=r"metadata_b\.csv has no waveforms_b\.hdf5 beside it") as error:
+        load_dataset(str(ramp_folder))
+    one_line(error)
+    (ramp_folder / "metadata_b.csv").unlink()
+    (ramp_folder / "metadata.csv").write_text("")
+    with pytest.raises(ValueError, match=r"metadata\.csv is empty"):
+        load_dataset(str(ramp_folder))
 
 
 def test_a_usable_data_set_passes(ramp_folder):

@@ -231,6 +231,10 @@ def test_picks_of_a_day_in_one_event_without_an_origin_are_not_associated(tmp_pa
         ("station,phase,time\nA,Lg,2014-01-01T00:00Z\n", "1 picks, none of them P or S"),
         ("station,phase,time\nA,P,2014-01-01T00:00Z\nA,P,yesterday\n", "line 3: yesterday is no time; right would be"),
         ("station,phase,time\nA,P,2014-01-01T00:00Z\nA,P,\n", "line 3: nothing is no time"),
+        ("station,phase,time\nA,P,1388534400123\n", "line 2: 1388534400123 is no time; right would be"),
+        ("station,phase,time\nA,P,20140101000000\n", "line 2: 20140101000000 is no time"),
+        ("station,phase,time\nA,P,inf\n", "line 2: inf is no time"),
+        ("station,phase,time\nA,P,2014-01-01T00:00Z,x\nA,P,2014-01-01T00:00Z,x,y\n", "same number of columns"),
         ("PB01IPU  1413010012 3.45\n", "line 1: no HYPO71 phase card"),
     ],
 )
@@ -240,6 +244,24 @@ def test_bad_files_are_one_line(text, part, tmp_path):
         read_picks([tmp_path / "picks.txt"])
     assert part in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("time", "is_said"),
+    [
+        ("2014-01-01T00:00:00Z", False),
+        ("2014-01-01T00:00:00 UTC", False),
+        ("2014-01-01T09:00:00+09:00", False),
+        ("2014-01-01T09:00:00+09", False),
+        ("2014-01-01 00:00:00", True),
+        ("2014-01-01", True),
+    ],
+)
+def test_only_times_without_a_zone_are_said_to_be_read_as_utc(time, is_said, tmp_path):
+    (tmp_path / "picks.csv").write_text(f"station,phase,time\nA,P,{time}\n")
+    picks = read_picks([tmp_path / "picks.csv"])
+    assert picks.table["time_ns"].tolist() == [1388534400 * 10**9]
+    assert bool(picks.notes) == is_said
 
 
 def test_a_catalogue_without_picks_and_a_file_that_is_not_there(tmp_path):

@@ -78,6 +78,82 @@ def test_a_phase_without_usable_pick_is_a_problem(folder):
     assert problems(inspect(load_dataset(str(folder)))) == "no trace of split train that can be used has a S pick"
 
 
+@pytest.mark.parametrize("dtype", [np.int32, np.float16, np.float64])
+def test_waveforms_of_any_type_of_number_are_read(tmp_path, write_dataset, ramps, dtype):
+    folder = write_dataset(
+        tmp_path / "typed", [((waveform_XT % 1000).astype(dtype), row) for waveform_XT, row in ramps]
+    )
+    assert found_in(folder) == []
+    assert len(open_store(DataConfig(dataset=str(folder), cache_dir=tmp_path / "cache"), "train")) == 3
+
+
+@pytest.mark.parametrize("value", [np.inf, -1e30])
+def test_samples_that_are_infinite_or_enormous_are_gaps(tmp_path, write_dataset, ramps, value):
+    spiked_XT, flat_XT = ramps[0][0].copy(), np.zeros_like(ramps[1][0])
+    spiked_XT[1, 3300] = flat_XT[0, 5] = value
+    folder = write_dataset(tmp_path / "spiked", [(spiked_XT, ramps[0][1]), (flat_XT, ramps[3][1]), *ramps[1:]])
+    flat, spiked = found_in(folder)
+    assert flat == "1 of 10 traces left out: no signal (NaN or one value throughout); the first is trace1"
+    assert spiked == "1 traces have samples beyond 1e+15, which count as gaps (zeros); the first is trace0"
+    store = open_store(DataConfig(dataset=str(folder), cache_dir=tmp_path / "cache"), "train")
+    assert np.abs(store.samples).max() < 1e5
+
+
+def test_text_is_no_waveform(tmp_path, write_dataset, ramps):
+    folder = write_dataset(tmp_path / "text", [(np.full((3, 7000), b"x"), ramps[0][1]), *ramps[1:]])
+    assert found_in(folder) == ["1 of 9 traces left out: samples that are no numbers; the first is trace0"]
+
+
+def test_metadata_without_a_row_and_a_waveform_of_one_dimension_are_one_line(folder, tmp_path, write_dataset, ramps):
+    bent = write_dataset(tmp_path / "bent", [(ramps[0][0][0], ramps[0][1])])
+    with pytest.raises(ValueError, match="trace trace0 cannot be read"):
+        inspect(load_dataset(str(bent)))
+    change(folder)
+    pd.read_csv(folder / "metadata.csv").iloc[:0].to_csv(folder / "metadata.csv", index=False)
+    with pytest.raises(ValueError, match="no traces; its metadata have a header and no row"):
+        inspect(load_dataset(str(folder)))
+
+
+def test_rows_and_traces_that_do_not_match_are_named(folder):
+    metadata = pd.read_csv(folder / "metadata.csv")
+    metadata.loc[1, "trace_name"] = "trace0"
+    metadata.loc[2, "trace_name"] = "elsewhere"
+    metadata.iloc[:8].to_csv(folder / "metadata.csv", index=False)
+    assert found_in(folder) == [
+        "1 rows name a trace that a row before them names too; the first is trace0",
+        "3 traces in the waveforms have no row in the metadata, and are not used",
+        "1 of 8 traces left out: no waveform in the file; the first is elsewhere",
+    ]
+
+
+def test_traces_of_no_split_and_components_that_are_not_read_are_named(folder):
+    splits = ["train", "dev", "test"] * 2
+    change(folder, split=[*splits, np.nan, "validation", "dev "], trace_component_order=["ENZ"] * 8 + ["XYZ"])
+    assert found_in(folder) == [
+        "3 of 9 traces lie in no split of train, dev, test: 'nan', 'validation', 'dev '",
+        "1 of 9 traces with components XYZ: no component E, N, zeros in its place; X, Y not read",
+    ]
+
+
+def test_columns_of_arrivals_in_other_words_are_named(folder):
+    picks = [1.0] * 9
+    change(folder, p_arrival_sample=picks, trace_P_arrival_sample_2=picks, trace_Pg_arrival_time=picks)
+    assert [line.partition(":")[0] for line in found_in(folder)] == [
+        "column p_arrival_sample is not read",
+        "column trace_P_arrival_sample_2 is not read",
+        "column trace_Pg_arrival_time is not read",
+    ]
+    change(folder, p_arrival_sample=np.nan, trace_P_arrival_sample_2=np.nan, trace_Pg_arrival_time=np.nan)
+    change(folder, trace_P_arrival_time=picks)  # the same picks as the samples
+    assert found_in(folder) == []
+
+
+def test_an_arrival_that_is_a_text_does_not_count_and_an_infinite_one_lies_outside(folder):
+    change(folder, trace_P_arrival_sample=["-", np.inf, *[3300] * 7])
+    assert inspect(load_dataset(str(folder)))["P"].tolist() == [0, 0, *[1] * 7]
+    assert found_in(folder) == ["1 picks lie outside their traces and do not count; the first is of trace1"]
+
+
 # The small inputs of public reports, each with its right answer.
 
 
