@@ -98,7 +98,8 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
             return _fail(f"{str(error.filename)[:80]}...: too long for a name", 2)
         if usage := getattr(error, "format_message", None):  # typer's own complaints
-            return _fail(f"{usage()} (seisweep {'--help' if not arguments else f'{arguments[0]} --help'})", 2)
+            help = f"seisweep {'--help' if not arguments else f'{arguments[0]} --help'}"
+            return _fail(f"{usage().replace(': Value error, ', ': ')} ({help})", 2)
         return _fail(f"{type(error).__name__}: {error}", 1)
 
 

@@ -6,7 +6,6 @@ import bisect
 import fnmatch
 import importlib
 import io
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,17 +19,16 @@ import pandas as pd
 from obspy import UTCDateTime
 
 from trainables.edge.reading import read_waveforms
+from trainables.edge.sds import DAY_S, YEAR, day_of, is_sds
 from trainables.edge.waveforms import Piece, find_files, first_line, index
 
 FDSN = "fdsn:"
 
-_TRIES, _DAY_S = 10, 86400
+_TRIES = 10
 
 Span = tuple[UTCDateTime, UTCDateTime]
 
 _RESPONSES = ("RESP.*", "SACPZ*", "*.pz", "*.xml", "*.dataless", "*.seed.xml")
-_SDS_FOLDER = re.compile(r"\d{4}")
-_SDS_FILE = re.compile(r"([^.]+)\.([^.]+)\.([^.]*)\.([^.]+)\.D\.(\d{4})\.(\d{3})")
 
 
 class Archive(Protocol):
@@ -68,7 +66,7 @@ def open_archive(archive: str | Sequence[str], picks: pd.DataFrame) -> Archive:
     for place in given:
         if not Path(place).exists():
             raise ValueError(f"{place}: no such file or folder of waveforms")
-    if len(given) == 1 and _is_sds(Path(given[0])):
+    if len(given) == 1 and is_sds(Path(given[0])):
         return SdsArchive(Path(given[0]).absolute())
     return FileArchive.of(find_files(given))
 
@@ -180,10 +178,10 @@ class SdsArchive:
     def spans(self) -> dict[str, list[Span]]:
         """By the days that have a file."""
         of_station: dict[str, list[Span]] = defaultdict(list)
-        for file in sorted(self.root.glob("[0-9][0-9][0-9][0-9]/*/*/*.D/*.D.*")):
-            if named := _SDS_FILE.fullmatch(file.name):
-                day = UTCDateTime(year=int(named[5]), julday=int(named[6]))
-                of_station[f"{named[1]}.{named[2]}"].append((day, day + _DAY_S))
+        for file in self.root.glob(f"{YEAR}/*/*/*.D/*"):
+            if span := day_of(file):
+                network, station = file.name.split(".")[:2]
+                of_station[f"{network}.{station}"].append(span)
         return {station: merged(spans) for station, spans in sorted(of_station.items())}
 
 
@@ -223,7 +221,7 @@ class ServerArchive:
 
     @cached_property
     def _channels(self) -> list[Any]:
-        return list(self._server.channels(self.first - _DAY_S, self.last + _DAY_S))
+        return list(self._server.channels(self.first - DAY_S, self.last + DAY_S))
 
     @cached_property
     def _server(self) -> Any:
@@ -247,13 +245,6 @@ def merged(spans: Iterable[Span]) -> list[Span]:
         else:
             found.append((start, end))
     return found
-
-
-def _is_sds(folder: Path) -> bool:
-    if not folder.is_dir():
-        return False
-    years = [entry for entry in folder.iterdir() if _SDS_FOLDER.fullmatch(entry.name) and entry.is_dir()]
-    return any(_SDS_FILE.fullmatch(file.name) for year in years for file in year.glob("*/*/*.D/*"))
 
 
 def _days(start: UTCDateTime, end: UTCDateTime) -> list[tuple[int, int]]:

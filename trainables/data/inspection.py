@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,19 +75,26 @@ def _of_trace(raw: sbd.WaveformDataset, trace: int) -> dict[str, Any]:
 
 
 def by_split(traces: pd.DataFrame) -> list[dict[str, Any]]:
-    """One row a split: traces, events, P and S picks, traces without any pick, traces that are left out."""
+    """One row a split: traces, events with picks, P and S picks, traces without any pick, traces that are left out."""
     return [
         {
             "split": split,
             "traces": len(part),
-            "events": part["event"].nunique(),
+            "events": part.loc[part[list(PHASES)].any(axis=1), "event"].nunique(),
             "P picks": int(part["P"].sum()),
             "S picks": int(part["S"].sum()),
-            "without": int((part[list(PHASES)].sum(axis=1) == 0).sum()),
+            "without picks": int((~part[list(PHASES)].any(axis=1)).sum()),
             "left out": int((part["left_out"] != "").sum()),
         }
-        for split, part in traces.groupby("split", sort=False, dropna=False)
+        for split, part in _splits(traces)
     ]
+
+
+def _splits(traces: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """train, dev, test, then whatever else there is."""
+    found = dict(iter(traces.groupby("split", sort=False, dropna=False)))
+    for split in dict.fromkeys([*(known for known in SPLITS if known in found), *found]):
+        yield split, found[split]
 
 
 def recording(traces: pd.DataFrame) -> list[str]:
@@ -101,10 +108,7 @@ def recording(traces: pd.DataFrame) -> list[str]:
     if len(usable):
         lines.append(f"length {lengths_s.min():g} to {lengths_s.max():g} s")
     for phase in PHASES:
-        shares = [
-            f"{int((part[phase] > 0).sum())} of {len(part)} {split}"
-            for split, part in usable.groupby("split", sort=False, dropna=False)
-        ]
+        shares = [f"{int((part[phase] > 0).sum())} of {len(part)} {split}" for split, part in _splits(usable)]
         lines.append(f"{phase} in {', '.join(shares)} traces")
     return lines
 

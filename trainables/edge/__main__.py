@@ -19,7 +19,6 @@ from trainables.edge.channels import wanted
 from trainables.edge.chosen import chosen
 from trainables.edge.job import run, say
 from trainables.edge.network import load_onnx, with_options
-from trainables.edge.waveforms import first_line
 from trainables.edge.writing import FORMATS
 
 
@@ -63,7 +62,7 @@ def pick() -> int:
         choice = wanted(options.channels, options.components)
         return run(network, options.waveforms, options.output, options.format, part, choice)
     except (ValueError, OSError) as error:
-        say(f"pick: {first_line(error)}")
+        say(f"pick: {' '.join(str(error).split())}")
         return 2
 
 

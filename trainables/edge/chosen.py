@@ -76,7 +76,7 @@ def _time(option: str, text: str | None) -> UTCDateTime | None:
     try:
         return UTCDateTime(text.strip().replace(" ", "T"), iso8601=True)
     except (ValueError, TypeError, OverflowError):
-        raise ValueError(f"{option} {text}: no time; write it as {EXAMPLE}, in UTC") from None
+        raise ValueError(f"{option} {text}: not a time; write it as {EXAMPLE}, in UTC") from None
 
 
 def _names(pattern: str, network: str, station: str) -> bool:

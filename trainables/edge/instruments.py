@@ -65,7 +65,8 @@ def _say_what_differs(recording: Recording, alive: dict[str, list[Span]], say: C
     network = recording.network
     missing = [component for component in network.components if component not in recording.components]
     if missing:
-        say(f"{recording.name}: no component {', '.join(missing)}; zeros in its place")
+        words = ("component", "its place") if len(missing) == 1 else ("components", "their place")
+        say(f"{recording.name}: no {words[0]} {', '.join(missing)}; zeros in {words[1]}")
     if flat := [component for component, spans in sorted(alive.items()) if not spans]:
         say(f"{recording.name}: component {', '.join(flat)} is flat, no sample differs from another")
     others = [f"{rate:g}" for rate in recording.rates_hz if not same(rate, network.rate_hz)]

@@ -83,7 +83,8 @@ def run(
         say(f"{network.name} holds no residuals of {' and '.join(without)}: no time errors in QuakeML")
     write(found.picks, format, output, network)
     elapsed_s = time.monotonic() - began_s
-    say(f"{len(found.picks)} picks in {elapsed_s:.1f} s, {found.recorded_s / max(elapsed_s, 1e-9):.0f} times real time")
+    speed = f", {found.recorded_s / max(elapsed_s, 1e-9):.0f} times real time" if found.recorded_s else ""
+    say(f"{len(found.picks)} picks in {elapsed_s:.1f} s{speed}")
     return 1 if found.bad or found.unpicked or missing or not found.recorded_s else 0
 
 

@@ -51,8 +51,9 @@ class Network:
     """Of a mean of several networks (`mean.py`): these."""
 
     def __post_init__(self) -> None:
-        if not all(0 < threshold <= 1 for threshold in self.thresholds.values()):
-            raise ValueError(f"thresholds {self.thresholds} are not allowed: above 0, at most 1")
+        for phase, threshold in self.thresholds.items():
+            if not 0 < threshold <= 1:
+                raise ValueError(f"threshold {threshold:g} of {phase} is not allowed: above 0, at most 1")
         if not 0 <= self.overlap_samples < self.window_samples:
             raise ValueError(f"overlap {self.overlap:g} is not allowed: 0 to {self.window_samples - 1} samples")
         if self.stacking not in ("avg", "max"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from trainables.edge.chosen import Chosen
 from trainables.edge.waveforms import find_files
 
 YEAR = "[12][0-9][0-9][0-9]"
+DAY_S = 86400
 RECORD_S = 120
 """How long a record may be: what begins before midnight lies whole in the file of the day before."""
+
+_NAME = re.compile(r"[^.]+\.[^.]+\.[^.]*\.[^.]+\.D\.([12]\d{3})\.(\d{3})")
 
 
 def files_of(waveforms: Sequence[str | Path], chosen: Chosen) -> list[Path]:
@@ -27,18 +31,28 @@ def files_of(waveforms: Sequence[str | Path], chosen: Chosen) -> list[Path]:
 
 
 def is_sds(folder: Path) -> bool:
-    return folder.is_dir() and next(folder.glob(f"{YEAR}/*/*/*.D"), None) is not None
+    """Whether one file at least lies and is called as in an archive."""
+    return folder.is_dir() and any(day_of(file) for file in folder.glob(f"{YEAR}/*/*/*.D/*"))
+
+
+def day_of(file: Path) -> tuple[UTCDateTime, UTCDateTime] | None:
+    """Midnight before and after, by the file's name; None where that names no day."""
+    named = _NAME.fullmatch(file.name)
+    if named is None or not 1 <= int(named[2]) <= 366:
+        return None
+    midnight = UTCDateTime(int(named[1]), 1, 1) + (int(named[2]) - 1) * DAY_S
+    return midnight, midnight + DAY_S
 
 
 def sds_files(root: Path, chosen: Chosen) -> list[Path]:
     """Found by their names, in the order of station, channel and time; no file is opened."""
     found = []
     for year in root.glob(YEAR):
-        if not _may_hold(chosen, *_of_year(int(year.name))):
+        if not _may_hold(chosen, _of_year(int(year.name))):
             continue
         for station in year.glob("*/*"):
             if chosen.has_station(station.parent.name, station.name):
-                found += [file for file in _days(station) if _may_hold(chosen, *_of_day(file))]
+                found += [file for file in _days(station) if _may_hold(chosen, day_of(file))]
     return sorted(found, key=lambda file: (file.parts[-4:-1], file.name))
 
 
@@ -51,18 +65,11 @@ def _of_year(year: int) -> tuple[UTCDateTime, UTCDateTime]:
     return UTCDateTime(year, 1, 1), UTCDateTime(year + 1, 1, 1)
 
 
-def _of_day(file: Path) -> tuple[UTCDateTime | None, UTCDateTime | None]:
-    """Midnight before and after; nothing where the name does not say."""
-    year, day = file.name.split(".")[-2:] if file.name.count(".") == 6 else ("", "")
-    if not (len(year) == 4 and year.isdigit() and len(day) == 3 and day.isdigit() and 1 <= int(day) <= 366):
-        return None, None
-    midnight = UTCDateTime(int(year), 1, 1) + (int(day) - 1) * 86400
-    return midnight, midnight + 86400
-
-
-def _may_hold(chosen: Chosen, begin: UTCDateTime | None, end: UTCDateTime | None) -> bool:
-    if begin is None or end is None:
+def _may_hold(chosen: Chosen, span: tuple[UTCDateTime, UTCDateTime] | None) -> bool:
+    """What does not say its day may hold anything."""
+    if span is None:
         return True
+    begin, end = span
     early = chosen.end is not None and begin >= chosen.end
     late = chosen.start is not None and end + RECORD_S <= chosen.start
     return not early and not late

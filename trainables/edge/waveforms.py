@@ -369,5 +369,6 @@ def find_files(waveforms: Sequence[str | Path]) -> list[Path]:
 
 
 def first_line(error: Exception) -> str:
-    text = str(error).strip()
+    """What happened; which file it was is said beside it."""
+    text = ((isinstance(error, OSError) and error.strerror) or str(error)).strip()
     return text.splitlines()[0] if text else type(error).__name__

@@ -52,6 +52,12 @@ def allowed(cls: type[BaseModel], key: str) -> str:
     return ", ".join([_type_in_words(field.annotation), *bounds])
 
 
+def takes_numbers_alone(annotation: Any) -> bool:
+    """Whether a field takes numbers, perhaps null too, and neither true and false nor text."""
+    kinds = set(get_args(annotation)) if _is_union(annotation) else {annotation}
+    return bool(kinds & {int, float}) and kinds <= {int, float, type(None)}
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """How an unknown name's message ends: the names that look like it, else all of them when they are few."""
     names = list(known)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from seisweep.settings.fields import allowed, known_keys, nearest, submodel, walk
+from seisweep.settings.fields import allowed, known_keys, nearest, submodel, takes_numbers_alone, walk
 
 Model = TypeVar("Model", bound=BaseModel)
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
@@ -124,10 +124,19 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 def build_config(cls: type[Model], base: Mapping[str, Any]) -> Model:
     """The config model with these dotted keys over its defaults. Raises ValueError in one line."""
     check_keys(cls, base)
+    _check_no_truth_for_a_number(cls, base)
     try:
         return cls.model_validate(nest(base))
     except ValidationError as error:
         raise ValueError(_one_line(cls, error, base)) from None
+
+
+def _check_no_truth_for_a_number(cls: type[BaseModel], base: Mapping[str, Any]) -> None:
+    """Pydantic takes true for 1. Raises ValueError."""
+    fields = dict(walk(cls))
+    for key, value in base.items():
+        if isinstance(value, bool) and key in fields and takes_numbers_alone(fields[key].annotation):
+            raise ValueError(f"{key} = {json.dumps(value)} is not allowed: {allowed(cls, key)}")
 
 
 def check_keys(cls: type[BaseModel], keys: Iterable[str]) -> None:

@@ -140,6 +140,8 @@ def test_a_good_config_is_built_over_its_defaults():
         ({**GOOD, "loss.temperature": 0}, "loss.temperature = 0 is not allowed: a number, above 0"),
         ({**GOOD, "monitor": "f1"}, 'monitor = "f1" is not allowed: one of dev/f1, dev/loss'),
         ({**GOOD, "seed": "a"}, 'seed = "a" is not allowed: a whole number'),
+        ({**GOOD, "seed": True}, "seed = true is not allowed: a whole number"),
+        ({**GOOD, "loss.alpha": True}, "loss.alpha = true is not allowed: a number, at least 0, at most 1"),
         ({**GOOD, "seed": 0.5}, "seed = 0.5 is not allowed: a whole number"),
         ({**GOOD, "loss": 3}, "loss = 3 is not allowed: a group of settings: loss.alpha, loss.temperature"),
         ({**GOOD, "data.cache_dir": 3}, "data.cache_dir = 3 is not allowed: a path or null"),

@@ -105,6 +105,13 @@ def test_a_broken_day_of_an_sds_is_named(stream, tmp_path):
     assert list(opened.failed) == [str(broken)]
 
 
+def test_a_file_whose_name_is_no_day_says_no_span(stream, tmp_path):
+    root = write_sds(stream, tmp_path / "sds")
+    for name in ("CX.PB01..HHE.D.2014.000", "CX.PB01..HHE.D.2014.367", "CX.PB01..HHE.D.2014.122.bak", "notes"):
+        (root / "2014/CX/PB01/HHE.D" / name).write_text("")
+    assert open_archive(str(root), PICKS).spans() == {"CX.PB01": [(MIDNIGHT - 86400, MIDNIGHT + 86400)]}
+
+
 def test_what_is_no_archive_is_one_line(tmp_path):
     with pytest.raises(ValueError, match="no such file or folder of waveforms"):
         open_archive(str(tmp_path / "nowhere"), PICKS)

@@ -37,7 +37,7 @@ def test_a_clean_data_set_has_no_findings(folder):
     assert found_in(folder) == []
     assert problems(traces) == ""
     assert by_split(traces)[0] == {
-        "split": "train", "traces": 3, "events": 3, "P picks": 3, "S picks": 3, "without": 0, "left out": 0,
+        "split": "train", "traces": 3, "events": 3, "P picks": 3, "S picks": 3, "without picks": 0, "left out": 0,
     }  # fmt: skip
 
 
@@ -50,6 +50,15 @@ def test_rates_components_lengths_and_phases_are_said(folder):
         "P in 3 of 3 train, 3 of 3 dev, 3 of 3 test traces",
         "S in 1 of 3 train, 0 of 3 dev, 3 of 3 test traces",
     ]
+
+
+def test_noise_is_no_event_and_splits_stand_in_their_usual_order(folder):
+    splits, p, s = ["test", "test", "train"], [3000, np.nan, 3000], [3600, np.nan, np.nan]
+    change(folder, split=splits * 3, trace_P_arrival_sample=p * 3, trace_S_arrival_sample=s * 3)
+    change(folder, source_id=["a", np.nan, "b", "a", np.nan, "c", "d", np.nan, "e"])
+    rows = by_split(inspect(load_dataset(str(folder))))
+    shown = [(row["split"], row["traces"], row["events"], row["without picks"]) for row in rows]
+    assert shown == [("train", 3, 3, 0), ("test", 6, 2, 3)]
 
 
 def test_progress_is_told(folder):
@@ -179,7 +188,7 @@ def test_the_windows_of_negative_and_beyond_hold_signal(shared_data, tmp_path):
 def test_numbered_arrivals_are_counted_and_stored(shared_data, tmp_path):
     folder = shared_data / "field_cases/several_p_numbered_beside"
     assert by_split(inspect(load_dataset(str(folder))))[0] | {"traces": 6} == {
-        "split": "train", "traces": 6, "events": 6, "P picks": 12, "S picks": 12, "without": 0, "left out": 0,
+        "split": "train", "traces": 6, "events": 6, "P picks": 12, "S picks": 12, "without picks": 0, "left out": 0,
     }  # fmt: skip
     assert len(open_store(DataConfig(dataset=str(folder), cache_dir=tmp_path), "train").pick_K) == 24
 

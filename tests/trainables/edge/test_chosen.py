@@ -33,9 +33,9 @@ def test_times_are_utc():
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (("yesterday", None, None), "--start yesterday: no time; write it as 2019-07-07T08:00:00, in UTC"),
-        ((None, "2024-13-01", None), "--end 2024-13-01: no time"),
-        ((None, "2024", None), "--end 2024: no time"),
+        (("yesterday", None, None), "--start yesterday: not a time; write it as 2019-07-07T08:00:00, in UTC"),
+        ((None, "2024-13-01", None), "--end 2024-13-01: not a time"),
+        ((None, "2024", None), "--end 2024: not a time"),
         (("2024-03-01", "2024-03-01", None), "is not before --end 2024-03-01T00:00:00"),
         ((None, None, "CX.PB01,"), "'' is no station"),
         ((None, None, "CX.PB01..HHZ"), "'CX.PB01..HHZ' is no station; write STA or NET.STA"),

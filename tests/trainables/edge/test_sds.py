@@ -108,3 +108,7 @@ def test_a_folder_that_is_no_archive_is_read_wholly(network, tmp_path):
     file = write(stream(40), tmp_path / "2024" / "data" / "a.mseed")
     assert not is_sds(tmp_path)
     assert files_of([tmp_path], chosen("2030-01-01", None, None)) == [file]
+    (tmp_path / "2024" / "XX" / "ABC" / "HHZ.D").mkdir(parents=True)
+    other = write(stream(40), tmp_path / "2024" / "XX" / "ABC" / "HHZ.D" / "a.mseed")
+    assert not is_sds(tmp_path), "no file is called as in an archive"
+    assert set(files_of([tmp_path], chosen("2030-01-01", None, None))) == {file, other}
