@@ -94,7 +94,7 @@ def _splits(traces: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """train, dev, test, then whatever else there is."""
     found = dict(iter(traces.groupby("split", sort=False, dropna=False)))
     for split in dict.fromkeys([*(known for known in SPLITS if known in found), *found]):
-        yield split, found[split]
+        yield str(split), found[split]
 
 
 def recording(traces: pd.DataFrame) -> list[str]:
