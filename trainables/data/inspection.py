@@ -90,7 +90,7 @@ def by_split(traces: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _splits(traces: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+def _splits(traces: pd.DataFrame) -> Iterator[tuple[Any, pd.DataFrame]]:
     """train, dev, test, then whatever else there is."""
     found = dict(iter(traces.groupby("split", sort=False, dropna=False)))
     for split in dict.fromkeys([*(known for known in SPLITS if known in found), *found]):

@@ -24,8 +24,6 @@ from trainables.fetched import keep_in
 PACKAGES = ("seisweep", "trainables", "search_spaces")
 """Whose source must be the driver's."""
 
-NOT_INSTALLED = "seisweep is not installed there"
-
 
 def on_this_node(asked: dict[str, Any]) -> dict[str, Any]:
     """What this node is and lacks; sent there as it is. Never raises."""
