@@ -126,7 +126,7 @@ class DevWindows:
     @property
     def phases(self) -> tuple[str, ...]:
         """Those that can be scored: labelled in some window."""
-        labelled_P = self.store.labelled_NP[self.windows.trace_B].any(axis=0) | (not self.is_masked)
+        labelled_P = self.store.known[self.windows.trace_B].any(axis=0) | (not self.is_masked)
         return tuple(phase for phase, is_there in zip(PHASES, labelled_P, strict=True) if is_there)
 
     @cached_property
@@ -198,7 +198,7 @@ def make_batch(
 
 
 def _labelled(store: WindowStore, windows: Windows, device: torch.device | str) -> Tensor | None:
-    labelled_BP = store.labelled_NP[windows.trace_B]
+    labelled_BP = store.known[windows.trace_B]
     return None if labelled_BP.all() else torch.from_numpy(labelled_BP).to(device)
 
 
@@ -239,7 +239,7 @@ def arrivals_inside(store: WindowStore, windows: Windows, is_masked: bool = Fals
         is_phase_K = phase_K == code
         for b in np.unique(window_K[is_phase_K]):
             arrivals[b][phase] = np.sort(onset_K[is_phase_K & (window_K == b)])
-        for b in np.flatnonzero(~store.labelled_NP[windows.trace_B, code]) if is_masked else ():
+        for b in np.flatnonzero(~store.known[windows.trace_B, code]) if is_masked else ():
             arrivals[b][phase] = None
     return arrivals
 

@@ -14,6 +14,7 @@ import logging
 import os
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +23,7 @@ import pandas as pd
 import seisbench
 from filelock import FileLock
 
-from trainables.data.arrivals import PICK_COLUMNS, possible_arrivals
+from trainables.data.arrivals import PICK_COLUMNS, has_phase, possible_arrivals
 from trainables.data.catalog import check_dataset, fingerprint, load_dataset, no_pick
 from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ, DataConfig
 from trainables.data.labelled import labelled_phases
@@ -74,6 +75,11 @@ class WindowStore:
 
     def __len__(self) -> int:
         return len(self.offset_N)
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        """Whether anything can be said of P and of S in each trace (N, P): labelled there, and picked in some trace."""
+        return self.labelled_NP & np.isin(np.arange(len(PHASES)), self.pick_phase_K)
 
     def counts(self, n: int, begin: int, end: int) -> np.ndarray:
         """Samples `begin` to `end` of the stored part of trace `n`, (X, T); float32 ones are not copied."""
@@ -164,7 +170,7 @@ def _build(config: DataConfig, split: str, folder: Path, windowing: Windowing) -
     try:
         with (building / _SAMPLES).open("wb") as file:
             parts = write_parts(dataset, traces, config, split, file, building, windowing)
-            _check_that_something_is_left(parts, config, split)
+            _check_that_something_is_left(parts, config, split, dataset.metadata.iloc[traces])
             file.flush()
             os.fsync(file.fileno())
         with (building / _INDEX).open("wb") as file:
@@ -177,15 +183,17 @@ def _build(config: DataConfig, split: str, folder: Path, windowing: Windowing) -
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _check_that_something_is_left(parts: list[Part], config: DataConfig, split: str) -> None:
-    """Of the traces some can be used, and each phase that is looked for has a pick in them. Raises ValueError."""
+def _check_that_something_is_left(parts: list[Part], config: DataConfig, split: str, metadata: pd.DataFrame) -> None:
+    """Of the traces some can be used, and each phase of which the metadata have picks has one in them. Raises
+    ValueError."""
     kept = [part for part in parts if not part["left_out"]]
     if not kept:
         reasons = "; ".join(_left_out(parts))
         raise ValueError(f"data.dataset={config.dataset}: no trace of split {split} can be used: {reasons}")
     there = np.unique(np.concatenate([part["phases"] for part in kept]))
     for code, phase in enumerate(PHASES):
-        if code not in there and (config.missing_phase == "noise" or not len(there)):
+        is_wanted = config.missing_phase == "noise" or not len(there) or has_phase(metadata, phase).any()
+        if code not in there and is_wanted:
             raise ValueError("; ".join([no_pick(f"data.dataset={config.dataset}", phase, split), *_left_out(parts)]))
 
 

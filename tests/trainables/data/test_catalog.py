@@ -155,7 +155,6 @@ def test_all_names_of_phases_are_known():
         (lambda m: m.assign(split="train"), "no trace in split dev"),
         (lambda m: m.assign(split=m.split.replace("train", "training")), "no trace in split train"),
         (lambda m: m.drop(columns=["trace_P_arrival_sample", "trace_S_arrival_sample"]), "no P pick in split train"),
-        (lambda m: m.assign(trace_S_arrival_sample=np.nan), "no S pick in split train"),
         (lambda m: m.assign(trace_S_arrival_sample="soon"), "soon in column trace_S_arrival_sample is no pick"),
         (lambda m: m.assign(split=m.split.str.upper()), "and names 'TRAIN', 'DEV', 'TEST'"),
         (lambda m: m.assign(trace_sampling_rate_hz=np.inf), "9 of 9 traces have no sampling rate"),
@@ -199,3 +198,11 @@ def test_other_metadata_or_waveforms_change_the_fingerprint(ramp_folder, tmp_pat
     louder = write_dataset(tmp_path / "louder", [(waveform_XT * 2, metadata) for waveform_XT, metadata in ramps])
     edit_metadata(ramp_folder, lambda metadata: metadata.assign(trace_P_arrival_sample=4000))
     assert len({before, fingerprint(str(louder)), fingerprint(str(ramp_folder))}) == 3
+
+
+def test_a_phase_that_nobody_picked_is_refused_as_noise_alone(ramp_folder):
+    metadata = pd.read_csv(ramp_folder / "metadata.csv")
+    metadata.assign(trace_S_arrival_sample=np.nan).to_csv(ramp_folder / "metadata.csv", index=False)
+    check_dataset(load_dataset(str(ramp_folder)))
+    with pytest.raises(ValueError, match="no S pick in split train"):
+        check_dataset(load_dataset(str(ramp_folder)), missing_phase="noise")

@@ -101,3 +101,16 @@ def test_as_noise_they_are_refused(shared_data, tmp_path):
 def test_real_records_that_are_complete_have_no_mask(shared_data):
     for name in ("phasenet_nc_a", "nc_phasenet_test"):
         assert masking_notice(load_dataset(str(shared_data / "real_data" / name)).metadata) == "", name
+
+
+def test_noise_does_not_make_a_phase_known_that_nobody_picked(tmp_path, write_dataset, ramps):
+    """S was looked for nowhere: that there is none in noise says nothing of a picker of P."""
+    traces = [
+        (waveform_XT, {"split": picks["split"]} if number < 3 else {**picks, "trace_S_arrival_sample": NONE})
+        for number, (waveform_XT, picks) in enumerate(ramps)
+    ]
+    config = DataConfig(dataset=str(write_dataset(tmp_path / "p", traces)), cache_dir=tmp_path / "stores")
+    dev = DevWindows(open_store(config, "dev"), config)
+    assert dev.store.labelled_NP.tolist() == [[True, True], [True, False], [True, False]]
+    assert dev.phases == ("P",)
+    assert all(one["S"] is None for _, all_of in dev.batches(5) for one in all_of)
