@@ -9,9 +9,10 @@ import obspy
 import torch
 from torch import nn
 
+from trainables.edge.files import index
 from trainables.edge.network import Network
 from trainables.edge.picking import Pick, picks_of
-from trainables.edge.waveforms import index, recordings
+from trainables.edge.waveforms import recordings
 from trainables.models.xiaonet import StudentConfig, XiaoNet, build_student
 
 START = obspy.UTCDateTime(2024, 2, 29, 23, 50)

@@ -149,7 +149,7 @@ def test_a_bad_setting_is_refused_before_anything_starts(setting, part, dataset,
     [
         ({"split": None}, "no column split"),
         ({"split": "train"}, "no trace in split dev"),
-        ({"trace_p_arrival_sample": None}, "no P pick"),
+        ({"trace_p_arrival_sample": None, "trace_s_arrival_sample": None}, "no P pick"),
         ({"trace_sampling_rate_hz": float("nan")}, "no sampling rate"),
         ({"trace_component_order": "XYW"}, "none of them is E, N, Z"),
     ],

@@ -18,9 +18,11 @@ import obspy
 import pandas as pd
 from obspy import UTCDateTime
 
+from trainables.edge.files import first_line, index
+from trainables.edge.pieces import Piece
 from trainables.edge.reading import read_waveforms
 from trainables.edge.sds import DAY_S, YEAR, day_of, is_sds
-from trainables.edge.waveforms import Piece, find_files, first_line, index
+from trainables.edge.waveforms import find_files
 
 FDSN = "fdsn:"
 

@@ -15,7 +15,7 @@ import pandas as pd
 from trainables.data.arrivals import PICK_COLUMNS
 from trainables.data.hypo71 import is_hypo71, read_hypo71
 from trainables.data.pick_tables import PickRow, is_pick_table, read_pick_table
-from trainables.edge.waveforms import first_line
+from trainables.edge.files import first_line
 
 KINDS = {column.removeprefix("trace_").removesuffix("_arrival_sample"): kind for column, kind in PICK_COLUMNS.items()}
 """P or S for each phase name that counts as one."""

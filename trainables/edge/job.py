@@ -14,10 +14,12 @@ from obspy import UTCDateTime
 
 from trainables.edge.channels import EVERY_CHANNEL, FAR_BELOW, Wanted
 from trainables.edge.chosen import EVERYTHING, Chosen
+from trainables.edge.files import first_line, index
 from trainables.edge.network import Network
 from trainables.edge.picking import Pick, picks_of
+from trainables.edge.pieces import Piece
 from trainables.edge.sds import files_of
-from trainables.edge.waveforms import Piece, Recording, first_line, index, recordings
+from trainables.edge.waveforms import Recording, recordings
 from trainables.edge.writing import QUAKEML, write
 
 

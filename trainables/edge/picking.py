@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from obspy import UTCDateTime
 
+from trainables.edge.files import first_line
 from trainables.edge.mean import mean_curves
 from trainables.edge.network import Network
-from trainables.edge.waveforms import Part, Recording, first_line
+from trainables.edge.waveforms import Part, Recording
 
 BATCH_WINDOWS = 16
 NOT_YET = -1

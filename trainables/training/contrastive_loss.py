@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from trainables.models.contrastive import Contrast
+from trainables.models.contrastive import Contrast, ContrastiveConfig
 
 
 class ContrastiveSums(NamedTuple):
@@ -72,6 +72,11 @@ def contrastive_sums(contrast: Contrast, mask_BL: Tensor, negatives_BLK: Tensor,
         probability_GV=probability_BLGV[mask_BL].sum(0),
         chosen_GV=chosen_BLGV[mask_BL].sum(0),
     )
+
+
+def total_loss(contrast: Contrast, mask_BL: Tensor, negatives_BLK: Tensor, config: ContrastiveConfig) -> Tensor:
+    """The loss of a batch that no other worker shares."""
+    return contrastive_sums(contrast, mask_BL, negatives_BLK, config.temperature).loss(config.diversity_weight)
 
 
 def _same_codes(choice_BLG: Tensor, negatives_BLK: Tensor) -> Tensor:

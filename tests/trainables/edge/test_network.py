@@ -23,8 +23,8 @@ def test_windows_are_normalised_as_in_training(offset):
     [
         ({"overlap": 3001}, "overlap 3001"),
         ({"overlap": -1}, "overlap -1"),
-        ({"p_threshold": 0}, "thresholds"),
-        ({"s_threshold": 1.5}, "thresholds"),
+        ({"p_threshold": 0}, "threshold 0 of P"),
+        ({"s_threshold": 1.5}, "threshold 1.5 of S"),
         ({"stacking": "sum"}, "stacking sum"),
         ({"blinding": (3000, 1)}, "blinding"),
     ],

@@ -10,8 +10,8 @@ import obspy
 import pytest
 from lifelike import stream
 
+from trainables.edge.files import index
 from trainables.edge.reading import read_waveforms
-from trainables.edge.waveforms import index
 
 
 class Hostile:

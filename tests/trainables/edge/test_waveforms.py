@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from lifelike import START, picks_in, stream, write
 
-from trainables.edge import waveforms
+from trainables.edge import files as edge_files
 from trainables.edge.waveforms import recordings
 
 
@@ -39,8 +39,8 @@ def test_one_instrument_of_those_at_a_place_that_record_together(network, tmp_pa
 def test_blocks_of_a_file_are_read_without_a_seam(network, tmp_path, monkeypatch):
     file = write(stream(600), tmp_path / "a.mseed")
     whole = picks_in(network, file)
-    monkeypatch.setattr(waveforms, "BLOCK_BYTES", 4096)
-    assert len(waveforms.index(file)) > 20
+    monkeypatch.setattr(edge_files, "BLOCK_BYTES", 4096)
+    assert len(edge_files.index(file)) > 20
     assert picks_in(network, file) == whole
 
 
@@ -66,7 +66,7 @@ def test_what_is_damaged_in_a_file_is_named_and_padding_is_not(tmp_path):
     said: dict[str, list[str]] = {name: [] for name in contents}
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
-        assert len(waveforms.index(tmp_path / name, lambda _, reason, to=said[name]: to.append(reason))) >= 3
+        assert len(edge_files.index(tmp_path / name, lambda _, reason, to=said[name]: to.append(reason))) >= 3
     assert said == {
         "cut": ["its last record is cut off: 212 of 512 bytes"],
         "garbage": [f"512 bytes are no records, from byte {middle} on"],
@@ -83,9 +83,9 @@ def test_a_rate_that_is_nearly_the_models_tears_no_gaps_between_blocks(network, 
         trace.data = np.full(trace.stats.npts, 5000, dtype=np.int32)
         trace.data[:100] = 4000  # alive
         trace.stats.sampling_rate = rate_hz
-    monkeypatch.setattr(waveforms, "BLOCK_BYTES", 2**17)
+    monkeypatch.setattr(edge_files, "BLOCK_BYTES", 2**17)
     traces.write(str(tmp_path / "a.mseed"), format="MSEED", encoding="INT32", reclen=512)
-    pieces = waveforms.index(tmp_path / "a.mseed")
+    pieces = edge_files.index(tmp_path / "a.mseed")
     assert len(pieces) > 9
     recording = recordings(pieces, network, print, lambda file, reason: pytest.fail(reason))[0]
     start, num_samples = recording.segments()[0]

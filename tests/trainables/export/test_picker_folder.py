@@ -71,7 +71,7 @@ def test_the_program_takes_formats_times_stations_and_archives(files, tmp_path):
     assert {row.split(",")[0] for row in rows[1:]} == {"XX.ABC."}
     assert pick("sds", "--format", "quakeml", "--stations", "ABC").stdout.startswith("<?xml")
     for words, part in (
-        ("sds --start never", "pick: --start never: no time"),
+        ("sds --start never", "pick: --start never: not a time"),
         ("fdsn:GFZ?network=CX", "pick: fdsn: is for `seisweep pick` alone"),
     ):
         wrong = pick(*words.split())

@@ -9,7 +9,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
 from trainables.models.contrastive import Contrast, ContrastiveConfig
 from trainables.models.vector_quantizer import Quantized, VectorQuantizer
 from trainables.training.contrastive_draws import contrastive_draws
-from trainables.training.contrastive_loss import ContrastiveSums, contrastive_sums
+from trainables.training.contrastive_loss import ContrastiveSums, contrastive_sums, total_loss
 
 NEGATIVES = 6
 CONFIG = ContrastiveConfig(mask_length=2, negatives=NEGATIVES, groups=2, codes=4, code_width=16)
@@ -99,6 +99,7 @@ def test_sums_of_parts_are_those_of_the_whole():
     added = ContrastiveSums(*(one + other for one, other in zip(*parts, strict=True)))
     torch.testing.assert_close(added.loss(0.1), whole.loss(0.1))
     torch.testing.assert_close(added.hard_perplexity(), whole.hard_perplexity())
+    torch.testing.assert_close(total_loss(contrast, draws.mask_BL, draws.negatives_BLK, CONFIG), whole.loss(0.1))
 
 
 def test_random_context_finds_the_positive_by_chance():
