@@ -5,7 +5,6 @@ from __future__ import annotations
 import bisect
 import fnmatch
 import importlib
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,8 @@ import obspy
 import pandas as pd
 from obspy import UTCDateTime
 
-from trainables.edge.files import first_line, index
+from trainables.edge import stretches
+from trainables.edge.files import first_line, index, traces_in
 from trainables.edge.pieces import Piece
 from trainables.edge.reading import read_waveforms
 from trainables.edge.sds import DAY_S, YEAR, day_of, is_sds
@@ -27,6 +27,7 @@ from trainables.edge.waveforms import find_files
 FDSN = "fdsn:"
 
 _TRIES = 10
+_SLACK_NS = 1_000_000
 
 Span = tuple[UTCDateTime, UTCDateTime]
 
@@ -40,6 +41,8 @@ class Archive(Protocol):
     """What could not be read, and why."""
     num_responses: int
     """Files that are responses, not waveforms."""
+    no_waveform: set[str]
+    """Channels that hold text, or have no rate."""
 
     def read(self, station_id: str, start: UTCDateTime, end: UTCDateTime) -> obspy.Stream:
         """All channels of NET.STA.LOC between two times, as they are recorded; any of the three may be `*`.
@@ -82,6 +85,7 @@ class FileArchive:
     failed: dict[str, str] = field(default_factory=dict)
     num_responses: int = 0
     """How many files are responses, not waveforms."""
+    no_waveform: set[str] = field(default_factory=set)
     _longest_s: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -95,7 +99,10 @@ class FileArchive:
                 continue
             try:
                 for piece in index(file.absolute(), archive._is_damaged):
-                    pieces[piece.id.rpartition(".")[0]].append(piece)
+                    if piece.rate_hz > 0:
+                        pieces[piece.id.rpartition(".")[0]].append(piece)
+                    else:
+                        archive.no_waveform.add(piece.id)
             except Exception as error:
                 archive.failed[str(file)] = first_line(error)
         if not pieces:
@@ -131,21 +138,11 @@ class FileArchive:
 
     def _read(self, piece: Piece, start: UTCDateTime, end: UTCDateTime) -> obspy.Stream:
         try:
-            if piece.block is None:
-                stream = read_waveforms(str(piece.file), starttime=start, endtime=end)
-            else:
-                with piece.file.open("rb") as file:
-                    file.seek(piece.block[0])
-                    data = io.BytesIO(file.read(piece.block[1]))
-                stream = obspy.read(data, format="MSEED", starttime=start, endtime=end, sourcename=piece.id)
+            traces = traces_in(piece.file, piece.block, piece.id)
         except Exception as error:
             self.failed[str(piece.file)] = first_line(error)
             return obspy.Stream()
-        slack_s = 1 / piece.rate_hz
-        low, high = piece.start - slack_s, piece.end + slack_s
-        return obspy.Stream(
-            [t for t in stream if t.id == piece.id and t.stats.starttime >= low and t.stats.endtime <= high]
-        )
+        return obspy.Stream([trace for trace in traces if piece.holds(trace)]).trim(start, end)
 
     def spans(self) -> dict[str, list[Span]]:
         of_station: dict[str, list[Span]] = defaultdict(list)
@@ -162,6 +159,7 @@ class SdsArchive:
     root: Path
     failed: dict[str, str] = field(default_factory=dict)
     num_responses: int = 0
+    no_waveform: set[str] = field(default_factory=set)
 
     def read(self, station_id: str, start: UTCDateTime, end: UTCDateTime) -> obspy.Stream:
         network, station, location = station_id.split(".")
@@ -198,6 +196,7 @@ class ServerArchive:
     last: UTCDateTime
     failed: dict[str, str] = field(default_factory=dict)
     num_responses: int = 0
+    no_waveform: set[str] = field(default_factory=set)
     _failed_in_a_row: int = 0
 
     def read(self, station_id: str, start: UTCDateTime, end: UTCDateTime) -> obspy.Stream:
@@ -240,13 +239,8 @@ class ServerArchive:
 
 def merged(spans: Iterable[Span]) -> list[Span]:
     """Spans in the order of time, those that touch as one."""
-    found: list[Span] = []
-    for start, end in sorted(spans):
-        if found and start <= found[-1][1] + 0.001:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
-        else:
-            found.append((start, end))
-    return found
+    in_ns = stretches.merged(((start.ns, end.ns) for start, end in spans), _SLACK_NS)
+    return [(UTCDateTime(ns=start), UTCDateTime(ns=end)) for start, end in in_ns]
 
 
 def _days(start: UTCDateTime, end: UTCDateTime) -> list[tuple[int, int]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 from obspy import UTCDateTime
 
 from trainables.data.archives import Span
 from trainables.data.build_window import NS, BuildConfig, Window
+from trainables.edge.stretches import without
 
 
 def noise_windows(
@@ -26,7 +25,7 @@ def noise_windows(
     for station in stations:
         # A server does not say what it has: what lies between the picks is tried.
         whole = [(a.ns, b.ns) for a, b in spans.get(station, [])] or [(busy[0][0], busy[-1][1])]
-        for start_ns, end_ns in _without(whole, busy):
+        for start_ns, end_ns in without(whole, busy):
             stretches.append((station, start_ns))
             counts.append((end_ns - start_ns) // length_ns)
     last = np.cumsum([0, *counts])[1:] if counts else np.zeros(1, dtype=np.int64)
@@ -44,29 +43,3 @@ def noise_windows(
         key = f"{station}-noise-{UTCDateTime(ns=start_ns)}"
         noise.append(Window(key, "", station, "*", start_ns, start_ns + length_ns))
     return noise
-
-
-def merged_ns(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    found: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
-        else:
-            found.append((start, end))
-    return found
-
-
-def _without(spans: list[tuple[int, int]], busy: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """What remains of spans where busy ones are taken out; both in order and apart."""
-    ends = np.array([end for _, end in busy])
-    free = []
-    for start, end in spans:
-        for low, high in busy[int(np.searchsorted(ends, start, side="right")) :]:
-            if low >= end:
-                break
-            if low > start:
-                free.append((start, low))
-            start = max(start, high)
-        if start < end:
-            free.append((start, end))
-    return free

@@ -11,9 +11,10 @@ import pandas as pd
 from obspy import UTCDateTime
 
 from trainables.data.archives import Archive, Span
-from trainables.data.build_noise import merged_ns, noise_windows
+from trainables.data.build_noise import noise_windows
 from trainables.data.build_window import AMBIGUOUS, NS, WITHOUT_WAVEFORMS, BuildConfig, PickAt, Window
 from trainables.data.config import PHASES
+from trainables.edge.stretches import merged
 
 if TYPE_CHECKING:
     from trainables.data.catalogues import Picks
@@ -49,7 +50,7 @@ def plan_windows(
     if len(new) < len(windows):
         notes.append(f"{len(windows) - len(new)} windows are in the data set already")
     wanted = round(config.noise_share / (1 - config.noise_share) * len(new))
-    busy = merged_ns((window.start_ns - NS, window.end_ns + NS) for window in [*planned, *existing])
+    busy = merged((window.start_ns - NS, window.end_ns + NS) for window in [*planned, *existing])
     stations = sorted({window.station for window in windows if "*" not in window.station})
     noise = noise_windows(wanted, stations, busy, spans, config, notes)
     return sorted(new + noise, key=lambda window: (window.start_ns, window.key)), left_out, notes

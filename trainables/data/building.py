@@ -72,6 +72,8 @@ class Built:
     """Stations of the archive without any pick."""
     num_responses: int
     """Files of the archive that are responses."""
+    no_waveform: list[str]
+    """Channels of the archive that hold text, or have no rate."""
 
     @property
     def is_complete(self) -> bool:
@@ -129,6 +131,7 @@ def build(
         failed,
         sorted(station for station in opened.spans() if station not in stations),
         opened.num_responses,
+        sorted(opened.no_waveform),
     )
 
 

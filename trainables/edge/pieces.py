@@ -35,6 +35,12 @@ class Piece(NamedTuple):
         """In nanoseconds, the last sample's interval included."""
         return self.start.ns, self.end.ns + round(1e9 / self.rate_hz)
 
+    def holds(self, trace: obspy.Trace) -> bool:
+        """Whether a trace out of its file is this stretch, or a part of it."""
+        slack_s = 1 / self.rate_hz
+        starts, ends = trace.stats.starttime >= self.start - slack_s, trace.stats.endtime <= self.end + slack_s
+        return trace.id == self.id and starts and ends
+
 
 def piece_of(file: Path, block: tuple[int, int] | None, trace: obspy.Trace) -> Piece:
     stats, rate_hz = trace.stats, float(trace.stats.sampling_rate)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -114,14 +115,16 @@ def merged(spans: Iterable[Span], slack_ns: int = 0) -> list[Span]:
 
 
 def without(spans: Iterable[Span], taken: Sequence[Span]) -> list[Span]:
-    """What is left of spans outside of others, which are in the order of time."""
+    """What is left of spans outside of others, which are apart and in the order of time."""
+    ends = [end for _, end in taken]
     left = []
     for start, end in spans:
-        for low, high in taken:
-            if low < end and high > start:
-                if low > start:
-                    left.append((start, low))
-                start = max(start, high)
+        row = bisect.bisect_right(ends, start)
+        while row < len(taken) and taken[row][0] < end:
+            low, high = taken[row]
+            if low > start:
+                left.append((start, low))
+            start, row = max(start, high), row + 1
         if end > start:
             left.append((start, end))
     return left

@@ -202,18 +202,13 @@ class Recording:
         except Exception as error:
             self.failed(piece.file, first_line(error))
             self._held[held] = []
-        of_piece = [t for t in self._held[held] if t.id == piece.id and _within(t, piece)]
+        of_piece = [t for t in self._held[held] if piece.holds(t)]
         # What is read whole may hold several pieces of a channel; each comes once.
         return [t for t in (t.slice(begin, end).copy() for t in of_piece) if t.stats.npts > 0]
 
 
 def _held_as(piece: Piece) -> tuple[Path, tuple[int, int] | None, str]:
     return piece.file, piece.block, "*" if piece.block is None else piece.id
-
-
-def _within(trace: obspy.Trace, piece: Piece) -> bool:
-    slack_s = 1 / piece.rate_hz
-    return trace.stats.starttime >= piece.start - slack_s and trace.stats.endtime <= piece.end + slack_s
 
 
 def recordings(

@@ -191,6 +191,8 @@ def _lines(built: Built) -> list[str]:
         lines.append(f"waveforms without any pick: {_some(built.unpicked)}")
     if built.num_responses:
         lines.append(f"{built.num_responses} files of responses are not used")
+    if built.no_waveform:
+        lines.append(f"channels that hold text, or have no rate, are not used: {_some(built.no_waveform)}")
     lines += _failed(built.failed)
     return lines
 

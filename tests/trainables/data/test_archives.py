@@ -128,3 +128,17 @@ def test_spans_that_touch_are_one():
     times = [MIDNIGHT + n for n in range(5)]
     assert merged([(times[2], times[3]), (times[0], times[1]), (times[1], times[2])]) == [(times[0], times[3])]
     assert merged([(times[0], times[1]), (times[2], times[3])]) == [(times[0], times[1]), (times[2], times[3])]
+
+
+def test_channels_of_text_are_named_and_cost_no_other_one(stream, tmp_path):
+    stream.write(str(tmp_path / "a.mseed"), format="MSEED")
+    text = np.frombuffer(b"clock locked ok. " * 50, dtype="|S1").copy()
+    for channel, rate_hz in (("LOG", 0), ("ACE", 100)):
+        header = {"network": "CX", "station": "PB01", "channel": channel, "starttime": MIDNIGHT}
+        trace = obspy.Trace(text, {**header, "sampling_rate": rate_hz})
+        trace.write(str(tmp_path / f"{channel}.mseed"), format="MSEED")
+    opened = open_archive(str(tmp_path), PICKS)
+    assert opened.no_waveform == {"CX.PB01..LOG", "CX.PB01..ACE"}
+    assert list(opened.spans()) == ["CX.PB01"]
+    assert {t.stats.channel for t in opened.read("CX.PB01.", MIDNIGHT, MIDNIGHT + 5)} == {"HHE", "HHN", "HHZ"}
+    assert not opened.failed
