@@ -14,6 +14,10 @@ def enlarged(raw: Tensor, dim: int | tuple[int, ...] = -1) -> Tensor:
     Counts stay as they are. A power of two changes no digit, so that a network which normalises its input sees the same
     waveform in any unit.
     """
-    peak = raw.abs().amax(dim=dim, keepdim=True)
-    exponent = (1 - torch.frexp(peak).exponent).clamp(0, _LARGEST_EXPONENT)
-    return raw * torch.ldexp(torch.ones_like(peak), torch.where(peak > 0, exponent, 0))
+    return raw * enlargement(raw.abs().amax(dim=dim, keepdim=True))
+
+
+def enlargement(size: Tensor) -> Tensor:
+    """The power of two that brings a size below 1 to 1 or more; 1 for any other, 0 too."""
+    exponent = (1 - torch.frexp(size).exponent).clamp(0, _LARGEST_EXPONENT)
+    return torch.ldexp(torch.ones_like(size), torch.where(size > 0, exponent, 0))

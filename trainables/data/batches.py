@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.data.amplitudes import enlarged
+from trainables.data.amplitudes import enlargement
 from trainables.data.catalog import load_dataset
 from trainables.data.config import PHASES, SAMPLING_RATE_HZ, DataConfig
 from trainables.data.detection import detection_labels
@@ -66,11 +66,13 @@ def normalise(raw: Tensor) -> Tensor:
     num_samples = raw.shape[-1]
     ramp_T = torch.arange(num_samples, dtype=raw.dtype, device=raw.device) - (num_samples - 1) / 2
     ramp_T = ramp_T * (12 / (num_samples * max(1, num_samples**2 - 1))) ** 0.5  # of length 1
-    raw = enlarged(raw)
-    y = raw - raw.mean(dim=-1, keepdim=True)
+    mean = raw.mean(dim=-1, keepdim=True)
+    y = raw - mean
     y.addcmul_((y * ramp_T).sum(dim=-1, keepdim=True), ramp_T, value=-1)
     y.sub_(y.mean(dim=-1, keepdim=True))  # what rounding left of a large offset
-    return y.div_(y.abs().amax(dim=-1, keepdim=True).add_(_PEAK_EPS))
+    peak = y.abs().amax(dim=-1, keepdim=True)
+    # As if a small waveform was enlarged first, without a pass over it; the mean tells the size of a dead component.
+    return y.div_(peak + _PEAK_EPS / enlargement(torch.maximum(peak, mean.abs())))
 
 
 def training_batches(
