@@ -7,16 +7,12 @@ This file imports no torch: a process would take seconds to load it.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import multiprocessing
-import os
 import signal
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +23,8 @@ from trainables.atomic import whole_file
 from trainables.data.archives import Archive
 from trainables.data.build_cuts import cut
 from trainables.data.build_window import BuildConfig, Window
-
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
+from trainables.data.processes import end_with_parent
+from trainables.environment import variables
 
 Progress = Callable[[int, int], None]
 """Told how many windows are done, of how many."""
@@ -70,7 +66,7 @@ def _each(job: Job, missing: Sequence[int], jobs: int) -> Iterator[int]:
             _write_part(job, part)
             yield part
         return
-    with _single_threads():
+    with variables(OMP_NUM_THREADS="1"):
         pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin, (job,))
         try:
             futures: dict[Future[None], int] = {pool.submit(_write_part_there, part): part for part in missing}
@@ -81,26 +77,12 @@ def _each(job: Job, missing: Sequence[int], jobs: int) -> Iterator[int]:
             pool.shutdown(cancel_futures=True)
 
 
-@contextmanager
-def _single_threads() -> Iterator[None]:
-    """New processes compute on one thread each."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    try:
-        yield
-    finally:
-        os.environ.pop("OMP_NUM_THREADS")
-        if before is not None:
-            os.environ["OMP_NUM_THREADS"] = before
-
-
 _JOB: list[Job] = []
 
 
 def _begin(job: Job) -> None:
     """In a new process: it ends with the one that has made it."""
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _JOB.append(job)
 
@@ -125,8 +107,3 @@ def _write_part(job: Job, part: int) -> None:
     index = {"rows": rows, "left_out": left_out, "seen": seen, "dead": sorted(set(dead)), "failed": job.archive.failed}
     with whole_file(index_of(job.folder, part)) as arriving:
         arriving.write_text(json.dumps(index))
-
-
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -35,17 +35,17 @@ from trainables.data.build_files import (
     read_settings,
     write_dataset,
 )
-from trainables.data.build_parts import Job, Progress, cores, index_of, values_of, write_parts
+from trainables.data.build_parts import Job, Progress, index_of, values_of, write_parts
 from trainables.data.build_plan import plan_windows
 from trainables.data.build_splits import with_splits
 from trainables.data.build_window import BuildConfig, Window
 from trainables.data.catalogues import Picks
+from trainables.data.processes import MOST_PROCESSES, cores
 
 WORK = ".build"
 """Folder of a build that is under way."""
 
 PART_WINDOWS = 64
-MOST_PROCESSES = 8
 _PLAN, _SEAL = "plan.json", "sealed"
 _FLOAT_BYTES = 4
 _SPARE_BYTES = 2**24

@@ -9,14 +9,12 @@ last bit, however many there are, and no waveform passes from one process to ano
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import dataclasses
 import json
 import logging
 import os
 import pickle
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -30,12 +28,11 @@ import seisbench.data as sbd
 from trainables.data.arrivals import arrivals_in
 from trainables.data.catalog import dataset_folder, load_dataset
 from trainables.data.config import PHASES, DataConfig
+from trainables.data.processes import MOST_PROCESSES, cores, end_with_parent
 from trainables.data.windowing import PRESCRIBED, Windowing
 from trainables.edge.channels import is_waveform
 from trainables.edge.joining import is_count, without_gaps
 
-MOST_PROCESSES = 8
-"""More would read no faster from one disk."""
 TRACES_EACH = 20_000
 """A process pays from about so many traces on: it loads its libraries first, which takes seconds."""
 RUN_TRACES = 256
@@ -45,7 +42,6 @@ SAY_EVERY_S, LOOK_EVERY_S = 10.0, 0.05
 COPY_BYTES = 8 * 2**20
 _SHIFT_MARGIN_SAMPLES = 1000  # the largest time shift that a configuration allows
 _JOB, _TRACES, _ERRORS = "job.json", "traces.npy", "errors.txt"
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
 
 logger = logging.getLogger("trainables.data")
 
@@ -70,7 +66,7 @@ def write_parts(
 
     Raises ValueError in one line where a trace cannot be read.
     """
-    count = min(_cores(), MOST_PROCESSES, len(traces) // TRACES_EACH)
+    count = min(cores(), MOST_PROCESSES, len(traces) // TRACES_EACH)
     progress = _Progress(f"window store of {config.dataset}, split {split}", len(traces))
     if count > 1:
         return _write_by_processes(count, traces, config, file, folder, progress, windowing)
@@ -163,10 +159,6 @@ class _Progress:
             logger.info("%s: %d of %d traces", self.what, done, self.count)
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 # Several processes
 
 
@@ -241,8 +233,7 @@ def _index_of(folder: Path, run: int) -> Path:
 
 def _read_share(folder: Path, number: int, count: int) -> None:
     """In one of the processes: every `count`-th run of traces."""
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    end_with_parent()
     job = json.loads((folder / _JOB).read_text())
     config = DataConfig.model_validate(job["config"])
     traces, dataset = np.load(folder / _TRACES), load_dataset(config.dataset)

@@ -21,6 +21,7 @@ from seisweep.private.ray import closed_to_others, process_group_of_its_own, res
 from seisweep.settings.interrupts import interrupts_wait
 from seisweep.settings.profile import Profile
 from seisweep.workers.trial import TRIAL_MEMORY_BYTES
+from trainables.environment import variables
 
 
 @contextmanager
@@ -84,15 +85,9 @@ def import_path_shared() -> Iterator[None]:
     """Processes that this one starts meanwhile find a user's modules where this one finds them."""
     installed = (sys.prefix, sys.base_prefix)
     own = [str(Path(entry).absolute()) for entry in sys.path if not entry.startswith(installed)]
-    before = os.environ.get("PYTHONPATH")
-    given = (before or "").split(os.pathsep)
-    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path for path in [*given, *own] if path))
-    try:
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    with variables(PYTHONPATH=os.pathsep.join(dict.fromkeys(path for path in [*given, *own] if path))):
         yield
-    finally:
-        os.environ.pop("PYTHONPATH")
-        if before is not None:
-            os.environ["PYTHONPATH"] = before
 
 
 def trials_at_a_time(wanted: Resources, at_most: int | None) -> int:

@@ -20,12 +20,12 @@ def config(tmp_path, write_dataset, ramps) -> DataConfig:
 def three_processes(monkeypatch) -> None:
     monkeypatch.setattr(store_parts, "TRACES_EACH", 2)
     monkeypatch.setattr(store_parts, "RUN_TRACES", 2)
-    monkeypatch.setattr(store_parts, "_cores", lambda: 3)
+    monkeypatch.setattr(store_parts, "cores", lambda: 3)
 
 
 def test_the_store_is_the_same_to_the_last_bit(config, tmp_path, three_processes, monkeypatch):
     together = open_store(config.model_copy(update={"cache_dir": tmp_path / "three"}), "train")
-    monkeypatch.setattr(store_parts, "_cores", lambda: 1)
+    monkeypatch.setattr(store_parts, "cores", lambda: 1)
     alone = open_store(config, "train")
     assert len(alone) == 12
     for name, value in vars(alone).items():
