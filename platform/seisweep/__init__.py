@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from seisweep.launching.endings import SweepError, SweepInterrupt
+from seisweep.launching.fields import limit_fields, resource_fields
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,9 +88,9 @@ def run(
         "sampler": sampler,
         "scheduler": scheduler,
         "time_budget_s": time_budget_s,
-        **_resources(workers, cpus, gpus, memory_gb),
+        **resource_fields(workers, cpus, gpus, memory_gb),
     }
-    limits = _limits(retry_oom, report_timeout_s, disk_budget_gb)
+    limits = limit_fields(retry_oom, report_timeout_s, disk_budget_gb)
     return _from_python().run(
         sweep, settings, seed, profile, fields, limits, name=name, note=note, concurrency=concurrency, extend=extend
     )
@@ -121,8 +122,8 @@ def train(
 
     All others, and what is raised: see `run`.
     """
-    fields = _resources(workers, cpus, gpus, memory_gb)
-    limits = _limits(retry_oom, report_timeout_s, disk_budget_gb)
+    fields = resource_fields(workers, cpus, gpus, memory_gb)
+    limits = limit_fields(retry_oom, report_timeout_s, disk_budget_gb)
     return _from_python().train(trainable, settings, seed, profile, fields, limits, name=name, note=note)
 
 
@@ -147,7 +148,7 @@ def resume(
 
     All others, and what is raised: see `run`.
     """
-    limits = _limits(retry_oom, report_timeout_s, disk_budget_gb)
+    limits = limit_fields(retry_oom, report_timeout_s, disk_budget_gb)
     return _from_python().resume(name, profile, limits, concurrency=concurrency, extend=extend)
 
 
@@ -164,25 +165,6 @@ def _from_python() -> ModuleType:
 
         import_database()
     return from_python
-
-
-def _resources(
-    workers: int | None, cpus: float | None, gpus: float | None, memory_gb: float | None
-) -> dict[str, float | None]:
-    """Fields of a sweep."""
-    return {
-        "workers": workers,
-        "cpus_per_worker": cpus,
-        "gpus_per_worker": gpus,
-        "memory_gb_per_worker": memory_gb,
-    }
-
-
-def _limits(
-    retry_oom: bool | None, report_timeout_s: float | None, disk_budget_gb: float | None
-) -> dict[str, float | None]:
-    """Fields of a profile."""
-    return {"retry_oom": retry_oom, "report_timeout_s": report_timeout_s, "disk_budget_gb": disk_budget_gb}
 
 
 def load(name: str, tracking_uri: str | None = None) -> SweepResults:

@@ -21,6 +21,7 @@ from seisweep.commands.options import (
     Workers,
 )
 from seisweep.engine.outcome import Outcome
+from seisweep.launching.fields import limit_fields, resource_fields
 from seisweep.launching.sending import Sent
 from seisweep.launching.start import Brought, resume_sweep, run_sweep, train_once
 from seisweep.requested.sweep import SEEDS, parse_duration, parse_seeds
@@ -61,7 +62,7 @@ def run(
         "sampler": sampler,
         "scheduler": scheduler,
         "time_budget_s": parse_duration(time_budget) if time_budget else None,
-        **_resources(workers, cpus, gpus, memory),
+        **resource_fields(workers, cpus, gpus, memory),
     }
     return finish(
         run_sweep(
@@ -96,7 +97,7 @@ def train(
     disk_budget: DiskBudget = None,
 ) -> Outcome | int:
     """Train once, without a search."""
-    fields = {"seeds": None if seed is None else [seed], **_resources(workers, cpus, gpus, memory)}
+    fields = {"seeds": None if seed is None else [seed], **resource_fields(workers, cpus, gpus, memory)}
     limits = _limits(retry_oom, report_timeout, disk_budget)
     overrides = parse_overrides(settings or [])
     return finish(train_once(trainable, overrides, profile, fields=fields, limits=limits, name=name, note=note))
@@ -116,21 +117,10 @@ def resume(
     return finish(resume_sweep(name, profile, limits=limits, concurrency=concurrency, extend=extend))
 
 
-def _resources(
-    workers: int | None, cpus: float | None, gpus: float | None, memory_gb: float | None
-) -> dict[str, float | None]:
-    return {
-        "workers": workers,
-        "cpus_per_worker": cpus,
-        "gpus_per_worker": gpus,
-        "memory_gb_per_worker": memory_gb,
-    }
-
-
 def _limits(retry_oom: bool | None, report_timeout: str | None, disk_budget_gb: float | None) -> dict[str, Any]:
     """Fields of the profile; None where the profile's own holds."""
     timeout_s = None if report_timeout is None else 0 if report_timeout == "0" else parse_duration(report_timeout)
-    return {"retry_oom": retry_oom, "report_timeout_s": timeout_s, "disk_budget_gb": disk_budget_gb}
+    return limit_fields(retry_oom, timeout_s, disk_budget_gb)
 
 
 def finish(ended: Outcome | Sent | Brought) -> Outcome | int:
