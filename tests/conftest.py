@@ -22,8 +22,11 @@ for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAU
     os.environ.pop(name, None)
 # Keys of no real bucket, which the processes of a Ray that tests share have too.
 os.environ |= {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true"}
-settings.register_profile("busy machine", deadline=None)  # how long an example takes says nothing about the code
-settings.load_profile("busy machine")
+# How long an example takes says nothing about the code; the same examples every time. `--hypothesis-profile=explore`
+# looks for new ones.
+settings.register_profile("explore", deadline=None)
+settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+settings.load_profile("repeatable")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -232,10 +232,14 @@ def _index_columns(parts: list[Part], labelled_NP: np.ndarray) -> dict[str, np.n
 
 
 def _check_disk(metadata: pd.DataFrame, config: DataConfig, split: str, cache_dir: Path, windowing: Windowing) -> None:
-    """Hold the store's size, from the metadata, against the free space of its disk."""
+    """Hold the store's size, from the metadata, against the free space of its disk.
+
+    Arrivals of one trace that are more than an hour apart are a mistake of the metadata, not a long trace.
+    """
     factor = SAMPLING_RATE_HZ / metadata["trace_sampling_rate_hz"].to_numpy(dtype=float)
     picks = possible_arrivals(metadata)
     apart = (picks.max(axis=1) - picks.min(axis=1)).fillna(0).to_numpy() * factor
+    apart[apart > 3600 * SAMPLING_RATE_HZ] = 0
     needed = windowing.span_samples + apart + 2 * margin(config, windowing)
     if "trace_npts" in metadata:
         in_trace = metadata["trace_npts"].to_numpy(dtype=float) * factor

@@ -19,6 +19,7 @@ from seisweep import results
 from seisweep.artifacts.reference import Reference
 from seisweep.record import tags
 from seisweep.results import SweepResults
+from seisweep.settings.earlier import as_it_was
 from seisweep.settings.fields import known_keys
 from seisweep.settings.overrides import build_config, flatten
 from seisweep.text import show_value
@@ -154,6 +155,7 @@ def _configuration(loaded: SweepResults, number: int) -> Any:
 
 def _of_configuration(config: Any) -> TrainedWith | None:
     """Its groups `data` and `picks`; None where it is not a picker's configuration."""
+    config = as_it_was(config)
     if not isinstance(config, dict) or not isinstance(config.get("data"), dict):
         return None
     groups = {group: config[group] for group in ScoringConfig.model_fields if isinstance(config.get(group), dict)}

@@ -18,7 +18,7 @@ from search_spaces.sweep import Sweep
 from seisweep.artifacts.weights import with_local_weights
 from seisweep.engine.journal import has_begun
 from seisweep.engine.outcome import Outcome, Silent, Watch
-from seisweep.engine.sweep_folder import JOURNAL_FILE, LEDGER_FILE, Launch, as_it_began
+from seisweep.engine.sweep_folder import JOURNAL_FILE, LEDGER_FILE, Launch
 from seisweep.quiet import quiet
 from seisweep.record import tags
 from seisweep.record.ledger import Ledger
@@ -26,6 +26,7 @@ from seisweep.record.provenance import launch_tags
 from seisweep.requested.trainable import Trainable
 from seisweep.say import say_once
 from seisweep.settings.driver_lock import has_driver
+from seisweep.settings.earlier import as_it_began
 from seisweep.settings.fields import nearest
 from seisweep.settings.home import Home, NameTakenError
 from seisweep.settings.profile import Profile, with_limits

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces.sweep import Sweep
+from seisweep.settings.earlier import as_it_began
 from seisweep.settings.home import SWEEP_FILE, Home, NameTakenError
 from seisweep.settings.places import NOWHERE_ELSE, Places
 from seisweep.settings.profile import Profile
@@ -21,18 +22,6 @@ LEDGER_FILE = "ledger.jsonl"
 JOURNAL_FILE = "study.journal"
 CHECKPOINTS, LOGS = "tune", "logs"
 """Folders in it."""
-
-
-_PICKERS = "distillation", "picking"
-_THEN = {"data.missing_phase": "noise"}
-"""Settings that sweeps of pickers had before there was a choice: their trials stay comparable."""
-
-
-def as_it_began(sweep: Sweep) -> Sweep:
-    """A sweep of an earlier version, with what was then no setting."""
-    given = sweep.base.keys() | sweep.vary.keys() | {key for point in sweep.points or [] for key in point}
-    then = {key: value for key, value in _THEN.items() if key not in given}
-    return sweep.changed(base=sweep.base | then) if sweep.trainable in _PICKERS and then else sweep
 
 
 @dataclass(frozen=True)

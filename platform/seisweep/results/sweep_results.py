@@ -32,6 +32,7 @@ from seisweep.results import tables
 from seisweep.results.best_and_last import by_epoch, of_best_weights
 from seisweep.results.files import files_of, missing
 from seisweep.results.runs import Reader, Run, with_places
+from seisweep.settings.earlier import as_it_was
 from seisweep.settings.fields import nearest
 from seisweep.settings.places import NOWHERE_ELSE, Places
 from seisweep.statistics import pareto
@@ -302,7 +303,7 @@ class SweepResults:
 
     def config(self, trial: int) -> dict[str, Any]:
         """The whole configuration of a trial, its places as they are now."""
-        return self.read_json(self.artifacts(trial) / tags.CONFIG_FILE)
+        return as_it_was(self.read_json(self.artifacts(trial) / tags.CONFIG_FILE))
 
     def read_json(self, file: Path) -> Any:
         """A file of the record, its places as they are now."""

@@ -140,11 +140,11 @@ def test_noise_touches_no_window_around_picks_of_any_station_and_nothing_outside
     noise = [window for window in windows if window.is_noise]
     assert len(noise) == len(windows) - len(noise) == len(inside)
     assert len({(w.station, w.start_ns) for w in noise}) == len(noise)
+    picked_ns = [START.ns + round(seconds * 1e9) for _, _, _, seconds in rows]
     for window in noise:
-        start, end = seconds_of(window)
-        assert end - start == 90
-        assert any(a - START <= start and end <= b - START for a, b in archive.spans()[window.station])
-        for _, _, _, seconds in rows:
-            assert end <= seconds - 30 or start >= seconds + 60
+        assert window.end_ns - window.start_ns == 90 * 10**9
+        assert any(a.ns <= window.start_ns and window.end_ns <= b.ns for a, b in archive.spans()[window.station])
+        for at_ns in picked_ns:
+            assert window.end_ns <= at_ns - 30 * 10**9 or window.start_ns >= at_ns + 60 * 10**9
     by_station = {station: sorted(w.start_ns for w in noise if w.station == station) for station in archive.spans()}
-    assert all((np.diff(starts) >= 90 * 1e9).all() for starts in by_station.values())
+    assert all((np.diff(starts) >= 90 * 10**9).all() for starts in by_station.values())
