@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,12 @@ _ANY = re.compile(r"(?:trace_)?(?P<name>.+)_arrival_(?P<unit>samples?|time)(?:[.
 
 def arrival_columns(columns: Iterable[str]) -> dict[str, str]:
     """The phase, P or S, of each of these columns that holds arrivals: the unnumbered first, then by number."""
+    return dict(_arrival_columns(tuple(columns)))
+
+
+@lru_cache(maxsize=16)
+def _arrival_columns(columns: tuple[str, ...]) -> dict[str, str]:
+    """Once for all traces of a data set."""
     there = set(columns)
     found = {column: phase for column, phase in PICK_COLUMNS.items() if column in there}
     numbered = [match for column in there if (match := _NUMBERED.fullmatch(str(column)))]

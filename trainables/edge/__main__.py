@@ -37,7 +37,9 @@ def pick() -> int:
     parser.add_argument("--stations", metavar="NAMES", help="STA or NET.STA, with * and ?, commas between them")
     parser.add_argument("--p-threshold", type=float, help="default: the model's")
     parser.add_argument("--s-threshold", type=float, help="default: the model's")
-    parser.add_argument("--overlap", type=float, help="of windows, in samples or below 1 as a share; default 1500")
+    parser.add_argument(
+        "--overlap", type=float, help="of windows, in samples or below 1 as a share; default half a window"
+    )
     parser.add_argument("--stacking", choices=("avg", "max"), help="of overlapping windows; default avg")
     parser.add_argument("--blinding", type=int, nargs=2, help="samples left out at either end of a window; default 0 0")
     parser.add_argument("--channels", action="append", help="pick these alone: codes such as HHZ or 'HN?', with commas")

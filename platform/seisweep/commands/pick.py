@@ -75,7 +75,7 @@ def pick(
         float | None, typer.Option(help="S picks have at least this probability; default the model's threshold.")
     ] = None,
     overlap: Annotated[
-        float | None, typer.Option(help="Overlap of windows, in samples, or below 1 as a share; default 1500.")
+        float | None, typer.Option(help="Overlap of windows, in samples, or below 1 as a share; default half a window.")
     ] = None,
     stacking: Annotated[
         Stacking | None, typer.Option(help="How overlapping windows are combined; default avg.")
