@@ -7,10 +7,11 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import torch
-from torch import nn
+if TYPE_CHECKING:  # a trainable without torch need not wait two seconds for it
+    import torch
+    from torch import nn
 
 ARTIFACTS = "artifacts"
 """Folder of a checkpoint that holds files for people: ONNX, figures, tables. The last one reported is kept."""
@@ -22,11 +23,13 @@ TAGS = "tags.json"
 class Run(Protocol):
     """One training run, seen from inside. Every worker of a distributed run holds its own."""
 
-    device: torch.device
     rank: int
     world_size: int
     workdir: Path
     """Scratch folder of this run. Only rank 0 writes."""
+
+    @property
+    def device(self) -> torch.device: ...
 
     def prepare(self, model: nn.Module) -> nn.Module:
         """Move to the device; wrap in DistributedDataParallel when `world_size > 1`."""
@@ -41,6 +44,12 @@ class Run(Protocol):
         """
 
 
+def _cpu() -> torch.device:
+    import torch
+
+    return torch.device("cpu")
+
+
 @dataclass
 class LocalRun:
     """A run in this process, without an engine: for tests, notebooks and machines that have no Ray.
@@ -50,7 +59,7 @@ class LocalRun:
     """
 
     workdir: Path
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    device: torch.device = field(default_factory=_cpu)
     rank: int = 0
     world_size: int = 1
     reports: list[dict[str, float]] = field(default_factory=list)

@@ -39,6 +39,7 @@ from seisweep.workers.trial import (
     load,
     opened,
     prepare_process,
+    prepare_torch,
     report_fault,
     scratch_folder,
     storage_blamed,
@@ -156,7 +157,8 @@ def _train_loop(context: dict[str, Any]) -> None:
     relay = ray.get_actor(job.relay)
     node = ray.get_runtime_context().get_node_id()
     ray.get(relay.register.remote(attempt, ray.util.get_current_placement_group(), node))
-    prepare_process(job.cpus_per_worker)
+    prepare_process()
+    prepare_torch(job.cpus_per_worker)
     try:
         with trial_log(job, given), scratch_folder(job) as workdir, memory_limit(job.memory_gb_per_worker):
             trainable, config = load(job, given)

@@ -10,18 +10,18 @@ from __future__ import annotations
 import logging
 import math
 import shutil
+import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import ray.train
-import torch
 from ray import tune
-from torch import nn
 
 from seisweep.private.ray import mask_of_the_user
 from seisweep.quiet import ignore_library_warnings
@@ -33,6 +33,10 @@ from seisweep.workers.faults import DISK_FULL, DivergedError, Fault, StorageErro
 from seisweep.workers.memory_limit import memory_limit
 from trainables import metrics as names
 from trainables.fetched import keep_in
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 FAILURE = "failure"
 """Key of a Tune result: the trial's `Fault`."""
@@ -94,8 +98,10 @@ def in_process_trial(job: Job) -> Callable[[dict[str, Any]], None]:
 
     def trial(given: dict[str, Any]) -> None:
         with failures_reported(job, given) as attempt:
-            prepare_process(job.cpus_per_worker)
+            prepare_process()
             trainable, config = load(job, given)
+            if "torch" in sys.modules:
+                prepare_torch(job.cpus_per_worker)
             with scratch_folder(job) as workdir, memory_limit(job.memory_gb_per_worker):
                 trainable.train(config, TuneRun(workdir, job, given["resume_from"], attempt))
 
@@ -115,9 +121,14 @@ class TuneRun:
     world_size: int = 1
     epoch: int | None = None
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def device(self) -> torch.device:
+        if "torch" not in sys.modules:  # a trainable that has done without it so far
+            prepare_torch(self.job.cpus_per_worker)
+        import torch
+
         has_gpu = self.job.gpus_per_worker > 0 and torch.cuda.is_available()
-        self.device = torch.device("cuda" if has_gpu else "cpu")
+        return torch.device("cuda" if has_gpu else "cpu")
 
     def prepare(self, model: nn.Module) -> nn.Module:
         return model.to(self.device)
@@ -176,10 +187,16 @@ def load(job: Job, given: Mapping[str, Any]) -> tuple[Trainable, Any]:
     return trainable, trainable.load(given["config"])
 
 
-def prepare_process(cpus: float) -> None:
-    """One thread for each core that the trial has; numbers too small for normal arithmetic become 0."""
+def prepare_process() -> None:
+    """Without warnings of libraries; files get the rights that the user gives to files."""
     ignore_library_warnings()
     mask_of_the_user()
+
+
+def prepare_torch(cpus: float) -> None:
+    """One thread for each core that the trial has; numbers too small for normal arithmetic become 0."""
+    import torch
+
     torch.set_num_threads(max(1, int(cpus)))
     torch.set_flush_denormal(True)
 

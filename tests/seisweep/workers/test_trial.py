@@ -167,3 +167,13 @@ def test_what_is_no_fault_of_the_storage_stays_as_it_is(tmp_path, error):
     with pytest.raises(type(error)) as caught, storage_blamed(job(tmp_path), tmp_path / "never written"):
         raise error
     assert caught.value is error
+
+
+def test_torch_has_the_threads_of_the_trial_where_the_trainable_asks_for_its_device(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial, "sys", SimpleNamespace(modules={}))  # as where nothing has imported it yet
+    threads = torch.get_num_threads()
+    try:
+        assert trial.TuneRun(tmp_path, job(tmp_path, cpus_per_worker=threads + 1), None).device == torch.device("cpu")
+        assert torch.get_num_threads() == threads + 1
+    finally:
+        torch.set_num_threads(threads)
