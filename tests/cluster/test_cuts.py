@@ -17,7 +17,7 @@ from seisweep.settings.overrides import nest
 
 from cluster.cluster import Cluster
 from cluster.commands import Command, wait_until
-from cluster.sweeps import read_notes, settings_as_words
+from cluster.trainings import read_notes, settings_as_words
 from cluster.whole import checkpoints, epochs_computed, whole_record
 from trainables import metrics
 from trainables.distillation import DistillationConfig, train
@@ -129,7 +129,7 @@ def test_a_trial_of_a_node_whose_power_is_cut_goes_on_elsewhere_loss_by_loss(
     # Of a node's two CPUs: one trial a node, that computes in one thread, as this process does.
     options = ["--name", "power-cut", "--seed", "0,1,2", "--profile", cluster.profile(cpus_per_worker=1.5)]
     driver = cluster.head.start(
-        "seisweep", "run", "cluster.sweeps:distil_seeds", *options, *words, env=cluster.user(home)
+        "seisweep", "run", "cluster.trainings:distil_seeds", *options, *words, env=cluster.user(home)
     )
 
     def on_w2() -> list[dict[str, Any]]:

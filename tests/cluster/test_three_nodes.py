@@ -10,7 +10,7 @@ import pytest
 from gloo_workers import train_together
 
 from cluster.cluster import Cluster
-from cluster.sweeps import Both, both, read_notes, settings_as_words
+from cluster.trainings import Both, both, read_notes, settings_as_words
 from cluster.whole import whole_record
 from trainables import metrics
 from trainables.data.synthetic_sequence import write_synthetic_sequence
@@ -45,7 +45,7 @@ def test_two_workers_on_two_nodes_give_the_losses_of_two_on_one_and_of_one_alone
     shutil.copytree(earthquakes, here / "earthquakes")
     shutil.copytree(teacher_file.parent, here / "teacher")
     write_sequence(here)
-    command = ["seisweep", "train", "cluster.sweeps:both", "--name", "both", "--workers", "2", "--cpus", str(APART)]
+    command = ["seisweep", "train", "cluster.trainings:both", "--name", "both", "--workers", "2", "--cpus", str(APART)]
     words = settings_as_words(settings(folder, teacher_file.name))
     env = cluster.user(cluster.new_folder())
     done = cluster.head.run(*command, "--profile", cluster.profile(runner="ray-train"), *words, env=env)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+from seisweep.cli import run
 from seisweep.results import load
 from seisweep.settings.home import Home
 
@@ -36,6 +39,15 @@ def seisweep(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def ask(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The same in this process, where everything is imported, for what starts no sweep."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, chdir(folder), redirect_stdout(out), redirect_stderr(err):
+        patch.setenv("SEISWEEP_HOME", str(folder / "home"))
+        code = run(words)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+
 def test_the_demo_ends_well_and_says_nothing_that_a_user_cannot_act_on(demo):
     done, _ = demo
     assert done.returncode == 0, done.stderr
@@ -56,28 +68,28 @@ def test_the_demos_best_picker_is_there_in_both_formats(demo):
 
 def test_results_come_out_of_the_record(demo):
     _, folder = demo
-    shown = seisweep(folder, "results", "demo-1-sweep", "--format", "json")
+    shown = ask(folder, "results", "demo-1-sweep", "--format", "json")
     assert shown.returncode == 0, shown.stderr
     rows = json.loads(shown.stdout)
     assert len(rows) == 8
     assert {row["state"] for row in rows} == {"done", "stopped"}
     by_state = [[row["dev/f1"] for row in rows if row["state"] == state] for state in ("done", "stopped")]
     assert [row["dev/f1"] for row in rows] == [value for values in by_state for value in sorted(values, reverse=True)]
-    top = seisweep(folder, "results", "demo-1-sweep", "--top", "2", "--sort", "loss.alpha")
+    top = ask(folder, "results", "demo-1-sweep", "--top", "2", "--sort", "loss.alpha")
     _, teacher, *trials = top.stdout.splitlines()
     assert "teacher" in teacher
     assert len(trials) == 2
-    listed = seisweep(folder, "sweeps").stdout
+    listed = ask(folder, "sweeps").stdout
     assert {"demo-1-teacher", "demo-1-sweep", "demo-1-best"} <= set(re.findall(r"demo-1-\w+", listed))
 
 
 def test_a_used_name_offers_resume_and_a_trial_can_be_evaluated(demo):
     _, folder = demo
     dataset = "data.dataset=home/data/local-earthquakes-tiny"
-    used = seisweep(folder, "train", "picking", dataset, "--name", "demo-1-teacher")
+    used = ask(folder, "train", "picking", dataset, "--name", "demo-1-teacher")
     assert used.returncode == 2
     assert "seisweep resume demo-1-teacher" in used.stderr
-    scored = seisweep(folder, "evaluate", "demo-1-sweep", dataset, "data.dev_windows_per_trace=1", "--format", "json")
+    scored = ask(folder, "evaluate", "demo-1-sweep", dataset, "data.dev_windows_per_trace=1", "--format", "json")
     assert scored.returncode == 0, scored.stderr
     f1 = {row["model"]: row["f1"] for row in json.loads(scored.stdout) if row["phase"] == "both"}
     assert set(f1) == {"xiaonet", "model_fp32.onnx", "model_int8.onnx"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import seisbench.data as sbd
+from seisweep.results import load
+from seisweep.settings.home import Home
 
 from trainables.data.catalog import quiet_seisbench
 
@@ -57,13 +58,5 @@ def test_three_commands_make_a_picker_out_of_continuous_waveforms(folder):
         dataset = sbd.WaveformDataset(folder / "quakes")
     assert set(dataset.metadata["split"]) == {"train", "dev", "test"}
     assert dataset.metadata["trace_P_arrival_sample"].notna().sum() > 20
-    shown = subprocess.run(
-        ["seisweep", "results", "distillation-1", "--format", "json"],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    trials = [row for row in json.loads(shown.stdout) if row.get("state") == "done"]
-    assert len(trials) == 2, shown.stdout
+    trials = load("distillation-1", Home(folder / "home").mlflow_uri).trials
+    assert list(trials["state"]) == ["done", "done"]

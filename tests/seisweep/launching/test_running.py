@@ -96,7 +96,7 @@ def test_the_snippet_of_the_readme_runs_as_a_script_and_gives_the_process_back(t
 CELLS = (
     "import seisweep, os\nfrom search_spaces.sweep import Sweep\nsweep = Sweep(name='toy', "
     "trainable='toy_trainable:train', space='toy_trainable:space', samples=3, scheduler='none')\nprint(os.getpid())",
-    "seisweep.run(sweep, settings={'sleep_s': 0.5, 'training.epochs': 6, 'marks': MARKS}, name='toy', concurrency=1)",
+    "seisweep.run(sweep, settings={'sleep_s': 0.4, 'training.epochs': 4, 'marks': MARKS}, name='toy', concurrency=1)",
     "done = seisweep.resume('toy')\nprint(os.getpid(), list(done.trials['state']), list(done.trials['epoch']))",
 )
 
@@ -122,7 +122,7 @@ def test_an_interrupted_kernel_goes_on_with_the_sweep_and_nothing_is_lost_or_twi
         screen = home.sweep_dir("toy") / "screen.log"
         while not running.done() and not (screen.exists() and "trial 1 running" in screen.read_text()):
             await asyncio.sleep(0.1)
-        while not running.done() and not (len(marked := sorted(marks.iterdir())) == 2 and _epochs(marked) >= 8):
+        while not running.done() and not (len(marked := sorted(marks.iterdir())) == 2 and _epochs(marked) >= 6):
             await asyncio.sleep(0.05)
         await client.km.interrupt_kernel()
         await running
@@ -138,14 +138,14 @@ def test_an_interrupted_kernel_goes_on_with_the_sweep_and_nothing_is_lost_or_twi
     assert "<table>" in shown[0]["data"]["text/html"]
     pid = first.outputs[0]["text"].strip()
     said = next(output["text"] for output in resumed.outputs if output.get("name") == "stdout")
-    assert said == f"{pid} ['done', 'done', 'done'] [6, 6, 6]\n", "in the same kernel"
+    assert said == f"{pid} ['done', 'done', 'done'] [4, 4, 4]\n", "in the same kernel"
     assert not [output for cell in cells for output in cell.outputs if output.get("name") == "stderr"]
     trained = [Counter(map(int, file.read_text().split())) for file in marks.iterdir()]
-    assert [set(epochs) for epochs in trained] == 3 * [set(range(1, 7))]
-    assert sum(sum(epochs.values()) for epochs in trained) <= 3 * 6 + 1, "at most the epoch under way is trained again"
+    assert [set(epochs) for epochs in trained] == 3 * [set(range(1, 5))]
+    assert sum(sum(epochs.values()) for epochs in trained) <= 3 * 4 + 1, "at most the epoch under way is trained again"
     curves = load("toy", home.mlflow_uri).curves("dev/f1")
     assert curves.index.is_unique
-    assert len(curves) == 3 * 6
+    assert len(curves) == 3 * 4
 
 
 def _epochs(files: list[Path]) -> int:

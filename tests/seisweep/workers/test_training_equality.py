@@ -67,7 +67,7 @@ def launch(settings, home, name, profile, watch=None):
 @pytest.mark.parametrize("runner", ["in-process", "ray-train"])
 def test_interrupted_and_resumed_equals_uninterrupted(settings, uninterrupted, engine_home, runner):
     watch = InterruptAfterEpoch2()
-    settings["training"] = settings["training"] | {"epochs": 30, "patience": 30}
+    settings["training"] = settings["training"] | {"epochs": 12, "patience": 12}
     outcome = launch(settings, engine_home, "run", Profile(runner=runner), watch)
     assert watch.pressed
     assert outcome.state == "interrupted"
