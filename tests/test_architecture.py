@@ -97,10 +97,12 @@ def test_a_worker_imports_nothing_that_the_driver_alone_needs():
     found = run_python("""
         import sys
         import seisweep.workers.trial, seisweep.workers.ray_train, seisweep.workers.relay
-        print([name for name in ("mlflow", "optuna", "matplotlib", "seisbench") if name in sys.modules])
+        print([name for name in ("mlflow", "optuna", "matplotlib", "seisbench", "torch") if name in sys.modules])
+        import seisweep.engine.launch
+        print("torch" in sys.modules)
     """)
     assert found.returncode == 0, found.stderr
-    assert found.stdout == "[]\n"
+    assert found.stdout == "[]\nFalse\n", "torch is for the trainable to import"
 
 
 def test_the_science_imports_without_the_engine():

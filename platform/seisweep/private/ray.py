@@ -22,6 +22,7 @@ from ray.core.generated.gcs_pb2 import GcsNodeInfo, PlacementGroupTableData
 from ray.core.generated.gcs_service_pb2 import GetAllNodeInfoReply, GetAllNodeInfoRequest
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer as DataParallelTrainer
 from ray.tune.schedulers import ASHAScheduler
 from ray.util.placement_group import PlacementGroup
 
@@ -46,7 +47,8 @@ USES = {
     "ray.core.generated.gcs_pb2.PlacementGroupTableData.creator_actor_dead": "and told from those in use",
     "ray.train.v2._internal.callbacks.placement_group_callback.PlacementGroupCleanerCallback": "Train starts no "
     "process more for each trial",
-    "ray.train.torch.TorchTrainer._create_default_callbacks": "the same",
+    "ray.train.v2.api.data_parallel_trainer.DataParallelTrainer._create_default_callbacks": "the same; as its base "
+    "class, where a `TorchTrainer` would take a second to import torch",
     "ray.train.v2._internal.exceptions.WorkerHealthCheckFailedError": "a dead worker is told from one that raised",
     "ray.train.v2._internal.exceptions.WorkerHealthCheckTimeoutError": "the same",
     "ray.tune.experiment.Trial.error_file": "why a trial's process died",

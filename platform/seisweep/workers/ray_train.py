@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 import ray.train
-import ray.train.torch
-import torch
 from ray import tune
 from ray.exceptions import RayActorError
 from ray.train.backend import BackendConfig
-from torch import nn
 
-from seisweep.private.ray import without_group_cleaner
+from seisweep.private.ray import DataParallelTrainer, without_group_cleaner
 from seisweep.private.ray_placing import WorkersOnNodes
 from seisweep.workers.faults import Fault
 from seisweep.workers.memory_limit import memory_limit
@@ -45,6 +43,10 @@ from seisweep.workers.trial import (
     storage_blamed,
     trial_log,
 )
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 KEPT_BY_TRAIN = 4
 """Train's copies of checkpoints: Tune copies one while another waits in the relay and a third is written."""
@@ -104,9 +106,7 @@ def _fit(trainer: Any, relay: Any, attempt: str) -> None:
         relay.put.remote(attempt, ("end", None))
 
 
-def _trainer(
-    job: Job, given: Mapping[str, Any], attempt: str, earlier: tune.Checkpoint | None
-) -> ray.train.torch.TorchTrainer:
+def _trainer(job: Job, given: Mapping[str, Any], attempt: str, earlier: tune.Checkpoint | None) -> Trainer:
     use_gpu = job.gpus_per_worker > 0
     worker = {"CPU": job.cpus_per_worker} | ({"GPU": job.gpus_per_worker} if use_gpu else {})
     worker |= {"memory": job.memory_gb_per_worker * 2**30} if job.memory_gb_per_worker else {}
@@ -114,7 +114,7 @@ def _trainer(
         _train_loop,
         # The controller reads this too: plain data, so that it need not import what the workers import.
         train_loop_config={"job": asdict(job), "given": dict(given), "attempt": attempt, "earlier": earlier},
-        torch_config=_process_group(job),
+        backend_config=_process_group(job),
         scaling_config=ray.train.ScalingConfig(num_workers=job.workers, use_gpu=use_gpu, resources_per_worker=worker),
         run_config=ray.train.RunConfig(
             name=f"trial-{given['trial']:05d}-{attempt}",
@@ -133,10 +133,12 @@ def _placing(job: Job, given: Mapping[str, Any]) -> list[Any]:
     return [WorkersOnNodes(partial(usable_nodes, job.relay, given["avoid"]))] if job.on_cluster else []
 
 
-class Trainer(ray.train.torch.TorchTrainer):
-    """Without Ray's cleaner of placement groups, a process more for each trial: the relay does its work.
+class Trainer(DataParallelTrainer):
+    """A `TorchTrainer` whose `TorchConfig` is always given, so that it need not import torch, and without Ray's cleaner
+    of placement groups, a process more for each trial: the relay does its work.
 
-    It asks the dashboard whether its controller lives; where there is none, it would outlive a killed one for ever.
+    The cleaner asks the dashboard whether its controller lives; where there is none, it would outlive a killed one for
+    ever.
     """
 
     def _create_default_callbacks(self) -> list[Any]:
@@ -147,6 +149,8 @@ def _process_group(job: Job) -> BackendConfig:
     """How the workers of a trial find each other. One has nobody to find."""
     if job.workers == 1:
         return LoneWorker()
+    import ray.train.torch
+
     # NCCL refuses two workers on one card, which shares of less than 1 may give.
     return ray.train.torch.TorchConfig(backend="nccl" if job.gpus_per_worker >= 1 else "gloo")
 
@@ -158,10 +162,11 @@ def _train_loop(context: dict[str, Any]) -> None:
     node = ray.get_runtime_context().get_node_id()
     ray.get(relay.register.remote(attempt, ray.util.get_current_placement_group(), node))
     prepare_process()
-    prepare_torch(job.cpus_per_worker)
     try:
         with trial_log(job, given), scratch_folder(job) as workdir, memory_limit(job.memory_gb_per_worker):
             trainable, config = load(job, given)
+            if "torch" in sys.modules:
+                prepare_torch(job.cpus_per_worker)
             trainable.train(config, WorkerRun(workdir, job, context["earlier"]))
     except Exception as error:
         # Only the controller sees whether another worker died, for which this one then is not to blame.
@@ -180,14 +185,22 @@ class WorkerRun:
     epoch: int | None = None
     rank: int = field(init=False)
     world_size: int = field(init=False)
-    device: torch.device = field(init=False)
 
     def __post_init__(self) -> None:
         context = ray.train.get_context()
         self.rank, self.world_size = context.get_world_rank(), context.get_world_size()
-        self.device = ray.train.torch.get_device()
+
+    @cached_property
+    def device(self) -> torch.device:
+        if "torch" not in sys.modules:  # a trainable that has done without it so far
+            prepare_torch(self.job.cpus_per_worker)
+        import ray.train.torch
+
+        return ray.train.torch.get_device()
 
     def prepare(self, model: nn.Module) -> nn.Module:
+        import ray.train.torch
+
         return ray.train.torch.prepare_model(model)
 
     def resume_from(self) -> Path | None:
