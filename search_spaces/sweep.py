@@ -182,6 +182,13 @@ class Sweep(Config):
         return Sweep.model_validate(self.model_dump() | fields)
 
     @property
+    def shares_seeds(self) -> bool:
+        """Whether several trials have the same seed, and so the same windows in the same order."""
+        if self.sampler == "grid":
+            return bool(self.space or self.vary) or len(self.points or []) > 1
+        return self.samples != 1
+
+    @property
     def first_objective(self) -> tuple[str, Direction]:
         """Metric and direction that early stopping follows."""
         return next(iter(self.objectives.items()))

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from trainables import metrics
 from trainables.config import Config
 from trainables.data.batches import Batch, heard
+from trainables.data.teacher_outputs import AskedOnce
 from trainables.data.windows import cache_folder
 from trainables.evaluation.teacher import teacher_on_dev, teacher_scores
 from trainables.export.cost import architecture_cost, network_cost
@@ -132,7 +133,7 @@ def preflight(config: DistillationConfig) -> dict[str, str]:
     }
 
 
-def digests(teacher: Teacher | TeacherEnsemble) -> list[str]:
+def digests(teacher: nn.Module) -> list[str]:
     """Which weights the teacher has, or each of several."""
     return [weights_digest(member.picker.network) for member in members(teacher)]
 
@@ -149,9 +150,10 @@ def train(config: DistillationConfig, run: Run) -> None:
     interface: Interface = state.model.interface  # type: ignore[assignment]
     around = samples_around(teacher, interface)
     asked = for_student(teacher, interface).to(run.device)
+    answers = _asked_once(asked, config, interface, around, run)
 
     def losses(student_BCT: Tensor, batch: Batch) -> Losses:
-        return distillation_losses(student_BCT, batch, asked, config.loss, interface)
+        return distillation_losses(student_BCT, batch, answers, config.loss, interface)
 
     def advise(history: list[dict[str, float]]) -> list[str]:
         return hints(history, config.loss.alpha)
@@ -160,7 +162,30 @@ def train(config: DistillationConfig, run: Run) -> None:
     taught = teacher_on_dev(asked, digests(teacher), task.dev, config.picks, cache_folder(config.data), interface)
     check_roles(state, asked, run.device, around)
     fit(state, task, config.training, config.seed, run, constants=cost | teacher_scores(taught), advise=advise)
+    if isinstance(answers, AskedOnce):
+        answers.close()
     finish(state, task, docstring=_describe(config), events={"teacher": taught})
+
+
+def _asked_once(
+    teacher: nn.Module, config: DistillationConfig, student: Interface, around: int, run: Run
+) -> nn.Module:
+    """The teacher as training asks it: where its answers are kept, once for all trials that have the seed."""
+    if not config.teacher.outputs_gb or not config.loss.alpha or run.device.type != "cpu":
+        return teacher
+    return AskedOnce(
+        teacher,
+        [config.seed, digests(teacher), [(one.interface, _orders(one)) for one in members(teacher)]],
+        cache_folder(config.data),
+        config.teacher.outputs_gb,
+        heard_samples=student.window_samples + 2 * around,
+        is_distribution=student.is_distribution,
+    )
+
+
+def _orders(teacher: Teacher) -> list[list[int]]:
+    """How a teacher takes components and gives classes, which its weights do not tell."""
+    return [buffer.tolist() for _, buffer in teacher.picker.named_buffers(recurse=False)]
 
 
 def _cost(config: DistillationConfig) -> dict[str, float]:

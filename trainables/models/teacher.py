@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+from pydantic import Field
 from seisbench.models import EQTransformer, PhaseNet
 from torch import Tensor, nn
 
@@ -34,6 +35,10 @@ class TeacherConfig(Config):
     architecture: ArchitectureName | None = None
     """Which network the weights are of: phasenet, phasenetlight, eqtransformer, xiaonet, or your own module:Class.
     Default: what the file says; for a name of SeisBench PhaseNet."""
+
+    outputs_gb: float = Field(0.0, ge=0)
+    """Room (GB) for its answers beside the window stores, float16, so that trials with the same seed ask once; 0: off,
+    and sweeps of several trials with the same seed take 4. On a processor alone; always computed in float32."""
 
 
 class Teacher(nn.Module):

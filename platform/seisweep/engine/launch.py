@@ -82,6 +82,7 @@ def launch(
         best_apart=True,
         lain_at=[str(home.root)],
         knows_unlabelled=True,
+        asks_once=True,
     )
     plan = Plan(begun, home, chosen, trainable, profile, concurrency, is_new=True)
     return run_session(plan, watch or Silent())

@@ -11,7 +11,7 @@ from search_spaces.sweep import Sweep
 from seisweep.engine.cluster import Resources
 from seisweep.engine.sweep_folder import CHECKPOINTS, LOGS, Launch
 from seisweep.record.ledger import TrialRecord
-from seisweep.requested.trainable import CACHE_KEY, SEED_KEY, Trainable
+from seisweep.requested.trainable import CACHE_KEY, OUTPUTS_GB, OUTPUTS_KEY, SEED_KEY, Trainable
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
 from seisweep.settings.storage import Storage, storage_of
@@ -100,6 +100,9 @@ class Plan:
             settings.setdefault(SEED_KEY, record.seed)
         if self.trainable.config_class and self.trainable.has(CACHE_KEY):
             settings.setdefault(CACHE_KEY, str(self.home.cache_dir))
+        if self.launch.asks_once and self.sweep.shares_seeds:
+            if self.trainable.config_class and self.trainable.has(OUTPUTS_KEY):
+                settings.setdefault(OUTPUTS_KEY, OUTPUTS_GB)
         try:
             return self.trainable.dump(settings), ""
         except ValueError as error:

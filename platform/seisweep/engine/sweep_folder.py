@@ -45,6 +45,8 @@ class Launch:
     ones."""
     knows_unlabelled: bool = False
     """Whether a phase that is not labelled may be unknown in it; in older ones it stays noise."""
+    asks_once: bool = False
+    """Whether its trials may keep a teacher's outputs for each other; those of older ones asked each for itself."""
     places: dict[str, str] = field(default_factory=dict)
     """Files that its settings name by absolute paths, and where in its folder they are: an archive brought them."""
     moved: Places = NOWHERE_ELSE
@@ -106,6 +108,7 @@ class Launch:
             "best_apart": self.best_apart,
             "lain_at": self.lain_at,
             "knows_unlabelled": self.knows_unlabelled,
+            "asks_once": self.asks_once,
             "places": self.places,
         }
 
@@ -129,6 +132,7 @@ class Launch:
                 best_apart=kept.get("best_apart", False),
                 lain_at=kept.get("lain_at", []),
                 knows_unlabelled=knows_unlabelled,
+                asks_once=kept.get("asks_once", False),
                 places=kept.get("places", {}),
                 moved=moved,
             )

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from search_spaces.sweep import Confirms, Sweep
 from seisweep.record import tags
-from seisweep.requested.trainable import ACCUMULATION_KEY, BATCH_KEY, CACHE_KEY, SEED_KEY, Trainable
+from seisweep.requested.trainable import ACCUMULATION_KEY, BATCH_KEY, CACHE_KEY, OUTPUTS_KEY, SEED_KEY, Trainable
 from seisweep.results.runs import seconds_of
 from seisweep.results.sweep_results import SweepResults
 from seisweep.settings.overrides import Overrides, flatten
@@ -170,7 +170,7 @@ def _as_it_was(
     except (OSError, ValueError):
         return {}
     today = dict(flatten(trainable.dump(settings)))
-    aside = {SEED_KEY, CACHE_KEY, *decided}
+    aside = {SEED_KEY, CACHE_KEY, OUTPUTS_KEY, *decided}
     if first.runs[trial].data.tags.get(tags.CHANGED):
         aside |= {BATCH_KEY, ACCUMULATION_KEY}
     return {key: value for key, value in then.items() if key in today and value != today[key] and key not in aside}

@@ -31,6 +31,10 @@ LOOKED_AT = ("data.", "model.", "teacher", "student.architecture", "student.argu
 CACHE_KEY = "data.cache_dir"
 """Where trainables on window stores keep them; the engine puts them into the home."""
 
+OUTPUTS_KEY = "teacher.outputs_gb"
+OUTPUTS_GB = 4.0
+"""Room for what a teacher answered, which the engine gives to trials that share a seed."""
+
 
 @dataclass(frozen=True)
 class Trainable:
