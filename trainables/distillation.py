@@ -167,9 +167,7 @@ def train(config: DistillationConfig, run: Run) -> None:
     finish(state, task, docstring=_describe(config), events={"teacher": taught})
 
 
-def _asked_once(
-    teacher: nn.Module, config: DistillationConfig, student: Interface, around: int, run: Run
-) -> nn.Module:
+def _asked_once(teacher: nn.Module, config: DistillationConfig, student: Interface, around: int, run: Run) -> nn.Module:
     """The teacher as training asks it: where its answers are kept, once for all trials that have the seed."""
     if not config.teacher.outputs_gb or not config.loss.alpha or run.device.type != "cpu":
         return teacher

@@ -100,9 +100,9 @@ class Plan:
             settings.setdefault(SEED_KEY, record.seed)
         if self.trainable.config_class and self.trainable.has(CACHE_KEY):
             settings.setdefault(CACHE_KEY, str(self.home.cache_dir))
-        if self.launch.asks_once and self.sweep.shares_seeds:
-            if self.trainable.config_class and self.trainable.has(OUTPUTS_KEY):
-                settings.setdefault(OUTPUTS_KEY, OUTPUTS_GB)
+        asks_once = self.launch.asks_once and self.sweep.shares_seeds
+        if asks_once and self.trainable.config_class and self.trainable.has(OUTPUTS_KEY):
+            settings.setdefault(OUTPUTS_KEY, OUTPUTS_GB)
         try:
             return self.trainable.dump(settings), ""
         except ValueError as error:

@@ -29,6 +29,8 @@ for number in range(int(sys.argv[3])):
     key_B = window_keys(windows_BXT)
     if kept.read(key_B) is None:
         kept.keep(key_B, windows_BXT.half().numpy())
+        for writing in kept._writing:
+            writing.result()
     print(number, flush=True)
 kept.close()
 """
