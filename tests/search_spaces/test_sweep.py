@@ -56,6 +56,22 @@ def test_contradictions_are_refused(fields, complaint):
         Sweep(**{"name": "mine", "trainable": "t", **fields})
 
 
+@pytest.mark.parametrize(
+    ("fields", "shares"),
+    [
+        ({}, True),
+        ({"samples": None, "time_budget_s": 9}, True),
+        ({"samples": 1}, False),
+        ({"sampler": "grid", "vary": {"a": [1, 2]}, "seeds": [0, 1]}, True),
+        ({"sampler": "grid", "seeds": [0, 1]}, False),
+        ({"sampler": "grid", "points": [{"a": 1}], "seeds": [0, 1]}, False),
+        ({"sampler": "grid", "points": [{"a": 1}, {"a": 2}]}, True),
+    ],
+)
+def test_which_sweeps_have_several_trials_of_one_seed(fields, shares):
+    assert Sweep(**{"name": "mine", "trainable": "t", **fields}).shares_seeds is shares
+
+
 def test_a_single_run_is_a_sweep_of_one_trial():
     sweep = single_run("my.module:outer.train", {"seed": 3})
     assert (sweep.name, sweep.samples, sweep.scheduler, sweep.space) == ("outer-train", 1, "none", None)

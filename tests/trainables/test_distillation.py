@@ -110,6 +110,26 @@ def test_every_teacher_of_a_list_is_checked_and_on_the_record(tiny, teacher_file
         preflight(DistillationConfig.model_validate(missing))
 
 
+def test_a_trial_learns_the_same_whether_it_asks_its_teacher_or_reads_what_another_asked(tiny, tmp_path):
+    data = tiny["data"] | {"cache_dir": str(tmp_path / "cache")}
+    asking = tiny | {"data": data, "training": tiny["training"] | {"epochs": 2}}
+    keeping = asking | {"teacher": tiny["teacher"] | {"outputs_gb": 1}}
+    runs = [LocalRun(tmp_path / name) for name in ("asks each time", "asks first", "reads")]
+    for run, settings in zip(runs, (asking, keeping, keeping), strict=True):
+        train(DistillationConfig.model_validate(settings), run)
+        blocks = {file: file.stat().st_ino for file in (tmp_path / "cache").rglob("*.answers")}
+        if run is runs[1]:
+            written = blocks
+    assert written == blocks, "the third reads them and writes none"
+    assert sum(file.stat().st_size for file in blocks) == 2 * 3 * 8 * (8 + 2 * 2 * 3001)
+    expected, first, later = (
+        [[report[name] for name in (metrics.TRAIN_LOSS, metrics.DISTILL_LOSS)] for report in run.reports[:2]]
+        for run in runs
+    )
+    assert first == later, "it does not matter who was there before"
+    assert first == [pytest.approx(losses, rel=1e-4) for losses in expected]
+
+
 @pytest.mark.parametrize(
     ("teachers", "complaint"),
     [(["stead"], "teachers and teacher.weights are both given"), (["stead", "stead"], "one is there twice")],

@@ -196,18 +196,16 @@ def _check_answers(folder: Path, seed: int, batches: int) -> int:
 
 
 def test_two_processes_write_at_once_and_one_is_killed_while_writing(tmp_path):
-    dying, other, apart = _writer(tmp_path, 0, 100_000), _writer(tmp_path, 0, 40), _writer(tmp_path, 1, 40)
+    dying, other = _writer(tmp_path, 0, 100_000), _writer(tmp_path, 0, 40)
     assert dying.stdout is not None
     for line in dying.stdout:
         if line.strip() == "60":
             dying.send_signal(signal.SIGKILL)
             break
     assert dying.wait() == -signal.SIGKILL
-    for process in (other, apart):
-        process.communicate()
-        assert process.returncode == 0
+    other.communicate()
+    assert other.returncode == 0
     dying.stdout.close()
     assert _check_answers(tmp_path, 0, 40) == 40 * 64
-    assert _check_answers(tmp_path, 1, 40) == 40 * 64
     sizes = {file.stat().st_size % (8 + 2 * 3 * 40) for file in (tmp_path / "f").glob("*.answers")}
     assert sizes == {0}
