@@ -15,7 +15,7 @@ import torch
 from trainables.data import teacher_outputs
 from trainables.data.teacher_outputs import BLOCK_WINDOWS, FOLDER, AskedOnce, KeptAnswers, window_keys
 
-WINDOWS_BXT = torch.randn(BLOCK_WINDOWS, 3, 32, generator=torch.Generator().manual_seed(0)) * 100
+WINDOWS_BXT = torch.randn(BLOCK_WINDOWS, 3, 32, generator=torch.Generator().manual_seed(0)) * 30
 GB = 1e-9
 """A byte."""
 
