@@ -5,7 +5,7 @@ nothing here depends on how windows are drawn, scaled or mixed, and none gets th
 
 Answers are computed in float32 and kept as differences of logits in float16: a softened softmax does not see a constant
 added to all logits, and the differences take two numbers of PhaseNet's three. Against probabilities and logits in
-float16 they move probabilities least, and losses by a ten-thousandth. Whoever asks gets the rounded answer, also who
+float16 they move probabilities least, by 1e-4, and losses by 4e-4 of themselves at most. Whoever asks gets the rounded answer, also who
 asks first, so that losses do not depend on who was there before.
 
 Blocks of windows are files that appear whole (`atomic.py`): several processes may write, and one that is killed leaves
@@ -121,8 +121,7 @@ def _factors(count: int) -> Tensor:
 class KeptAnswers:
     """Answers by key: float16 (C, T) each, in files of many. All folders beside it share its budget.
 
-    Where nothing can be written, one line says so and reading goes on. Written and measured in a thread, which takes no
-    time of the training's.
+    Where nothing can be written, one line says so and reading goes on. Written and measured in a thread.
     """
 
     def __init__(self, root: Path, name: str, shape: Sequence[int], budget_bytes: int) -> None:
