@@ -5,8 +5,8 @@ nothing here depends on how windows are drawn, scaled or mixed, and none gets th
 
 Answers are computed in float32 and kept as differences of logits in float16: a softened softmax does not see a constant
 added to all logits, and the differences take two numbers of PhaseNet's three. Against probabilities and logits in
-float16 they move probabilities least, by 1e-4, and losses by 4e-4 of themselves at most. Whoever asks gets the rounded answer, also who
-asks first, so that losses do not depend on who was there before.
+float16 they move probabilities least, by 1e-4, and losses by 4e-4 of themselves at most. Whoever asks gets the rounded
+answer, also who asks first, so that losses do not depend on who was there before.
 
 Blocks of windows are files that appear whole (`atomic.py`): several processes may write, and one that is killed leaves
 nothing that is read.
