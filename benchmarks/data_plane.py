@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from seisbench_pipeline import prescribed_generator
 
-from trainables.data.batches import training_batches
 from trainables.data.config import DataConfig
+from trainables.data.mixing import training_batches
 from trainables.data.synthetic import write_local_earthquakes
 from trainables.data.windows import open_store
 

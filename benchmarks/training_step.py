@@ -31,8 +31,9 @@ from seisbench.models import PhaseNet
 from seisbench_pipeline import prescribed_generator
 from torch import Tensor, nn
 
-from trainables.data.batches import Batch, training_batches
+from trainables.data.batches import Batch
 from trainables.data.config import COMPONENT_ORDER, DataConfig
+from trainables.data.mixing import training_batches
 from trainables.data.synthetic import write_local_earthquakes
 from trainables.data.windows import open_store
 from trainables.distillation import DistillationLossConfig, distillation_losses

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from trainables.data.amplitudes import enlargement
 from trainables.data.catalog import load_dataset
-from trainables.data.config import PHASES, SAMPLING_RATE_HZ, DataConfig
+from trainables.data.config import PHASES, DataConfig
 from trainables.data.detection import detection_labels
-from trainables.data.draws import Windows, choose_windows, uniform, visit_order
+from trainables.data.draws import Windows, choose_windows, uniform
 from trainables.data.splits import events_of_stored
 from trainables.data.windows import WindowStore
 
@@ -73,33 +73,6 @@ def normalise(raw: Tensor) -> Tensor:
     peak = y.abs().amax(dim=-1, keepdim=True)
     # As if a small waveform was enlarged first, without a pass over it; the mean tells the size of a dead component.
     return y.div_(peak + _PEAK_EPS / enlargement(torch.maximum(peak, mean.abs())))
-
-
-def training_batches(
-    store: WindowStore,
-    config: DataConfig,
-    *,
-    seed: int,
-    epoch: int,
-    num_steps: int,
-    batch_size: int,
-    device: torch.device | str,
-    rank: int = 0,
-    world_size: int = 1,
-) -> Iterator[Batch]:
-    """One epoch of random windows; each rank gets its contiguous part of every joint batch.
-
-    Every choice is a function of seed, epoch and the sample's position in the epoch, so the joint batch does
-    not depend on `world_size`. Traces come in seeded permutations, one pass after the other.
-    """
-    first, last = batch_size * rank // world_size, batch_size * (rank + 1) // world_size
-    for step in range(num_steps):
-        position_B = step * batch_size + np.arange(first, last)
-        uniform_BU = uniform(seed, epoch, position_B)
-        windows = choose_windows(store, visit_order(seed, epoch, position_B, len(store)), uniform_BU)
-        windows = _shifted(windows, store, config, uniform_BU[:, 2])
-        raw_BXT = _scaled(cut(store, windows), config, uniform_BU[:, 3:6])
-        yield make_batch(store, windows, raw_BXT, config.sigma_samples, device, config.missing_phase == MASK)
 
 
 class DevWindows:
@@ -256,19 +229,3 @@ def _picks_near(store: WindowStore, windows: Windows, reach: int) -> tuple[np.nd
     onset_K = store.pick_K[pick_K] - windows.start_B[window_K]
     near_K = (onset_K >= -reach) & (onset_K <= store.windowing.samples - 1 + reach)
     return window_K[near_K], store.pick_phase_K[pick_K[near_K]], onset_K[near_K]
-
-
-def _shifted(windows: Windows, store: WindowStore, config: DataConfig, uniform_B: np.ndarray) -> Windows:
-    if config.max_time_shift_s == 0:
-        return windows
-    shift_B = np.rint((2 * uniform_B - 1) * config.max_time_shift_s * SAMPLING_RATE_HZ).astype(np.int64)
-    # A shifted window may reach beyond its span, into whatever else the store has of the trace.
-    length_B = store.length_N[windows.trace_B]
-    return Windows(windows.trace_B, windows.start_B + shift_B, np.zeros_like(length_B), length_B)
-
-
-def _scaled(raw_BXT: np.ndarray, config: DataConfig, uniform_BX: np.ndarray) -> np.ndarray:
-    if config.max_amplitude_scale > 1:
-        scale_BX = config.max_amplitude_scale ** (2 * uniform_BX - 1)
-        raw_BXT *= scale_BX[:, :, None].astype(np.float32)
-    return raw_BXT

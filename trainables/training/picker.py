@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from trainables import metrics
 from trainables.data.arrivals import notices
-from trainables.data.batches import MASK, Batch, DevWindows, training_batches
+from trainables.data.batches import MASK, Batch, DevWindows
 from trainables.data.catalog import check_dataset, fingerprint, load_dataset
 from trainables.data.config import PHASES, DataConfig
 from trainables.data.labelled import masking_notice
+from trainables.data.mixing import training_batches
 from trainables.data.splits import shared_events
 from trainables.data.windows import WindowStore, open_store
 from trainables.evaluation.counts import COUNTS_FILE, EventCounts, write_counts

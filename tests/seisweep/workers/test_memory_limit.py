@@ -67,8 +67,8 @@ def test_a_data_set_twice_as_large_as_the_limit_builds_and_trains(tmp_path):
     """What is built goes to the disk trace by trace, and what is mapped from there is not the process's own memory."""
     import torch
 
-    from trainables.data.batches import training_batches
     from trainables.data.config import DataConfig
+    from trainables.data.mixing import training_batches
     from trainables.data.windows import open_store
 
     config = DataConfig(dataset=str(long_traces(tmp_path / "long", 96)), cache_dir=tmp_path / "cache")

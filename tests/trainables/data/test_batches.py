@@ -22,11 +22,11 @@ from trainables.data.batches import (
     default_dev_windows_per_trace,
     make_batch,
     normalise,
-    training_batches,
 )
 from trainables.data.catalog import load_dataset
 from trainables.data.config import DataConfig
 from trainables.data.draws import choose_windows, visit_order
+from trainables.data.mixing import training_batches
 from trainables.data.windows import WindowStore, open_store
 
 

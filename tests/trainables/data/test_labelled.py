@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
-from trainables.data.batches import DevWindows, training_batches
+from trainables.data.batches import DevWindows
 from trainables.data.catalog import load_dataset
 from trainables.data.config import DataConfig
 from trainables.data.labelled import labelled_phases, masking_notice
+from trainables.data.mixing import training_batches
 from trainables.data.windows import open_store
 
 

@@ -5,10 +5,11 @@ import pytest
 import seisbench.generate as sbg
 import torch
 
-from trainables.data.batches import DevWindows, cut, training_batches
+from trainables.data.batches import DevWindows, cut
 from trainables.data.config import DataConfig
 from trainables.data.detection import detection_labels
 from trainables.data.draws import Windows, choose_windows, uniform
+from trainables.data.mixing import training_batches
 from trainables.data.windowing import PRESCRIBED, Windowing
 from trainables.data.windows import open_store
 

@@ -1,0 +1,156 @@
+"""Training windows of several sources in the same batches, each with its share.
+
+Every choice is a function of seed, epoch and a window's position in the epoch, so joint batches do not depend on how
+many workers share them. With one source they are what that source alone gives.
+"""
+
+# B window of a batch, S source, U random stream, X component (E, N, Z), T time sample
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainables.data.batches import MASK, Batch, cut, make_batch
+from trainables.data.config import SAMPLING_RATE_HZ, DataConfig
+from trainables.data.draws import Windows, choose_windows, uniform, visit_order
+from trainables.data.windows import WindowStore
+
+_GOLDEN, _SILVER = (5**0.5 - 1) / 2, 2**0.5 - 1
+"""Multiples of an irrational number are spread evenly over [0, 1)."""
+
+
+class Keys(NamedTuple):
+    """What the windows that a batch takes of one source are chosen by."""
+
+    seed: int
+    epoch: int
+    local_B: np.ndarray
+    """Position within the source: how many windows of it come earlier in the epoch."""
+    uniform_BU: np.ndarray
+    """Random numbers in [0, 1) of each window, by its position in the epoch; 3 to 5 scale its components."""
+
+
+Choose = Callable[[WindowStore, DataConfig, Keys], Windows]
+"""Which windows of a source a batch takes, one for each of `local_B`."""
+
+
+def labelled_windows(store: WindowStore, config: DataConfig, keys: Keys) -> Windows:
+    """A random window around an arrival of each trace; traces come in seeded permutations, one pass after the other."""
+    trace_B = visit_order(keys.seed, keys.epoch, keys.local_B, len(store))
+    return _shifted(choose_windows(store, trace_B, keys.uniform_BU), store, config, keys.uniform_BU[:, 2])
+
+
+class Source(NamedTuple):
+    """Where windows are drawn from."""
+
+    store: WindowStore
+    share: float
+    """Of all windows, relative to the shares of the other sources; above 0."""
+    choose: Choose = labelled_windows
+
+
+def training_batches(store: WindowStore, config: DataConfig, **epoch) -> Iterator[Batch]:
+    """`mixed_batches` of one store."""
+    return mixed_batches([Source(store, 1)], config, **epoch)
+
+
+def mixed_batches(
+    sources: Sequence[Source],
+    config: DataConfig,
+    *,
+    seed: int,
+    epoch: int,
+    num_steps: int,
+    batch_size: int,
+    device: torch.device | str,
+    rank: int = 0,
+    world_size: int = 1,
+) -> Iterator[Batch]:
+    """One epoch of random windows; each rank gets its contiguous part of every joint batch.
+
+    A joint batch holds of each source what its share of the batch is, rounded up or down, such that the shares are kept
+    over the batches too. A phase that is unknown in one source is masked in its windows alone.
+    """
+    first, last = batch_size * rank // world_size, batch_size * (rank + 1) // world_size
+    share_S = np.array([source.share for source in sources], dtype=float)
+    before_S = np.zeros(len(sources), dtype=np.int64)
+    for step in range(num_steps):
+        count_S = windows_of_each(share_S, batch_size, epoch, step)
+        source_B, place_B = _interleaved(count_S)
+        source_B, local_B = source_B[first:last], (before_S[source_B] + place_B)[first:last]
+        uniform_BU = uniform(seed, epoch, step * batch_size + np.arange(first, last))
+        rows, parts = [], []
+        for number in np.unique(source_B) if len(source_B) else [0]:
+            row_B = np.flatnonzero(source_B == number)
+            rows.append(row_B)
+            parts.append(_part(sources[number], config, Keys(seed, epoch, local_B[row_B], uniform_BU[row_B]), device))
+        yield parts[0] if len(parts) == 1 else _joined(parts, np.concatenate(rows))
+        before_S += count_S
+
+
+def windows_of_each(share_S: np.ndarray, batch_size: int, epoch: int, step: int) -> np.ndarray:
+    """How many windows of each source (S,) the joint batch of a step holds; they sum to `batch_size`.
+
+    What is left of a batch after rounding down goes to sources by systematic sampling (Madow 1949,
+    doi:10.1214/aoms/1177729988), from starts that are spread evenly over the batches.
+    """
+    wanted_S = batch_size * share_S / share_S.sum()
+    whole_S = np.floor(wanted_S + 1e-9)
+    edge_S = np.cumsum(np.clip(wanted_S - whole_S, 0, None))
+    edge_S[-1] = batch_size - whole_S.sum()
+    start = (0.5 + step * _GOLDEN + epoch * _SILVER) % 1
+    return (whole_S + np.diff(np.floor(edge_S + start), prepend=0)).astype(np.int64)
+
+
+def _interleaved(count_S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The source of each window of a joint batch, and which of its source's it is: each source is spread over the
+    batch, so that every worker's part is a mixture too."""
+    source_B = np.repeat(np.arange(len(count_S)), count_S)
+    place_B = np.arange(len(source_B)) - np.repeat(np.cumsum(count_S) - count_S, count_S)
+    order_B = np.argsort((place_B + 0.5) / count_S[source_B], kind="stable")
+    return source_B[order_B], place_B[order_B]
+
+
+def _part(source: Source, config: DataConfig, keys: Keys, device: torch.device | str) -> Batch:
+    windows = source.choose(source.store, config, keys)
+    raw_BXT = _scaled(cut(source.store, windows), config, keys.uniform_BU[:, 3:6])
+    return make_batch(source.store, windows, raw_BXT, config.sigma_samples, device, config.missing_phase == MASK)
+
+
+def _joined(parts: list[Batch], row_B: np.ndarray) -> Batch:
+    """One batch of several, whose windows go to the rows `row_B` of it."""
+    order_B = torch.from_numpy(np.argsort(row_B)).to(parts[0].raw_BXT.device)
+
+    def join(field: str) -> Tensor | None:
+        columns = [getattr(part, field) for part in parts]
+        if all(column is None for column in columns):
+            return None
+        if field == "labelled_BP":
+            columns = [
+                torch.ones(len(part.raw_BXT), 2, dtype=torch.bool, device=order_B.device) if column is None else column
+                for part, column in zip(parts, columns, strict=True)
+            ]
+        return torch.cat(columns)[order_B]
+
+    return Batch(*(join(field) for field in Batch._fields))  # type: ignore[arg-type]
+
+
+def _shifted(windows: Windows, store: WindowStore, config: DataConfig, uniform_B: np.ndarray) -> Windows:
+    if config.max_time_shift_s == 0:
+        return windows
+    shift_B = np.rint((2 * uniform_B - 1) * config.max_time_shift_s * SAMPLING_RATE_HZ).astype(np.int64)
+    # A shifted window may reach beyond its span, into whatever else the store has of the trace.
+    length_B = store.length_N[windows.trace_B]
+    return Windows(windows.trace_B, windows.start_B + shift_B, np.zeros_like(length_B), length_B)
+
+
+def _scaled(raw_BXT: np.ndarray, config: DataConfig, uniform_BX: np.ndarray) -> np.ndarray:
+    if config.max_amplitude_scale > 1:
+        scale_BX = config.max_amplitude_scale ** (2 * uniform_BX - 1)
+        raw_BXT *= scale_BX[:, :, None].astype(np.float32)
+    return raw_BXT
