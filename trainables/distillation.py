@@ -237,6 +237,6 @@ def _describe(config: DistillationConfig) -> str:
     student = size if config.student.architecture == XIAONET else config.student.architecture
     kind = config.teacher.architecture or "PhaseNet"
     return (
-        f"{student} distilled from {kind} {teacher} on {config.data.dataset}: alpha {config.loss.alpha:g}, "
+        f"{student} distilled from {kind} {teacher} on {config.data.named}: alpha {config.loss.alpha:g}, "
         f"temperature {config.loss.temperature:g}, seed {config.seed}"
     )

@@ -116,4 +116,4 @@ def _freezing(config: PickingConfig, picker: nn.Module) -> Freezing:
 
 def _describe(config: PickingConfig) -> str:
     origin = f"transferred from {config.model.pretrained}" if config.model.pretrained else "trained from scratch"
-    return f"{config.model.architecture} {origin} on {config.data.dataset}, seed {config.seed}"
+    return f"{config.model.architecture} {origin} on {config.data.named}, seed {config.seed}"

@@ -8,7 +8,7 @@ RandomWindow(pad), Normalize (demean, detrend, peak), ChangeDtype(float32) and P
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from trainables.data.amplitudes import enlargement
-from trainables.data.catalog import load_dataset
-from trainables.data.config import PHASES, DataConfig
+from trainables.data.catalog import fingerprint, load_dataset
+from trainables.data.config import PHASES, DataConfig, each_of
 from trainables.data.detection import detection_labels
 from trainables.data.draws import Windows, choose_windows, uniform
 from trainables.data.splits import events_of_stored
@@ -76,22 +76,42 @@ def normalise(raw: Tensor) -> Tensor:
 
 
 class DevWindows:
-    """Fixed windows of a store, the same for every trial and epoch: `windows_per_trace` of each trace.
+    """Fixed windows of the data sets, one after the other, the same for every trial and epoch: `windows_per_trace` of
+    each trace.
 
     They are cut and labelled again at each pass: that takes 0.03 ms a window, and keeping them would take memory
     in every trial.
     """
 
     def __init__(
-        self, store: WindowStore, config: DataConfig, device: torch.device | str = "cpu", *, seed: int = 0
+        self,
+        stores: WindowStore | Sequence[WindowStore],
+        config: DataConfig,
+        device: torch.device | str = "cpu",
+        *,
+        seed: int = 0,
     ) -> None:
-        self.store, self.config, self.device = store, config, device
-        self.windows_per_trace = config.dev_windows_per_trace or default_dev_windows_per_trace(len(store))
-        trace_B = np.repeat(np.arange(len(store)), self.windows_per_trace)
-        self.windows = choose_windows(store, trace_B, uniform(seed, 0, np.arange(len(trace_B))))
+        self.stores = (stores,) if isinstance(stores, WindowStore) else tuple(stores)
+        self.config, self.device = config, device
+        self.windows_per_trace = config.dev_windows_per_trace or default_dev_windows_per_trace(self.num_traces)
+        self.windows: list[Windows] = []
+        """Of each store."""
+        for store in self.stores:
+            trace_B = np.repeat(np.arange(len(store)), self.windows_per_trace)
+            position_B = len(self) + np.arange(len(trace_B))
+            self.windows.append(choose_windows(store, trace_B, uniform(seed, 0, position_B)))
 
     def __len__(self) -> int:
-        return len(self.windows.trace_B)
+        return sum(len(windows.trace_B) for windows in self.windows)
+
+    @property
+    def num_traces(self) -> int:
+        return sum(len(store) for store in self.stores)
+
+    @property
+    def fingerprint(self) -> str:
+        """Which stores these are windows of."""
+        return "+".join(store.fingerprint for store in self.stores)
 
     @property
     def is_masked(self) -> bool:
@@ -101,23 +121,34 @@ class DevWindows:
     @property
     def phases(self) -> tuple[str, ...]:
         """Those that can be scored: labelled in some window."""
-        labelled_P = self.store.known[self.windows.trace_B].any(axis=0) | (not self.is_masked)
+        labelled_P = np.any([store.known.any(axis=0) for store in self.stores], axis=0) | (not self.is_masked)
         return tuple(phase for phase, is_there in zip(PHASES, labelled_P, strict=True) if is_there)
 
     @cached_property
     def events(self) -> np.ndarray:
-        """The event of each window, in their order."""
-        event_N = events_of_stored(load_dataset(self.config.dataset), self.store.row_N, self.store.trace_name_N)
-        return event_N[self.windows.trace_B]
+        """The event of each window, in their order; of several data sets with the fingerprint of its own, as their
+        catalogues may use the same names."""
+        found = []
+        for name, store, windows in zip(each_of(self.config.dataset), self.stores, self.windows, strict=True):
+            event_N = events_of_stored(load_dataset(name), store.row_N, store.trace_name_N)
+            if len(self.stores) > 1:
+                event_N = np.char.add(f"{fingerprint(name)} ", event_N)
+            found.append(event_N[windows.trace_B])
+        return np.concatenate(found)
 
     def batches(self, batch_size: int, rank: int = 0, world_size: int = 1) -> Iterator[tuple[Batch, Arrivals]]:
-        """Every window exactly once over all ranks, in order; the last batch of a rank may be smaller."""
+        """Every window exactly once over all ranks, in order; the last batch of a data set, and of a rank, may be
+        smaller."""
         first, last = len(self) * rank // world_size, len(self) * (rank + 1) // world_size
-        for start in range(first, last, batch_size):
-            windows = Windows(*(column[start : min(start + batch_size, last)] for column in self.windows))
-            raw_BXT = cut(self.store, windows)
-            batch = make_batch(self.store, windows, raw_BXT, self.config.sigma_samples, self.device, self.is_masked)
-            yield batch, arrivals_inside(self.store, windows, self.is_masked)
+        begin = 0
+        for store, its in zip(self.stores, self.windows, strict=True):
+            low, high = max(first - begin, 0), min(last - begin, len(its.trace_B))
+            for start in range(low, high, batch_size):
+                windows = Windows(*(column[start : min(start + batch_size, high)] for column in its))
+                raw_BXT = cut(store, windows)
+                batch = make_batch(store, windows, raw_BXT, self.config.sigma_samples, self.device, self.is_masked)
+                yield batch, arrivals_inside(store, windows, self.is_masked)
+            begin += len(its.trace_B)
 
 
 def default_dev_windows_per_trace(num_traces: int) -> int:

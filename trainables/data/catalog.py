@@ -17,7 +17,7 @@ import seisbench
 import seisbench.data as sbd
 
 from trainables.data.arrivals import arrival_columns, has_phase
-from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ
+from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ, DataConfig, each_of
 from trainables.edge.channels import translated
 from trainables.fetched import dataset_here, is_elsewhere
 from trainables.models.seisbench_private import resample_without_nan
@@ -125,9 +125,28 @@ def check_dataset(
             raise ValueError(no_pick(name, missing[0], split))
 
 
+def check_each(config: DataConfig, splits: tuple[str, ...] = ("train", "dev")) -> list[sbd.WaveformDataset]:
+    """The data sets of a configuration, each held against `check_dataset`. Raises ValueError, also where two of them
+    are the same data."""
+    names, loaded = each_of(config.dataset), []
+    for name in names:
+        loaded.append(load_dataset(name))
+        check_dataset(loaded[-1], name, splits, config.missing_phase)
+    seen: dict[str, str] = {}
+    for name in names if len(names) > 1 else ():
+        if (other := seen.setdefault(fingerprint(name), name)) != name:
+            raise ValueError(f"data.dataset: {other} and {name} are the same data")
+    return loaded
+
+
 def no_pick(name: str, phase: str, split: str) -> str:
     """What is said where a split has no arrival of a phase inside its traces."""
     return f"{name}: no {phase} pick in split {split}; picks are columns such as trace_{phase}_arrival_sample"
+
+
+def fingerprints(dataset: str | list[str]) -> str:
+    """The fingerprint of a data set, or those of several in their order, joined."""
+    return "+".join(fingerprint(name) for name in each_of(dataset))
 
 
 def fingerprint(dataset: str) -> str:

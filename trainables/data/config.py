@@ -1,11 +1,11 @@
-"""Settings of the picking data: which data set, which share of it, and how windows and labels are made."""
+"""Settings of the picking data: which data sets, which share of them, and how windows and labels are made."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from trainables.config import Config
 
@@ -15,15 +15,26 @@ WINDOW_SAMPLES = 3001
 PHASES = ("P", "S")
 
 
-class DataConfig(Config):
-    """A SeisBench data set and the prescribed windows of it: 3001 samples, 100 Hz, components E, N, Z."""
+def each_of(dataset: str | list[str]) -> list[str]:
+    """The data sets that a setting names, one or several."""
+    return [dataset] if isinstance(dataset, str) else list(dataset)
 
-    dataset: str
+
+class DataConfig(Config):
+    """SeisBench data sets and the prescribed windows of them: 3001 samples, 100 Hz, components E, N, Z."""
+
+    dataset: str | list[str]
     """SeisBench name (ETHZ, STEAD, ...) or a folder in SeisBench's format (metadata.csv, waveforms.hdf5), here or as
-    s3://, https:// or http://: each machine fetches that once."""
+    s3://, https:// or http://: each machine fetches that once. [A,B] trains on a mixture of several and scores on the
+    dev records of all."""
+
+    shares: list[float] | None = None
+    """Of several data sets: the share of each of the training windows, in their order; only their ratios count.
+    Default: by their numbers of training traces."""
 
     few_shot_fraction: float = Field(1.0, gt=0, le=1)
-    """Share of the training events, seeded and nested (5 % lies inside 10 %); dev and test never change."""
+    """Share of the training events of each data set, seeded and nested (5 % lies inside 10 %); dev and test never
+    change."""
 
     few_shot_seed: int = Field(0, ge=0)
     """Which events a fraction takes."""
@@ -49,3 +60,41 @@ class DataConfig(Config):
 
     cache_dir: Path | None = None
     """Folder of the window stores; default: a folder in SeisBench's cache."""
+
+    @field_validator("dataset")
+    @classmethod
+    def _each_once(cls, dataset: str | list[str]) -> str | list[str]:
+        names = each_of(dataset)
+        if not names:
+            raise ValueError("no data set is named")
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"{twice[0]} is named twice")
+        return dataset
+
+    @field_validator("shares")
+    @classmethod
+    def _one_for_each(cls, shares: list[float] | None, others: ValidationInfo) -> list[float] | None:
+        if shares is None or "dataset" not in others.data:
+            return shares
+        names = each_of(others.data["dataset"])
+        if len(shares) != len(names):
+            raise ValueError(f"{len(shares)} for {len(names)} data sets; one is given for each, in their order")
+        if min(shares) < 0 or max(shares) == 0:
+            raise ValueError(f"{', '.join(f'{share:g}' for share in shares)}: none is below 0, and one is above")
+        return shares
+
+    @property
+    def named(self) -> str:
+        """The data sets in words."""
+        return ", ".join(each_of(self.dataset))
+
+    @property
+    def each(self) -> list[DataConfig]:
+        """The same of each data set alone."""
+        return [self.model_copy(update={"dataset": name, "shares": None}) for name in each_of(self.dataset)]
+
+    @property
+    def only(self) -> str:
+        """The data set of a configuration of one."""
+        (name,) = each_of(self.dataset)
+        return name

@@ -54,6 +54,12 @@ class Source(NamedTuple):
     choose: Choose = labelled_windows
 
 
+def labelled_sources(config: DataConfig, stores: Sequence[WindowStore]) -> list[Source]:
+    """The data sets of a configuration, each with its share: `data.shares`, else its number of traces."""
+    shares = config.shares or [len(store) for store in stores]
+    return [Source(store, share) for store, share in zip(stores, shares, strict=True) if share > 0]
+
+
 def training_batches(store: WindowStore, config: DataConfig, **epoch) -> Iterator[Batch]:
     """`mixed_batches` of one store."""
     return mixed_batches([Source(store, 1)], config, **epoch)

@@ -172,7 +172,7 @@ def _write_by_processes(
     windowing: Windowing,
 ) -> list[Part]:
     logger.info("%s: %d traces, by %d processes", progress.what, len(traces), count)
-    job = config.model_dump(mode="json") | {"dataset": str(dataset_folder(config.dataset)), "cache_dir": None}
+    job = config.model_dump(mode="json") | {"dataset": str(dataset_folder(config.only)), "cache_dir": None}
     facts = {"config": job, "named": config.dataset, "run": RUN_TRACES, "windowing": dataclasses.asdict(windowing)}
     (folder / _JOB).write_text(json.dumps(facts))
     np.save(folder / _TRACES, traces)
@@ -236,7 +236,7 @@ def _read_share(folder: Path, number: int, count: int) -> None:
     end_with_parent()
     job = json.loads((folder / _JOB).read_text())
     config = DataConfig.model_validate(job["config"])
-    traces, dataset = np.load(folder / _TRACES), load_dataset(config.dataset)
+    traces, dataset = np.load(folder / _TRACES), load_dataset(config.only)
     said, each = config.model_copy(update={"dataset": job["named"]}), job["run"]
     windowing = Windowing(**job["windowing"])
     for run in range(number, _num_runs(len(traces), each), count):

@@ -24,7 +24,7 @@ import seisbench
 from filelock import FileLock
 
 from trainables.data.arrivals import PICK_COLUMNS, has_phase, possible_arrivals
-from trainables.data.catalog import check_dataset, fingerprint, load_dataset, no_pick
+from trainables.data.catalog import check_dataset, fingerprint, fingerprints, load_dataset, no_pick
 from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ, DataConfig
 from trainables.data.labelled import labelled_phases
 from trainables.data.seal import SEALED, Opening, check_seal
@@ -92,7 +92,19 @@ class WindowStore:
 
 def which_test_split(config: DataConfig) -> str:
     """Which test split this is, in words: configurations that agree in it are measured on the same test traces."""
-    return f"data {fingerprint(config.dataset)}, split by its metadata"
+    return f"data {'+'.join(sorted(fingerprints(config.dataset).split('+')))}, split by its metadata"
+
+
+def open_stores(
+    config: DataConfig,
+    split: Literal["train", "dev", "test"],
+    opening: Opening | None = None,
+    windowing: Windowing = PRESCRIBED,
+) -> list[WindowStore]:
+    """The window store of each data set of a configuration, as `open_store` opens one."""
+    if split == SEALED:
+        check_seal(opening, which_test_split(config))
+    return [_opened(one, split, windowing) for one in config.each]
 
 
 def open_store(
@@ -101,12 +113,15 @@ def open_store(
     opening: Opening | None = None,
     windowing: Windowing = PRESCRIBED,
 ) -> WindowStore:
-    """The window store of a split, built where it is not there yet. The test split wants its opening.
+    """The window store of a split of one data set, built where it is not there yet. The test split wants its opening.
 
     Raises ValueError in one line where the data set cannot be used or the disk has no room for it.
     """
-    if split == SEALED:
-        check_seal(opening, which_test_split(config))
+    (store,) = open_stores(config, split, opening, windowing)
+    return store
+
+
+def _opened(config: DataConfig, split: str, windowing: Windowing) -> WindowStore:
     key = _store_key(config, split, windowing)
     cache_dir = cache_folder(config)
     folder = cache_dir / key
@@ -135,7 +150,7 @@ def cache_folder(config: DataConfig) -> Path:
 
 def _store_key(config: DataConfig, split: str, windowing: Windowing) -> str:
     few_shot = (config.few_shot_fraction, config.few_shot_seed) if _is_few_shot(config, split) else None
-    facts = [STORE_FORMAT, fingerprint(config.dataset), split, few_shot, config.store_dtype]
+    facts = [STORE_FORMAT, fingerprint(config.only), split, few_shot, config.store_dtype]
     facts += [margin(config, windowing), COMPONENT_ORDER, SAMPLING_RATE_HZ]
     facts += [windowing.samples_before, windowing.span_samples, list(PICK_COLUMNS.items())]
     return hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
@@ -157,8 +172,8 @@ def _build(config: DataConfig, split: str, folder: Path, windowing: Windowing) -
     """Write the store under another name, then rename: a killed build leaves nothing that looks like a store."""
     for stale in folder.parent.glob(f".building-{folder.name}-*"):
         shutil.rmtree(stale, ignore_errors=True)  # we hold the lock, so its builder is dead
-    dataset = load_dataset(config.dataset)
-    check_dataset(dataset, config.dataset, splits=(split,), missing_phase=config.missing_phase)
+    dataset = load_dataset(config.only)
+    check_dataset(dataset, config.only, splits=(split,), missing_phase=config.missing_phase)
     traces = (
         few_shot_traces(dataset, config.few_shot_fraction, config.few_shot_seed)
         if _is_few_shot(config, split)

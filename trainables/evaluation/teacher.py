@@ -42,7 +42,7 @@ def teacher_on_dev(
     `digests` say which weights it has, `student` how it answers. Counted once for all trials and then read from the
     cache; of several processes that ask at once, one counts and the others wait.
     """
-    facts = [FORMAT, list(digests), dev.store.fingerprint, dev.windows_per_trace, picks.model_dump(mode="json")]
+    facts = [FORMAT, list(digests), dev.fingerprint, dev.windows_per_trace, picks.model_dump(mode="json")]
     if not student.is_distribution:
         facts.append("curves")
     if not dev.is_masked:

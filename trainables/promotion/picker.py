@@ -12,11 +12,11 @@ from typing import Literal
 import numpy as np
 
 from trainables.data.batches import DevWindows
-from trainables.data.catalog import check_dataset, load_dataset
+from trainables.data.catalog import check_each
 from trainables.data.config import COMPONENT_ORDER, PHASES, WINDOW_SAMPLES
 from trainables.data.seal import SEALED, Opening
 from trainables.data.windowing import Windowing
-from trainables.data.windows import open_store, which_test_split
+from trainables.data.windows import open_stores, which_test_split
 from trainables.evaluation.intervals import Interval, bootstrap, by_group
 from trainables.evaluation.picks import count_picks, scores_of
 from trainables.export.artifacts import EVALUATION_BATCH, FP32_FILE, INT8_FILE
@@ -77,13 +77,12 @@ class PickerCandidate:
 
     @property
     def test_split(self) -> str:
-        data = self.config.data
-        check_dataset(load_dataset(data.dataset), data.dataset, splits=(SEALED,), missing_phase=data.missing_phase)
+        check_each(self.config.data, splits=(SEALED,))
         return which_test_split(self.config.data)
 
     def measure(self, split: Literal["dev", "test"], opening: Opening | None = None) -> Measured:
-        store = open_store(self.config.data, split, opening, Windowing(self.input_shape[1]))
-        windows = DevWindows(store, self.config.data)
+        stores = open_stores(self.config.data, split, opening, Windowing(self.input_shape[1]))
+        windows = DevWindows(stores, self.config.data)
         pickers = {name: OnnxPicker(file) for name, file in self.models.items()}
         counts: dict[str, list[np.ndarray]] = {name: [] for name in pickers}
         for batch, arrivals in windows.batches(EVALUATION_BATCH):

@@ -5,22 +5,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from trainables import metrics
 from trainables.data.arrivals import notices
 from trainables.data.batches import MASK, Batch, DevWindows
-from trainables.data.catalog import check_dataset, fingerprint, load_dataset
-from trainables.data.config import PHASES, DataConfig
+from trainables.data.catalog import check_each, fingerprints
+from trainables.data.config import PHASES, DataConfig, each_of
 from trainables.data.labelled import masking_notice
-from trainables.data.mixing import training_batches
+from trainables.data.mixing import Source, labelled_sources, mixed_batches
 from trainables.data.splits import shared_events
-from trainables.data.windows import WindowStore, open_store
+from trainables.data.windows import open_stores
 from trainables.evaluation.counts import COUNTS_FILE, EventCounts, write_counts
 from trainables.evaluation.event_scores import count_by_event, picking_intervals
 from trainables.evaluation.picks import PickCounts, count_picks, scores
@@ -50,7 +51,7 @@ EVALUATION_BATCH = 64
 class PickerTask:
     """Training windows and fixed dev windows of a picker, and how it learns from them."""
 
-    train: WindowStore
+    train: Sequence[Source]
     dev: DevWindows
     config: PickerTrainingConfig
     run: Run
@@ -65,21 +66,23 @@ class PickerTask:
         """For a model, with windows of its length; `around`: what a teacher hears more on either side of each."""
         interface: Interface = model.interface  # type: ignore[assignment]
         train, dev = (
-            open_store(config.data, split, windowing=interface.windowing(around)) for split in ("train", "dev")
+            open_stores(config.data, split, windowing=interface.windowing(around)) for split in ("train", "dev")
         )
         logits = student_logits if isinstance(model, XiaoNet) else raw_logits
-        return cls(train, DevWindows(dev, config.data, run.device), config, run, interface, logits, batch_losses)
+        sources, windows = labelled_sources(config.data, train), DevWindows(dev, config.data, run.device)
+        return cls(sources, windows, config, run, interface, logits, batch_losses)
 
     def num_steps(self) -> int:
         training = self.config.training
         step_size = training.batch_size * training.accumulation
-        return training.steps_per_epoch or max(MIN_STEPS_PER_EPOCH, math.ceil(len(self.train) / step_size))
+        num_traces = sum(len(source.store) for source in self.train)
+        return training.steps_per_epoch or max(MIN_STEPS_PER_EPOCH, math.ceil(num_traces / step_size))
 
     def begin_epoch(self, model: nn.Module, epoch: int) -> None:
         """Nothing: windows are drawn anew for every batch."""
 
     def batches(self, epoch: int, num_batches: int) -> Iterator[Batch]:
-        return training_batches(
+        return mixed_batches(
             self.train,
             self.config.data,
             seed=self.config.seed,
@@ -119,20 +122,28 @@ class PickerTask:
 
 
 def check_data(config: DataConfig) -> dict[str, str]:
-    """Whether pickers can be trained on the data set; facts of it for the record. Raises ValueError."""
-    dataset = load_dataset(config.dataset)
-    check_dataset(dataset, config.dataset, missing_phase=config.missing_phase)
-    traces = dataset.metadata["split"].value_counts()
-    said = notices(dataset.metadata)
-    if config.missing_phase == MASK and (masked := masking_notice(dataset.metadata)):
-        said.append(masked)
+    """Whether pickers can be trained on each data set; facts of them for the record. Raises ValueError."""
+    metadata = [dataset.metadata for dataset in check_each(config)]
+    names = [f"{name}: " if len(metadata) > 1 else "" for name in each_of(config.dataset)]
+    said = [f"{name}{line}" for name, its in zip(names, metadata, strict=True) for line in _notices(its, config)]
     return {
-        "dataset": config.dataset,
-        "data_fingerprint": fingerprint(config.dataset),
-        "events_in_two_splits": str(len(shared_events(dataset.metadata))),
-        "traces": ", ".join(f"{split} {traces.get(split, 0)}" for split in ("train", "dev", "test")),
+        "dataset": config.named,
+        "data_fingerprint": fingerprints(config.dataset),
+        "events_in_two_splits": str(sum(len(shared_events(its)) for its in metadata)),
+        "traces": " + ".join(map(_traces, metadata)),
         **({"data_notice": "; ".join(said)} if said else {}),
     }
+
+
+def _notices(metadata: pd.DataFrame, config: DataConfig) -> list[str]:
+    masked = masking_notice(metadata) if config.missing_phase == MASK else ""
+    return [*notices(metadata), *([masked] if masked else [])]
+
+
+def _traces(metadata: pd.DataFrame) -> str:
+    """How many there are in each split."""
+    count = metadata["split"].value_counts()
+    return ", ".join(f"{split} {count.get(split, 0)}" for split in ("train", "dev", "test"))
 
 
 def student_logits(student: nn.Module, batch: Batch) -> Tensor:
@@ -196,10 +207,10 @@ def finish(
     run.report(final, checkpoint(state, run))
 
 
-def calibration_windows(store: WindowStore, config: PickerTrainingConfig, interface: Interface) -> np.ndarray:
+def calibration_windows(sources: Sequence[Source], config: PickerTrainingConfig, interface: Interface) -> np.ndarray:
     """Prepared training windows (N, X, T) that quantization takes its ranges from; the same every time."""
-    (batch,) = training_batches(
-        store,
+    (batch,) = mixed_batches(
+        sources,
         config.data,
         seed=config.seed,
         epoch=0,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from search_spaces.sweep import Sweep
 from seisweep.archive.format import RunData
 from seisweep.engine.outcome import OVER
 from seisweep.engine.sweep_folder import LEDGER_FILE, Launch
@@ -26,6 +27,12 @@ FilesOf = Callable[[int], Path | None]
 """The folder with the files of a run, by its place among the runs; None where it has none."""
 
 MOST_NAMED = 5
+
+
+def data_folders(sweep: Sweep) -> list[str]:
+    """The data sets of a sweep that are folders."""
+    given = sweep.base.get("data.dataset") or []
+    return [name for name in map(str, given if isinstance(given, list) else [given]) if Path(name).is_absolute()]
 
 
 @contextmanager

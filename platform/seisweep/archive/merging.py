@@ -21,6 +21,7 @@ from typing import Any
 from filelock import FileLock
 
 from search_spaces.sweep import Sweep
+from seisweep.archive.contents import data_folders
 from seisweep.archive.format import FILES, SWEEP, Manifest, RunData, extract, opened, read_runs
 from seisweep.archive.recording import Recording, Say
 from seisweep.engine.sweep_folder import CHECKPOINTS, LOGS, Launch
@@ -146,9 +147,9 @@ def _record(
 
 def _say_what_lacks(launch: Launch, say: Say) -> None:
     """Data that is not here: who only reads the sweep needs none."""
-    data = launch.sweep_here.base.get("data.dataset")
-    if isinstance(data, str) and Path(data).is_absolute() and not Path(data).exists():
-        say(f"its data is not here: before a `seisweep resume {launch.name}` bring it to {data}")
+    lacking = [data for data in data_folders(launch.sweep_here) if not Path(data).exists()]
+    if lacking:
+        say(f"its data is not here: before a `seisweep resume {launch.name}` bring it to {' and '.join(lacking)}")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from search_spaces.sweep import Choice, Sweep
-from seisweep.archive.contents import described, folder_of, recorded
+from seisweep.archive.contents import data_folders, described, folder_of, recorded
 from seisweep.archive.format import BROUGHT, FILES, MANIFEST, RUNS, SWEEP, Manifest
 from seisweep.engine.sweep_folder import CHECKPOINTS, Launch
 from seisweep.record import tags
@@ -139,8 +139,8 @@ def _description(launch: Launch, brought: Brought, home: Home) -> dict[str, Any]
 def _say_what_stays(launch: Launch, say: Say) -> None:
     if (elsewhere := launch.profile.storage_path) is not None:
         say(f"not in the archive: checkpoints in {elsewhere}; trials that are not over begin again where it goes")
-    if (data := launch.sweep_here.base.get("data.dataset")) and Path(str(data)).is_absolute():
-        say(f"not in the archive: the data in {data}")
+    if folders := data_folders(launch.sweep_here):
+        say(f"not in the archive: the data in {' and '.join(folders)}")
 
 
 def _write(file: Path, manifest: Manifest, texts: dict[str, bytes], members: Sequence[Member], say: Say) -> None:

@@ -24,12 +24,12 @@ from seisweep.settings.fields import known_keys
 from seisweep.settings.overrides import build_config, flatten
 from seisweep.text import show_value
 from trainables.config import Config
-from trainables.data.catalog import fingerprint
-from trainables.data.config import DataConfig
+from trainables.data.catalog import fingerprints
+from trainables.data.config import DataConfig, each_of
 from trainables.evaluation.picks import PickConfig
 from trainables.export.picker_folder import DESCRIPTION_FILE
 
-DATASET, CACHE = "data.dataset", "data.cache_dir"
+DATASET, SHARES, CACHE = "data.dataset", "data.shares", "data.cache_dir"
 
 OF_TRAINING = (
     "data.few_shot_fraction",
@@ -37,6 +37,7 @@ OF_TRAINING = (
     "data.sigma_samples",
     "data.max_time_shift_s",
     "data.max_amplitude_scale",
+    SHARES,
     CACHE,
 )
 """Settings on which no dev window, arrival or pick depends: models that are scored together may differ in them."""
@@ -70,7 +71,7 @@ def trained_with(named: Reference, files: Sequence[Path | str]) -> TrainedWith |
     if trial is not None:
         loaded, number = trial
         facts, found = loaded.tags(number), _of_configuration(_configuration(loaded, number))
-        if found is None or facts.get("dataset", found.settings[DATASET]) != found.settings[DATASET]:
+        if found is None or facts.get("dataset") not in (None, ", ".join(each_of(found.settings[DATASET]))):
             return found
         return TrainedWith(found.settings, facts.get(tags.DATA_FINGERPRINT, ""))
     folder = next((Path(file).parent for file in files if isinstance(file, Path)), None)
@@ -88,7 +89,7 @@ def scoring(
     known = known_keys(ScoringConfig)
     settled = {CACHE: str(cache_dir) if cache_dir else None, **given}  # another machine may have trained them
     recorded = {
-        name: _complete({key: value for key, value in one.settings.items() if key in known} | settled)
+        name: _complete({key: value for key, value in one.settings.items() if key in known and key != SHARES} | settled)
         for name, one in models.items()
         if one is not None
     }
@@ -105,9 +106,9 @@ def scoring(
     return config, _which_from_where(given, models, dict(flatten(config.model_dump(mode="json"))))
 
 
-def changed_since(models: Mapping[str, TrainedWith | None], dataset: str) -> list[str]:
-    """Which of these models were trained on this data set when it was another one."""
-    found = fingerprint(dataset)
+def changed_since(models: Mapping[str, TrainedWith | None], dataset: str | list[str]) -> list[str]:
+    """Which of these models were trained on these data sets when they were others."""
+    found = fingerprints(dataset)
     return [
         name
         for name, one in models.items()
@@ -160,7 +161,7 @@ def _of_configuration(config: Any) -> TrainedWith | None:
         return None
     groups = {group: config[group] for group in ScoringConfig.model_fields if isinstance(config.get(group), dict)}
     settings = dict(flatten(groups))
-    return TrainedWith(settings) if isinstance(settings.get(DATASET), str) else None
+    return TrainedWith(settings) if isinstance(settings.get(DATASET), str | list) else None
 
 
 def _beside(folder: Path) -> TrainedWith | None:

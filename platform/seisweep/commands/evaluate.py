@@ -71,9 +71,7 @@ def evaluate(
     windows = _dev_windows(config, trained, base, lengths)
     for length, dev in windows.items():
         of = f" of {length} samples" if len(lengths) > 1 else ""
-        print(
-            f"{len(dev)} windows{of} of {len(dev.store)} dev traces of {config.data.dataset}", end="", file=sys.stderr
-        )
+        print(f"{len(dev)} windows{of} of {dev.num_traces} dev traces of {config.data.named}", end="", file=sys.stderr)
         print(f", true within {config.picks.tolerance_s:g} s", file=sys.stderr)
     print(origin, file=sys.stderr)
     if len(names) > 1:  # their files have the same names
@@ -153,23 +151,22 @@ def _dev_windows(
     named."""
     from seisweep.artifacts.trained_with import DATASET, changed_since
     from trainables.data.batches import DevWindows
-    from trainables.data.catalog import check_dataset, load_dataset
+    from trainables.data.catalog import check_each
     from trainables.data.windowing import Windowing
-    from trainables.data.windows import cache_folder, open_store
+    from trainables.data.windows import cache_folder, open_stores
 
     try:
         if not cache_folder(config.data).exists():  # what cannot be used leaves no folder behind
-            dataset, missing = load_dataset(config.data.dataset), config.data.missing_phase
-            check_dataset(dataset, config.data.dataset, splits=("dev",), missing_phase=missing)
-        stores = {length: open_store(config.data, "dev", windowing=Windowing(length)) for length in lengths}
+            check_each(config.data, splits=("dev",))
+        stores = {length: open_stores(config.data, "dev", windowing=Windowing(length)) for length in lengths}
     except ValueError as error:
         if DATASET in given:
             raise
         names = ", ".join(name for name, one in trained.items() if one is not None)
         raise ValueError(f"{error} (what {names} was trained on; {DATASET}=... names other data)") from None
     if changed := changed_since(trained, config.data.dataset):
-        print(f"{config.data.dataset} has changed since {', '.join(changed)} was trained on it", file=sys.stderr)
-    return {length: DevWindows(store, config.data) for length, store in stores.items()}
+        print(f"{config.data.named} has changed since {', '.join(changed)} was trained on it", file=sys.stderr)
+    return {length: DevWindows(its, config.data) for length, its in stores.items()}
 
 
 def _in_words(thresholds: Thresholds, pickers: Sequence[Picker], has_means: bool) -> str:

@@ -9,26 +9,13 @@ from typing import Any
 from seisweep.promotion.model_card import UNKNOWN
 from seisweep.record import tags
 from trainables.data.catalog import about_dataset
+from trainables.data.config import each_of
 from trainables.models.architectures import load_picker
 
 
 def origins_of(settings: Mapping[str, Any], facts: Mapping[str, str], test_split: str) -> list[dict[str, str]]:
     """Data and teacher or pretrained weights of a trial, from its configuration and the record's facts."""
-    dataset = settings["data"]["dataset"]
-    stated = about_dataset(dataset)
-    found = [
-        {
-            "what": "data",
-            "name": Path(dataset).name,
-            "fingerprint": facts.get(tags.DATA_FINGERPRINT, UNKNOWN),
-            "traces": facts.get("traces", UNKNOWN),
-            "test split": test_split,
-            "licence": stated.get("licence", UNKNOWN),
-            "citation": stated.get("citation", UNKNOWN),
-        }
-    ]
-    if stated.get("synthetic"):
-        found[0]["synthetic"] = "yes: made by seisweep, no real records"
+    found = _data_sets(settings["data"], facts, test_split)
     if "teacher" in settings:
         teachers = settings.get("teachers") or [settings["teacher"]["weights"]]
         digests = facts.get("teacher_digest", ", ".join([UNKNOWN] * len(teachers))).split(", ")
@@ -38,6 +25,24 @@ def origins_of(settings: Mapping[str, Any], facts: Mapping[str, str], test_split
     elif pretrained := settings.get("model", {}).get("pretrained"):
         kind = settings["model"].get("architecture")
         found.append({"what": "weights it started from", **_weights(pretrained, facts, "pretrained", kind)})
+    return found
+
+
+def _data_sets(data: Mapping[str, Any], facts: Mapping[str, str], test_split: str) -> list[dict[str, str]]:
+    names, found = each_of(data["dataset"]), []
+    nothing = [UNKNOWN] * len(names)
+    prints = facts[tags.DATA_FINGERPRINT].split("+") if tags.DATA_FINGERPRINT in facts else nothing
+    traces = facts["traces"].split(" + ") if "traces" in facts else nothing
+    shares = data.get("shares") or [None] * len(names)
+    for name, its, count, share in zip(names, prints, traces, shares, strict=True):
+        stated = about_dataset(name)
+        one = {"what": "data", "name": Path(name).name, "fingerprint": its, "traces": count, "test split": test_split}
+        one |= {key: stated.get(key, UNKNOWN) for key in ("licence", "citation")}
+        if share is not None:
+            one["share of the training windows"] = f"{share / sum(shares):.3g}"
+        if stated.get("synthetic"):
+            one["synthetic"] = "yes: made by seisweep, no real records"
+        found.append(one)
     return found
 
 

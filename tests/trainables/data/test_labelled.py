@@ -112,6 +112,6 @@ def test_noise_does_not_make_a_phase_known_that_nobody_picked(tmp_path, write_da
     ]
     config = DataConfig(dataset=str(write_dataset(tmp_path / "p", traces)), cache_dir=tmp_path / "stores")
     dev = DevWindows(open_store(config, "dev"), config)
-    assert dev.store.labelled_NP.tolist() == [[True, True], [True, False], [True, False]]
+    assert dev.stores[0].labelled_NP.tolist() == [[True, True], [True, False], [True, False]]
     assert dev.phases == ("P",)
     assert all(one["S"] is None for _, all_of in dev.batches(5) for one in all_of)

@@ -1,7 +1,9 @@
-"""Batches of several sources keep the shares, depend on positions alone, and mask what one source does not know."""
+"""Several data sets: batches keep the shares, depend on positions alone, and mask what one data set does not know; dev
+and test are those of all."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,30 +13,44 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trainables.data.batches import Batch
+from trainables.data.batches import Batch, DevWindows
+from trainables.data.catalog import fingerprint
 from trainables.data.config import DataConfig
 from trainables.data.draws import Windows
-from trainables.data.mixing import Keys, Source, mixed_batches, training_batches, windows_of_each
+from trainables.data.mixing import Keys, Source, labelled_sources, mixed_batches, training_batches, windows_of_each
+from trainables.data.seal import Opening
 from trainables.data.windowing import Windowing
-from trainables.data.windows import WindowStore, open_store
+from trainables.data.windows import WindowStore, open_stores, which_test_split
+from trainables.training.picker import check_data
 
 BOTH = {"trace_P_arrival_sample": 2000, "trace_S_arrival_sample": 2600}
 P_ONLY = {"trace_P_arrival_sample": 1000}
+DATA_SETS = {1: (BOTH, 100.0, 5), 2: (P_ONLY, 50.0, 3), 3: (BOTH, 100.0, 4)}
+"""Arrivals, sampling rate and training traces of each; one trace more is in dev, and one in test."""
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory, write_dataset: Callable[..., Path]) -> list[WindowStore]:
-    """Of three data sets whose every sample says which it is: 1 with P and S at 100 Hz, 2 with P alone at 50 Hz, 3."""
-    folder, found = tmp_path_factory.mktemp("sources"), []
-    for number, picks, rate_hz, num_traces in ((1, BOTH, 100.0, 5), (2, P_ONLY, 50.0, 3), (3, BOTH, 100.0, 4)):
-        traces = [(np.full((3, 5000), float(number)), {"split": "train", **picks}) for _ in range(num_traces)]
-        data = write_dataset(folder / str(number), traces, sampling_rate_hz=rate_hz)
-        config = DataConfig(dataset=str(data), cache_dir=folder / "stores")
-        found.append(open_store(config, "train", windowing=Windowing(around=100, detection=True)))
-    return found
+def config(tmp_path_factory: pytest.TempPathFactory, write_dataset: Callable[..., Path]) -> DataConfig:
+    """Three data sets with the same names of events, whose every sample is a thousand times the data set's number."""
+    folder, rng, names = tmp_path_factory.mktemp("sources"), np.random.default_rng(0), []
+    for number, (picks, rate_hz, num_traces) in DATA_SETS.items():
+        traces = [
+            (
+                1000.0 * number + rng.standard_normal((3, 5000)),
+                {"split": split, "source_id": f"event {place}", "source_magnitude": number, **picks},
+            )
+            for place, split in enumerate(["train"] * num_traces + ["dev", "test"])
+        ]
+        names.append(str(write_dataset(folder / str(number), traces, sampling_rate_hz=rate_hz)))
+    return DataConfig(dataset=names, cache_dir=folder / "stores", dev_windows_per_trace=3)
 
 
-CONFIG = DataConfig(dataset="several")
+@pytest.fixture(scope="module")
+def stores(config: DataConfig) -> list[WindowStore]:
+    return open_stores(config, "train", windowing=Windowing(around=100, detection=True))
+
+
+CONFIG = DataConfig(dataset="of no matter")
 
 
 def drawn(sources: list[Source], **keys) -> list[Batch]:
@@ -44,7 +60,7 @@ def drawn(sources: list[Source], **keys) -> list[Batch]:
 
 def source_of(batch: Batch) -> list[int]:
     """Which data set each window is of."""
-    return batch.raw_BXT[:, 0].amax(dim=-1).round().int().tolist()
+    return (batch.raw_BXT[:, 0].amax(dim=-1) / 1000).round().int().tolist()
 
 
 @settings(max_examples=50, deadline=None)
@@ -123,3 +139,95 @@ def test_labels_detection_and_what_is_around_stay_with_their_windows(stores):
         assert (batch.labels_BCT[b, 1].max() > 0) <= (source == 1)
         assert (batch.detection_BT[b].max() > 0) <= (source == 1)
         assert (batch.labels_BCT[b, 0].max() > 0.9) >= (source == 2)
+
+
+# What several data sets are, named as one.
+
+
+def test_shares_are_those_given_else_by_number_of_training_traces(config, stores):
+    assert [source.share for source in labelled_sources(config, stores)] == [5, 3, 4]
+    few = config.model_copy(update={"few_shot_fraction": 0.4})
+    assert [source.share for source in labelled_sources(few, open_stores(few, "train"))] == [2, 2, 2]
+    given = config.model_copy(update={"shares": [2.0, 0.0, 1.0]})
+    assert [(len(source.store), source.share) for source in labelled_sources(given, stores)] == [(5, 2.0), (4, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"dataset": []}, "no data set is named"),
+        ({"dataset": ["A", "B", "A"]}, "A is named twice"),
+        ({"dataset": ["A", "B"], "shares": [1.0]}, "1 for 2 data sets; one is given for each"),
+        ({"dataset": "A", "shares": [1.0, 1.0]}, "2 for 1 data sets"),
+        ({"dataset": ["A", "B"], "shares": [0.0, 0.0]}, "0, 0: none is below 0, and one is above"),
+        ({"dataset": ["A", "B"], "shares": [-1.0, 2.0]}, "-1, 2: none is below 0"),
+    ],
+)
+def test_data_sets_and_shares_that_do_not_fit_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        DataConfig.model_validate(settings)
+
+
+def test_what_was_recorded_of_one_data_set_loads():
+    assert DataConfig.model_validate({"dataset": "ETHZ", "few_shot_fraction": 0.5}).only == "ETHZ"
+
+
+def test_dev_is_that_of_all_data_sets_one_after_the_other(config):
+    dev = DevWindows(open_stores(config, "dev"), config)
+    assert len(dev) == 9
+    assert dev.phases == ("P", "S")
+    whole = [
+        (source, one) for batch, found in dev.batches(2) for source, one in zip(source_of(batch), found, strict=True)
+    ]
+    assert [source for source, _ in whole] == [1] * 3 + [2] * 3 + [3] * 3
+    assert [arrivals["S"] is None for _, arrivals in whole] == [source == 2 for source, _ in whole]
+    assert all(len(arrivals["P"]) == 1 for source, arrivals in whole if source == 2)
+    parts = [source for rank in range(4) for batch, _ in dev.batches(2, rank, 4) for source in source_of(batch)]
+    assert parts == [source for source, _ in whole]
+
+
+def test_dev_windows_are_as_many_as_all_traces_together_want(config):
+    default = config.model_copy(update={"dev_windows_per_trace": None})
+    stores = open_stores(default, "train")
+    assert DevWindows(stores, default).windows_per_trace == 20
+    assert DevWindows(stores * 10, default).windows_per_trace == 2000 // 120
+
+
+def test_events_of_different_data_sets_are_not_taken_for_one(config):
+    dev = DevWindows(open_stores(config, "dev"), config)
+    names = ["event 5", "event 3", "event 4"]
+    prints = [fingerprint(name) for name in config.dataset]
+    assert list(dict.fromkeys(dev.events)) == [" ".join(pair) for pair in zip(prints, names, strict=True)]
+    alone = config.each[0]
+    assert set(DevWindows(open_stores(alone, "dev"), alone).events) == {"event 5"}
+
+
+def test_the_seal_is_that_of_all_test_splits(config):
+    name = which_test_split(config)
+    assert all(fingerprint(one) in name for one in config.dataset)
+    assert which_test_split(config.model_copy(update={"dataset": config.dataset[::-1]})) == name
+    for opening in (None, Opening(which_test_split(config.each[0]), 1)):
+        with pytest.raises(ValueError, match="sealed"):
+            open_stores(config, "test", opening)
+    assert [len(store) for store in open_stores(config, "test", Opening(name, 1))] == [1, 1, 1]
+
+
+def test_facts_are_of_all_and_what_is_wrong_names_its_data_set(config, tmp_path, write_dataset):
+    facts = check_data(config)
+    assert facts["dataset"] == ", ".join(config.dataset)
+    assert facts["data_fingerprint"] == "+".join(map(fingerprint, config.dataset))
+    assert facts["traces"] == " + ".join(f"train {number}, dev 1, test 1" for number in (5, 3, 4))
+    assert f"{config.dataset[1]}: S is not labelled in 5 of 5 traces" in facts["data_notice"]
+    no_dev = write_dataset(
+        tmp_path / "no_dev", [(np.random.default_rng(1).standard_normal((3, 5000)), {"split": "train", **BOTH})]
+    )
+    with pytest.raises(ValueError, match=f"data.dataset={no_dev}: no trace in split dev"):
+        check_data(config.model_copy(update={"dataset": [config.dataset[0], str(no_dev)]}))
+    copy = shutil.copytree(config.dataset[0], tmp_path / "copy")
+    with pytest.raises(ValueError, match=f"{config.dataset[0]} and {copy} are the same data"):
+        check_data(config.model_copy(update={"dataset": [config.dataset[0], str(copy)]}))
+
+
+def test_a_phase_that_is_missing_everywhere_in_one_is_noise_only_where_that_is_asked(config):
+    with pytest.raises(ValueError, match=f"data.dataset={config.dataset[1]}: no S pick in split train"):
+        check_data(config.model_copy(update={"missing_phase": "noise"}))

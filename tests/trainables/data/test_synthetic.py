@@ -162,7 +162,7 @@ def test_tuned_recursive_sta_lta_scores_at_most_0_6(default_folder, tmp_path):
     config = DataConfig(dataset=str(default_folder), cache_dir=tmp_path, dev_windows_per_trace=3)
     store = open_store(config, "dev")
     windows = DevWindows(store, config)
-    arrivals = arrivals_inside(store, windows.windows)
+    arrivals = arrivals_inside(store, windows.windows[0])
     best_f1 = {"P": 0.0, "S": 0.0}
     for band_hz in (None, (2, 15), (4, 20)):
         traces_NXT = [_filtered(store.counts(n, 0, int(store.length_N[n])), band_hz) for n in range(len(store))]
@@ -222,7 +222,7 @@ def _steepest_rises(ratio_T: np.ndarray, p_picks: np.ndarray) -> np.ndarray:
 
 def _f1(picks_N: list[np.ndarray], windows: DevWindows, arrivals: list, phase: str) -> float:
     hits = num_picks = num_true = 0
-    for trace, start, truth in zip(windows.windows.trace_B, windows.windows.start_B, arrivals, strict=True):
+    for trace, start, truth in zip(windows.windows[0].trace_B, windows.windows[0].start_B, arrivals, strict=True):
         picks = picks_N[trace] - start
         picks = picks[(picks >= 0) & (picks <= 3000)]
         hits += sum(bool((np.abs(picks - sample) <= 50).any()) for sample in truth[phase])
