@@ -47,6 +47,16 @@ def test_a_model_of_which_nothing_is_recorded_joins_the_others():
     )
 
 
+def test_a_model_of_several_data_sets_is_scored_on_all_or_on_what_the_user_says():
+    both = TrainedWith({**ONE.settings, "data.dataset": ["/a", "/b"], "data.shares": [2.0, 1.0]})
+    config, line = scoring({}, {"own-1/3": both}, CACHE)
+    assert config.data.dataset == ["/a", "/b"]
+    assert "data.dataset=[/a,/b]" in line
+    assert scoring({"data.dataset": "/mine"}, {"own-1/3": both}, CACHE)[0].data.dataset == "/mine"
+    with pytest.raises(ValueError, match=r"^data.dataset: a/1 was trained with /own and b/2 with "):
+        scoring({}, {"a/1": ONE, "b/2": both}, CACHE)
+
+
 def test_models_that_were_trained_with_different_windows_are_for_the_user_to_decide():
     other = TrainedWith({**ONE.settings, "data.dev_windows_per_trace": 8, "data.sigma_samples": 10.0})
     with pytest.raises(ValueError, match=r"^data.dev_windows_per_trace: a/1 was trained with 3 and b/2 with 8; say "):

@@ -176,9 +176,7 @@ def test_dev_is_that_of_all_data_sets_one_after_the_other(config):
     dev = DevWindows(open_stores(config, "dev"), config)
     assert len(dev) == 9
     assert dev.phases == ("P", "S")
-    whole = [
-        (source, one) for batch, found in dev.batches(2) for source, one in zip(source_of(batch), found, strict=True)
-    ]
+    whole = [pair for batch, found in dev.batches(2) for pair in zip(source_of(batch), found, strict=True)]
     assert [source for source, _ in whole] == [1] * 3 + [2] * 3 + [3] * 3
     assert [arrivals["S"] is None for _, arrivals in whole] == [source == 2 for source, _ in whole]
     assert all(len(arrivals["P"]) == 1 for source, arrivals in whole if source == 2)
@@ -218,9 +216,8 @@ def test_facts_are_of_all_and_what_is_wrong_names_its_data_set(config, tmp_path,
     assert facts["data_fingerprint"] == "+".join(map(fingerprint, config.dataset))
     assert facts["traces"] == " + ".join(f"train {number}, dev 1, test 1" for number in (5, 3, 4))
     assert f"{config.dataset[1]}: S is not labelled in 5 of 5 traces" in facts["data_notice"]
-    no_dev = write_dataset(
-        tmp_path / "no_dev", [(np.random.default_rng(1).standard_normal((3, 5000)), {"split": "train", **BOTH})]
-    )
+    waveform_XT = np.random.default_rng(1).standard_normal((3, 5000))
+    no_dev = write_dataset(tmp_path / "no_dev", [(waveform_XT, {"split": "train", **BOTH})])
     with pytest.raises(ValueError, match=f"data.dataset={no_dev}: no trace in split dev"):
         check_data(config.model_copy(update={"dataset": [config.dataset[0], str(no_dev)]}))
     copy = shutil.copytree(config.dataset[0], tmp_path / "copy")
