@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from seisbench.models import PhaseNet
 
 from trainables import metrics
-from trainables.evaluation.counts import COUNTS_FILE, read_counts
 from trainables.models.weights import load_weights, weights_digest
 from trainables.picking import PickingConfig, build_picker, preflight, train
 from trainables.run import LocalRun, read_tags
@@ -27,29 +25,6 @@ def test_trains_either_architecture_on_labels(settings, tmp_path, architecture):
     assert run.reports[-1][metrics.FINAL] == 1
     assert metrics.DISTILL_LOSS not in run.reports[0]
     assert run.reports[0][metrics.PARAMETERS] == {"phasenet": 268_443, "xiaonet": 10_731}[architecture]
-
-
-@pytest.fixture
-def two_data_sets(earthquakes, tmp_path, write_dataset) -> list[str]:
-    """Earthquakes, and records at 50 Hz of which P alone is labelled, of events with the same names."""
-    rng = np.random.default_rng(0)
-    traces = [
-        (rng.standard_normal((3, 4000)), {"split": split, "source_id": f"event{n:03}", "trace_P_arrival_sample": 1800})
-        for n, split in enumerate(("train", "train", "train", "dev", "test"))
-    ]
-    return [str(earthquakes), str(write_dataset(tmp_path / "p_only", traces, sampling_rate_hz=50.0))]
-
-
-def test_trains_on_several_data_sets_of_different_rates_and_labels(settings, two_data_sets, tmp_path):
-    several = settings | {"data": settings["data"] | {"dataset": two_data_sets, "shares": [0.7, 0.3]}}
-    config = PickingConfig.model_validate(several | {"model": {"architecture": "xiaonet"}})
-    facts = preflight(config)
-    assert "S is not labelled in 5 of 5 traces" in facts["data_notice"]
-    train(config, run := LocalRun(tmp_path / "run"))
-    assert run.reports[-2][metrics.TRAIN_LOSS] < run.reports[0][metrics.TRAIN_LOSS]
-    (counts_file,) = run.checkpoint.rglob(COUNTS_FILE)
-    counts = read_counts(counts_file)["dev"]
-    assert len({str(event).split()[0] for event in counts.events}) == 2
 
 
 @pytest.mark.parametrize(

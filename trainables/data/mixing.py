@@ -9,7 +9,7 @@ many workers share them. With one source they are what that source alone gives.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -60,7 +60,7 @@ def labelled_sources(config: DataConfig, stores: Sequence[WindowStore]) -> list[
     return [Source(store, share) for store, share in zip(stores, shares, strict=True) if share > 0]
 
 
-def training_batches(store: WindowStore, config: DataConfig, **epoch) -> Iterator[Batch]:
+def training_batches(store: WindowStore, config: DataConfig, **epoch: Any) -> Iterator[Batch]:
     """`mixed_batches` of one store."""
     return mixed_batches([Source(store, 1)], config, **epoch)
 

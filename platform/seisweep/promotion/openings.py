@@ -36,7 +36,7 @@ class Opened:
     run: Run
     opening: Opening
     earlier: list[Run]
-    """Openings of it before this one."""
+    """Openings of it before this one, and of test splits with some of its records, whenever they were."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,28 @@ class Openings:
 
     def known(self) -> list[Run]:
         """Runs that opened it, the first one first."""
-        wanted = f"tags.{tags.ROLE} = '{tags.PROMOTION_ROLE}' and tags.{tags.TEST_SPLIT} = '{self.test_split}'"
+        return sorted(self._found(f" and tags.{tags.TEST_SPLIT} = '{self.test_split}'"), key=_order)
+
+    def overlapping(self) -> list[Run]:
+        """Runs that opened another one, with records of this one in it: of a mixture of data sets, or of one in it."""
+        data, _, how = self.test_split.partition(",")
+        found = []
+        for run in self._found(""):
+            other, _, its_how = run.data.tags.get(tags.TEST_SPLIT, "").partition(",")
+            if other != data and its_how == how and _data_sets(other) & _data_sets(data):
+                found.append(run)
+        return sorted(found, key=lambda run: run.info.start_time)
+
+    def _found(self, condition: str) -> list[Run]:
+        wanted = f"tags.{tags.ROLE} = '{tags.PROMOTION_ROLE}'{condition}"
         with store_answers(self.client.tracking_uri):
             runs = self.client.search_runs([self.experiment_id], wanted, ViewType.ALL, max_results=1000)
-        return sorted((run for run in runs if run.data.tags.get(tags.STATE) != REFUSED), key=_order)
+        return [run for run in runs if run.data.tags.get(tags.STATE) != REFUSED]
 
     def check(self, about: Mapping[str, str], again: bool) -> None:
         """Raises ValueError where it was opened before, for something else, and not to be opened again."""
         known = self.known()
-        if known and not again and self._unfinished(known, about) is None:
+        if not again and self._unfinished(known, about) is None and (known or (known := self.overlapping())):
             raise ValueError(_refusal(known))
 
     @contextmanager
@@ -104,7 +117,7 @@ class Openings:
                 run = self.client.create_run(self.experiment_id, run_name=name, tags={**about, **own})
             known = self.known()  # another promotion may have come between
             opened = self._numbered(run, known)
-            if opened.earlier and not again:
+            if opened.opening.number > 1 and not again:
                 self._ends(run, REFUSED)
                 raise ValueError(_refusal(known))
             return opened
@@ -116,7 +129,7 @@ class Openings:
         news = [RunTag(key, value) for key, value in said.items() if run.data.tags.get(key) != value]
         if news:
             self.client.log_batch(run.info.run_id, tags=news)
-        return Opened(run, Opening(self.test_split, place + 1), list(known[:place]))
+        return Opened(run, Opening(self.test_split, place + 1), [*self.overlapping(), *known[:place]])
 
     def _unfinished(self, known: Sequence[Run], about: Mapping[str, str]) -> Run | None:
         """The latest of these openings that is for the same trial and files, and is not complete: it was interrupted,
@@ -144,6 +157,11 @@ def described(run: Run) -> str:
     when = pd.Timestamp(run.info.start_time, unit="ms", tz="UTC").strftime("%Y-%m-%d %H:%M UTC")
     facts = run.data.tags
     return f"{when} for {facts.get(tags.SWEEP)} trial {facts.get(tags.TRIAL)} by {facts.get(tags.USER, 'unknown')}"
+
+
+def _data_sets(data: str) -> set[str]:
+    """The fingerprints in `data 0123+4567`."""
+    return set(data.removeprefix("data ").split("+"))
 
 
 def _refusal(known: list[Run]) -> str:

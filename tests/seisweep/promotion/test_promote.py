@@ -245,6 +245,21 @@ def test_of_two_promotions_at_once_the_first_one_opens(own, monkeypatch):
         assert opened.opening.number == 2, "the one that was refused has read nothing"
 
 
+def test_test_records_of_a_mixture_are_opened_with_those_of_its_data_sets(own):
+    about = {tags.SWEEP: "one", tags.PROMOTED_RUN: "trial", tags.MODELS: "digests"}
+    with openings.Openings.of(own_store(own), "data 1, split by its metadata").opened("one", about, again=False):
+        pass
+    mixture = openings.Openings.of(own_store(own), "data 0+1, split by its metadata")
+    others = about | {tags.SWEEP: "two", tags.PROMOTED_RUN: "other"}
+    with pytest.raises(ValueError, match=r"opened before: .* for one"):
+        mixture.check(others, again=False)
+    with mixture.opened("two", others, again=True) as opened:
+        assert opened.opening.number == 1
+        assert [run.data.tags[tags.SWEEP] for run in opened.earlier] == ["one"]
+    for unlike in ("data 2+3, split by its metadata", "data 1, 2 classes"):
+        openings.Openings.of(own_store(own), unlike).check(others, again=False)
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [

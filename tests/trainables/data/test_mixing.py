@@ -13,6 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from trainables import metrics
 from trainables.data.batches import Batch, DevWindows
 from trainables.data.catalog import fingerprint
 from trainables.data.config import DataConfig
@@ -21,6 +22,9 @@ from trainables.data.mixing import Keys, Source, labelled_sources, mixed_batches
 from trainables.data.seal import Opening
 from trainables.data.windowing import Windowing
 from trainables.data.windows import WindowStore, open_stores, which_test_split
+from trainables.evaluation.counts import COUNTS_FILE, read_counts
+from trainables.picking import PickingConfig, preflight, train
+from trainables.run import LocalRun
 from trainables.training.picker import check_data
 
 BOTH = {"trace_P_arrival_sample": 2000, "trace_S_arrival_sample": 2600}
@@ -228,3 +232,19 @@ def test_facts_are_of_all_and_what_is_wrong_names_its_data_set(config, tmp_path,
 def test_a_phase_that_is_missing_everywhere_in_one_is_noise_only_where_that_is_asked(config):
     with pytest.raises(ValueError, match=f"data.dataset={config.dataset[1]}: no S pick in split train"):
         check_data(config.model_copy(update={"missing_phase": "noise"}))
+
+
+def test_a_picker_trains_on_several_data_sets_of_different_rates_and_labels(config, tiny, tmp_path):
+    """Earthquakes with P and S at 100 Hz, and records with P alone at 50 Hz."""
+    tiny.pop("teacher")
+    data = tiny["data"] | {"dataset": [tiny["data"]["dataset"], config.dataset[1]], "shares": [0.7, 0.3]}
+    settings = PickingConfig.model_validate(tiny | {"data": data, "model": {"architecture": "xiaonet"}})
+    assert "S is not labelled in 5 of 5 traces" in preflight(settings)["data_notice"]
+    train(settings, run := LocalRun(tmp_path / "run"))
+    *epochs, final = run.reports
+    assert epochs[-1][metrics.TRAIN_LOSS] < epochs[0][metrics.TRAIN_LOSS]
+    assert final[metrics.FINAL] == 1
+    assert run.checkpoint is not None
+    (file,) = run.checkpoint.rglob(COUNTS_FILE)
+    events = read_counts(file)["dev"].events
+    assert {event.split()[0] for event in events} == set(map(fingerprint, data["dataset"]))
