@@ -68,7 +68,7 @@ def test_models_that_were_trained_with_different_windows_are_for_the_user_to_dec
 def test_what_training_alone_reads_may_differ():
     assert set(OF_TRAINING) <= {f"data.{name}" for name in DataConfig.model_fields}
     values = {"few_shot_fraction": 0.5, "few_shot_seed": 3, "sigma_samples": 10, "max_time_shift_s": 1}
-    values |= {"max_amplitude_scale": 2, "cache_dir": "/elsewhere"}
+    values |= {"max_amplitude_scale": 2, "cache_dir": "/elsewhere", "shares": [1.0]}
     assert {f"data.{name}" for name in values} == set(OF_TRAINING)
     other = TrainedWith(ONE.settings | {f"data.{name}": value for name, value in values.items()})
     scoring({}, {"a/1": ONE, "b/2": other}, CACHE)
