@@ -18,7 +18,7 @@ SLACK_NS = 50_000_000
 
 def pick_one_at_a_time(here: Sequence[Recording], say: Callable[[str], None]) -> list[Recording]:
     """The recordings at one place that are picked, each with the time when it is; what is left out is said."""
-    alive = {id(recording): _alive(recording) for recording in here}
+    alive = {id(recording): alive_spans(recording) for recording in here}
     living = []
     for recording in sorted(here, key=_rank):
         if any(alive[id(recording)].values()):
@@ -80,7 +80,7 @@ def _say_what_differs(recording: Recording, alive: dict[str, list[Span]], say: C
             say(f"{channel}: {number} samples are no numbers; zeros in their place")
 
 
-def _alive(recording: Recording) -> dict[str, list[Span]]:
+def alive_spans(recording: Recording) -> dict[str, list[Span]]:
     """By component: when it is recorded, and not flat for a window or for all of its time."""
     window_ns = round(recording.network.window_samples / recording.network.rate_hz * 1e9)
     spans: dict[str, list[Span]] = defaultdict(list)
