@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from trainables.config import Config
 
@@ -31,6 +31,28 @@ class DataConfig(Config):
     shares: list[float] | None = None
     """Of several data sets: the share of each of the training windows, in their order; only their ratios count.
     Default: by their numbers of training traces."""
+
+    streams: str | list[str] | None = None
+    """Continuous waveforms beside data.dataset, or in its place: a file, a folder, a SeisComP archive (SDS), or a list
+    of them. A teacher alone teaches them: distillation takes them."""
+
+    streams_share: float = Field(0.5, gt=0, lt=1)
+    """Of the training windows, how many come from the streams where there is a data set too."""
+
+    streams_around_picks: float = Field(0.5, ge=0, le=1)
+    """Share of the windows of streams that hold a pick of the teacher; the others lie anywhere."""
+
+    streams_threshold: float = Field(0.3, gt=0, lt=1)
+    """From which probability on the teacher picks in streams."""
+
+    streams_windows_per_epoch: int = Field(3200, ge=1)
+    """How many windows make an epoch of streams without a data set."""
+
+    streams_held_out_share: float = Field(0.15, gt=0, le=0.4)
+    """Of the hours of streams: the last ones are held out, as many before them are dev."""
+
+    streams_held_out_stations: float = Field(0.2, ge=0, lt=1)
+    """Share of the stations that is held out whole, where there are four or more; 0: none."""
 
     few_shot_fraction: float = Field(1.0, gt=0, le=1)
     """Share of the training events of each data set, seeded and nested (5 % lies inside 10 %); dev and test never
@@ -61,12 +83,27 @@ class DataConfig(Config):
     cache_dir: Path | None = None
     """Folder of the window stores; default: a folder in SeisBench's cache."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _streams_alone(cls, given: Any) -> Any:
+        """No data set is an empty list of them."""
+        return {"dataset": [], **given} if isinstance(given, dict) and given.get("streams") else given
+
+    @model_validator(mode="after")
+    def _something_to_learn_from(self) -> DataConfig:
+        if not each_of(self.dataset) and not self.continuous:
+            raise ValueError("no data set is named")
+        return self
+
+    @property
+    def continuous(self) -> list[str]:
+        """The files and folders of continuous waveforms."""
+        return each_of(self.streams or [])
+
     @field_validator("dataset")
     @classmethod
     def _each_once(cls, dataset: str | list[str]) -> str | list[str]:
         names = each_of(dataset)
-        if not names:
-            raise ValueError("no data set is named")
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"{twice[0]} is named twice")
         return dataset
