@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from trainables import metrics
 from trainables.config import Config
 from trainables.data.batches import Batch, heard
+from trainables.data.streams import StreamStore, few_picks
 from trainables.data.teacher_outputs import AskedOnce
 from trainables.data.windows import cache_folder
 from trainables.evaluation.teacher import teacher_on_dev, teacher_scores
@@ -111,6 +112,12 @@ class DistillationConfig(PickerTrainingConfig):
             raise ValueError(f"teachers: one is there twice in {', '.join(self.teachers)}")
         return self
 
+    @model_validator(mode="after")
+    def _streams_have_a_teacher(self) -> DistillationConfig:
+        if self.data.learns_from_streams and self.loss.alpha == 0:
+            raise ValueError("loss.alpha=0 with data.streams: nobody would teach them, which have no labels")
+        return self
+
 
 def load_taught_by(config: DistillationConfig) -> Teacher | TeacherEnsemble:
     """The teacher, or the mean of several. Raises ValueError in one line where one cannot teach."""
@@ -156,9 +163,10 @@ def train(config: DistillationConfig, run: Run) -> None:
         return distillation_losses(student_BCT, batch, answers, config.loss, interface)
 
     def advise(history: list[dict[str, float]]) -> list[str]:
-        return hints(history, config.loss.alpha)
+        few = [few_picks(source.store) for source in task.train if isinstance(source.store, StreamStore)]
+        return [*hints(history, config.loss.alpha), *filter(None, few)]
 
-    task = PickerTask.open(config, run, state.model, losses, around)
+    task = PickerTask.open(config, run, state.model, losses, around, teacher)
     taught = teacher_on_dev(asked, digests(teacher), task.dev, config.picks, cache_folder(config.data), interface)
     check_roles(state, asked, run.device, around)
     fit(state, task, config.training, config.seed, run, constants=cost | teacher_scores(taught), advise=advise)
@@ -201,14 +209,22 @@ def distillation_losses(
     config: DistillationLossConfig,
     student: Interface = Interface(),  # noqa: B008 (it is frozen)
 ) -> Losses:
-    """Total, task and distillation loss of the student's logits. Without a teacher's share none is asked."""
+    """Total, task and distillation loss of the student's logits. Without a teacher's share none is asked.
+
+    Of a window in which nobody looked for anything the total is the teacher's loss alone.
+    """
     task = task_loss(student_BCT, batch, student)
     if config.alpha == 0:
         return {metrics.TRAIN_LOSS: task, metrics.TASK_LOSS: task}
     teacher_BCT = teacher(heard(batch)).float()  # the teacher normalises as it was trained
     divergence = softened_divergence if student.is_distribution else softened_curves_divergence
     distill = divergence(student_BCT, teacher_BCT, config.temperature)
-    total = config.alpha * distill + (1 - config.alpha) * task
+    if batch.labelled_BP is None or batch.labelled_BP.any(dim=1).all():
+        taught = config.alpha * distill
+    else:
+        weight_B = torch.where(batch.labelled_BP.any(dim=1), config.alpha, 1.0)
+        taught = divergence(student_BCT, teacher_BCT, config.temperature, weight_B)
+    total = taught + (1 - config.alpha) * task
     return {metrics.TRAIN_LOSS: total, metrics.TASK_LOSS: task, metrics.DISTILL_LOSS: distill}
 
 
@@ -236,7 +252,9 @@ def _describe(config: DistillationConfig) -> str:
     size = f"XiaoNet (base {config.student.base_channels}, pooling {config.student.pooling})"
     student = size if config.student.architecture == XIAONET else config.student.architecture
     kind = config.teacher.architecture or "PhaseNet"
+    streams = f"the streams {', '.join(config.data.continuous)}" if config.data.learns_from_streams else ""
+    data = " and ".join(filter(None, (config.data.named, streams)))
     return (
-        f"{student} distilled from {kind} {teacher} on {config.data.named}: alpha {config.loss.alpha:g}, "
+        f"{student} distilled from {kind} {teacher} on {data}: alpha {config.loss.alpha:g}, "
         f"temperature {config.loss.temperature:g}, seed {config.seed}"
     )

@@ -36,8 +36,8 @@ class DataConfig(Config):
     """Continuous waveforms beside data.dataset, or in its place: a file, a folder, a SeisComP archive (SDS), or a list
     of them. A teacher alone teaches them: distillation takes them."""
 
-    streams_share: float = Field(0.5, gt=0, lt=1)
-    """Of the training windows, how many come from the streams where there is a data set too."""
+    streams_share: float = Field(0.5, ge=0, lt=1)
+    """Of the training windows, how many come from the streams where there is a data set too; 0: none."""
 
     streams_around_picks: float = Field(0.5, ge=0, le=1)
     """Share of the windows of streams that hold a pick of the teacher; the others lie anywhere."""
@@ -94,6 +94,15 @@ class DataConfig(Config):
         if not each_of(self.dataset) and not self.continuous:
             raise ValueError("no data set is named")
         return self
+
+    @property
+    def has_dataset(self) -> bool:
+        """Whether there are labels. Without, streams are dev and what is held out, too."""
+        return bool(each_of(self.dataset))
+
+    @property
+    def learns_from_streams(self) -> bool:
+        return bool(self.continuous) and (self.streams_share > 0 or not self.has_dataset)
 
     @property
     def continuous(self) -> list[str]:

@@ -52,6 +52,8 @@ class Source(NamedTuple):
     share: float
     """Of all windows, relative to the shares of the other sources; above 0."""
     choose: Choose = labelled_windows
+    is_masked: bool = False
+    """Whether what is not labelled is unknown whatever the configuration says."""
 
 
 def labelled_sources(config: DataConfig, stores: Sequence[WindowStore]) -> list[Source]:
@@ -125,7 +127,8 @@ def _interleaved(count_S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _part(source: Source, config: DataConfig, keys: Keys, device: torch.device | str) -> Batch:
     windows = source.choose(source.store, config, keys)
     raw_BXT = _scaled(cut(source.store, windows), config, keys.uniform_BU[:, 3:6])
-    return make_batch(source.store, windows, raw_BXT, config.sigma_samples, device, config.missing_phase == MASK)
+    is_masked = source.is_masked or config.missing_phase == MASK
+    return make_batch(source.store, windows, raw_BXT, config.sigma_samples, device, is_masked)
 
 
 def _joined(parts: list[Batch], row_B: np.ndarray) -> Batch:

@@ -24,12 +24,13 @@ import numpy as np
 from filelock import FileLock
 from torch import nn
 
+from trainables.data.catalog import fingerprints
 from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ, WINDOW_SAMPLES, DataConfig
 from trainables.data.continuous import SAMPLE_NS, Continuous, open_continuous
 from trainables.data.seal import SEALED, Opening, check_seal
 from trainables.data.stream_labels import LabelJob, Part, label
 from trainables.data.stream_splits import BLOCK_NS, SPLITS, StreamSplits, split_streams
-from trainables.data.teacher_picks import digests_of
+from trainables.data.teacher_picks import teacher_digests
 from trainables.data.windowing import PRESCRIBED, Windowing
 from trainables.data.windows import WindowStore, cache_folder
 from trainables.edge.chosen import EVERYTHING
@@ -67,8 +68,8 @@ class StreamStore(WindowStore):
 
     @property
     def hours(self) -> float:
-        """Of the time that windows begin in."""
-        return float((self.span_high_W - self.span_low_W).sum() / SAMPLING_RATE_HZ / 3600)
+        """In which windows lie."""
+        return hours_of(self.span_low_W, self.span_high_W)
 
     def block_of(self, trace_B: np.ndarray, start_B: np.ndarray) -> np.ndarray:
         """Station and block of ten minutes of each window: what happens in it is one event of the bootstrap."""
@@ -89,7 +90,7 @@ def open_streams(
     Without a teacher nobody picks. What is held out wants its opening. `labelled`: station and time (nanoseconds) of
     traces of data sets, with which no training window shares a sample. Raises ValueError in one line.
     """
-    digests = digests_of(teacher) if teacher is not None else []
+    digests = teacher_digests(teacher) if teacher is not None else []
     if split == SEALED:
         check_seal(opening, which_held_out(config, digests))
     key = _store_key(config, digests)
@@ -105,15 +106,26 @@ def open_streams(
     with np.load(folder / split / _INDEX) as index:
         columns = {name: index[name] for name in index.files}
     spans = _spans(columns, windowing, labelled if split == "train" else ())
+    everything = spans if not (labelled and split == "train") else _spans(columns, windowing, ())
+    hours = hours_of(everything["span_low_W"], everything["span_high_W"])
     dtype = np.dtype(config.store_dtype)
     samples = np.memmap(folder / split / _SAMPLES, dtype=dtype, mode="r").view(np.ndarray)
-    own_low_N, own_high_N = (columns.pop(name) for name in ("own_low_N", "own_high_N"))
+    columns = {name: column for name, column in columns.items() if name not in ("own_low_N", "own_high_N")}
     store = StreamStore(
         fingerprint=f"{key}-{split}-{windowing.samples}", split=split, samples=samples, windowing=windowing,
         **columns, **spans,
     )  # fmt: skip
-    _say(store, config, float((own_high_N - own_low_N).sum() / SAMPLING_RATE_HZ / 3600))
+    _say(store, config, hours)
     return store
+
+
+def hours_of(low_W: np.ndarray, high_W: np.ndarray) -> float:
+    return float((high_W - low_W).sum() / SAMPLING_RATE_HZ / 3600)
+
+
+def data_fingerprint(config: DataConfig) -> str:
+    """Of the data sets; without one of the streams."""
+    return fingerprints(config.dataset) if config.has_dataset else streams_fingerprint(config)
 
 
 def which_held_out(config: DataConfig, digests: Sequence[str]) -> str:
@@ -239,7 +251,9 @@ def _spans(
         high = min(high - 1 + max(windowing.samples, WINDOW_SAMPLES), int(columns["length_N"][n]))
         start_ns = int(columns["start_ns_N"][n])
         whole = (start_ns + low * SAMPLE_NS, start_ns + high * SAMPLE_NS)
-        for begin_ns, end_ns in without([whole], taken.get(str(columns["station_N"][n]), [])):
+        station = str(columns["station_N"][n])
+        its = merged([*taken.get(station, []), *taken.get(station.partition(".")[2], [])])
+        for begin_ns, end_ns in without([whole], its):
             first, last = -(-(begin_ns - start_ns) // SAMPLE_NS), (end_ns - start_ns) // SAMPLE_NS
             if last - first >= windowing.samples:
                 lows, highs, traces = [*lows, first], [*highs, last], [*traces, n]
@@ -258,6 +272,8 @@ def _say(store: StreamStore, config: DataConfig, hours: float) -> None:
         for line in store.left_out_J:
             logger.warning("%s: %s", name, line)
         logger.info("%s: %.1f h to learn from, %d picks of the teacher", name, store.hours, store.num_picks)
+        if hours > store.hours:
+            logger.warning("%s: %.1f h of it do not train: data.dataset holds them", name, hours - store.hours)
     if not len(store.span_low_W):
         raise ValueError(
             f"{name}: no window of {store.windowing.samples} samples is left in split {store.split} of {hours:.1f} h"

@@ -28,7 +28,7 @@ class TeacherPick(NamedTuple):
     probability: float
 
 
-def digests_of(teacher: nn.Module) -> list[str]:
+def teacher_digests(teacher: nn.Module) -> list[str]:
     """Which weights the teacher has, or each of several."""
     return [weights_digest(member.picker.network) for member in members(teacher)]
 

@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from torch import nn
 
-from trainables.data.batches import DevWindows
 from trainables.data.catalog import check_each
 from trainables.data.config import COMPONENT_ORDER, PHASES, WINDOW_SAMPLES
 from trainables.data.seal import SEALED, Opening
+from trainables.data.stream_batches import open_dev
+from trainables.data.streams import which_held_out
+from trainables.data.teacher_picks import teacher_digests
 from trainables.data.windowing import Windowing
-from trainables.data.windows import open_stores, which_test_split
+from trainables.data.windows import which_test_split
+from trainables.distillation import DistillationConfig, load_taught_by
 from trainables.evaluation.intervals import Interval, bootstrap, by_group
 from trainables.evaluation.picks import count_picks, scores_of
 from trainables.export.artifacts import EVALUATION_BATCH, FP32_FILE, INT8_FILE
@@ -77,12 +81,15 @@ class PickerCandidate:
 
     @property
     def test_split(self) -> str:
-        check_each(self.config.data, splits=(SEALED,))
-        return which_test_split(self.config.data)
+        data, teacher = self.config.data, self._reference()
+        if teacher is not None:
+            return which_held_out(data, teacher_digests(teacher))
+        check_each(data, splits=(SEALED,))
+        return which_test_split(data)
 
     def measure(self, split: Literal["dev", "test"], opening: Opening | None = None) -> Measured:
-        stores = open_stores(self.config.data, split, opening, Windowing(self.input_shape[1]))
-        windows = DevWindows(stores, self.config.data)
+        assert (split == SEALED) == (opening is not None)
+        windows = open_dev(self.config.data, self._reference(), Windowing(self.input_shape[1]), opening=opening)
         pickers = {name: OnnxPicker(file) for name, file in self.models.items()}
         counts: dict[str, list[np.ndarray]] = {name: [] for name in pickers}
         for batch, arrivals in windows.batches(EVALUATION_BATCH):
@@ -97,6 +104,13 @@ class PickerCandidate:
             windows=len(windows),
             events=len(np.unique(event_N)),
         )
+
+    def _reference(self) -> nn.Module | None:
+        """Whose picks are the reference; None where labels are."""
+        if self.config.data.has_dataset:
+            return None
+        assert isinstance(self.config, DistillationConfig)
+        return load_taught_by(self.config)
 
     def _scores(self, counts_NPF: np.ndarray, event_N: np.ndarray, split: str) -> dict[str, Interval]:
         found = bootstrap(by_group(counts_NPF, event_N), lambda sums_PF: scores_of(sums_PF, self.thresholds, split))

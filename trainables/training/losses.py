@@ -26,15 +26,21 @@ def soft_cross_entropy(logits_BCT: Tensor, labels_BCT: Tensor) -> Tensor:
     return -(labels_BCT * logits_BCT.log_softmax(dim=1)).sum(dim=1).mean()
 
 
-def softened_divergence(student_BCT: Tensor, teacher_BCT: Tensor, temperature: float) -> Tensor:
+def softened_divergence(
+    student_BCT: Tensor, teacher_BCT: Tensor, temperature: float, weight_B: Tensor | None = None
+) -> Tensor:
     """T^2 KL(softmax(teacher/T) || softmax(student/T)), mean over batch and time (Hinton et al. 2015, eq. 4).
 
-    The factor T^2 keeps the gradient's size as the temperature changes.
+    The factor T^2 keeps the gradient's size as the temperature changes. `weight_B` multiplies that of each window.
     """
     teacher_log_BCT = (teacher_BCT / temperature).log_softmax(dim=1)
     student_log_BCT = (student_BCT / temperature).log_softmax(dim=1)
     divergence_BT = (teacher_log_BCT.exp() * (teacher_log_BCT - student_log_BCT)).sum(dim=1)
-    return temperature**2 * divergence_BT.mean()
+    return temperature**2 * _weighted(divergence_BT, weight_B).mean()
+
+
+def _weighted(loss_BT: Tensor, weight_B: Tensor | None) -> Tensor:
+    return loss_BT if weight_B is None else loss_BT * weight_B[:, None]
 
 
 def task_loss(logits_BCT: Tensor, batch: Batch, interface: Interface) -> Tensor:
@@ -83,7 +89,9 @@ def curves_cross_entropy(
     return (of_curve_BCT.mean(dim=(0, 2)) * weight_C).sum() / weight_C.sum()
 
 
-def softened_curves_divergence(student_BCT: Tensor, teacher_BCT: Tensor, temperature: float) -> Tensor:
+def softened_curves_divergence(
+    student_BCT: Tensor, teacher_BCT: Tensor, temperature: float, weight_B: Tensor | None = None
+) -> Tensor:
     """T^2 KL(sigmoid(teacher/T) || sigmoid(student/T)) of each curve that the teacher has, mean over batch and time,
     summed over curves: Hinton's formula for classes that are each there or not."""
     student_BCT = student_BCT[:, : teacher_BCT.shape[1]] / temperature
@@ -91,4 +99,4 @@ def softened_curves_divergence(student_BCT: Tensor, teacher_BCT: Tensor, tempera
     share_BCT = teacher_BCT.sigmoid()
     divergence_BCT = share_BCT * (F.logsigmoid(teacher_BCT) - F.logsigmoid(student_BCT))
     divergence_BCT = divergence_BCT + (1 - share_BCT) * (F.logsigmoid(-teacher_BCT) - F.logsigmoid(-student_BCT))
-    return temperature**2 * divergence_BCT.sum(dim=1).mean()
+    return temperature**2 * _weighted(divergence_BCT.sum(dim=1), weight_B).mean()

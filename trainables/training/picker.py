@@ -19,9 +19,11 @@ from trainables.data.batches import MASK, Batch, DevWindows
 from trainables.data.catalog import check_each, fingerprints
 from trainables.data.config import PHASES, DataConfig, each_of
 from trainables.data.labelled import masking_notice
-from trainables.data.mixing import Source, labelled_sources, mixed_batches
+from trainables.data.mixing import Source, mixed_batches
 from trainables.data.splits import shared_events
-from trainables.data.windows import open_stores
+from trainables.data.stream_batches import open_dev, open_sources
+from trainables.data.stream_splits import SPLITS
+from trainables.data.streams import StreamStore, check_streams, streams_fingerprint
 from trainables.evaluation.counts import COUNTS_FILE, EventCounts, write_counts
 from trainables.evaluation.event_scores import count_by_event, picking_intervals
 from trainables.evaluation.picks import PickCounts, count_picks, scores
@@ -61,22 +63,36 @@ class PickerTask:
 
     @classmethod
     def open(
-        cls, config: PickerTrainingConfig, run: Run, model: nn.Module, batch_losses: BatchLosses, around: int = 0
+        cls,
+        config: PickerTrainingConfig,
+        run: Run,
+        model: nn.Module,
+        batch_losses: BatchLosses,
+        around: int = 0,
+        teacher: nn.Module | None = None,
     ) -> PickerTask:
-        """For a model, with windows of its length; `around`: what a teacher hears more on either side of each."""
+        """For a model, with windows of its length; `around`: what a teacher hears more on either side of each.
+        `teacher`: who picks in streams."""
         interface: Interface = model.interface  # type: ignore[assignment]
-        train, dev = (
-            open_stores(config.data, split, windowing=interface.windowing(around)) for split in ("train", "dev")
-        )
+        windowing = interface.windowing(around)
+        sources = open_sources(config.data, teacher, windowing)
+        dev = open_dev(config.data, teacher, windowing, run.device)
         logits = student_logits if isinstance(model, XiaoNet) else raw_logits
-        sources, windows = labelled_sources(config.data, train), DevWindows(dev, config.data, run.device)
-        return cls(sources, windows, config, run, interface, logits, batch_losses)
+        return cls(sources, dev, config, run, interface, logits, batch_losses)
 
     def num_steps(self) -> int:
         training = self.config.training
         step_size = training.batch_size * training.accumulation
-        num_traces = sum(len(source.store) for source in self.train)
-        return training.steps_per_epoch or max(MIN_STEPS_PER_EPOCH, math.ceil(num_traces / step_size))
+        return training.steps_per_epoch or max(MIN_STEPS_PER_EPOCH, math.ceil(self.windows_per_epoch / step_size))
+
+    @property
+    def windows_per_epoch(self) -> float:
+        """One pass over the labelled traces, with as many windows of streams as belong to them."""
+        data = self.config.data
+        if not data.has_dataset:
+            return data.streams_windows_per_epoch
+        num_traces = sum(len(source.store) for source in self.train if not isinstance(source.store, StreamStore))
+        return num_traces / (1 - data.streams_share) if data.learns_from_streams else num_traces
 
     def begin_epoch(self, model: nn.Module, epoch: int) -> None:
         """Nothing: windows are drawn anew for every batch."""
@@ -122,7 +138,31 @@ class PickerTask:
 
 
 def check_data(config: DataConfig) -> dict[str, str]:
-    """Whether pickers can be trained on each data set; facts of them for the record. Raises ValueError."""
+    """Whether pickers can be trained on each data set, and on streams; facts of them for the record. Raises
+    ValueError."""
+    if config.continuous:
+        streams = streams_facts(config)
+        return (
+            _dataset_facts(config) if config.has_dataset else {"data_fingerprint": streams_fingerprint(config)}
+        ) | streams
+    return _dataset_facts(config)
+
+
+def streams_facts(config: DataConfig) -> dict[str, str]:
+    """What is there to learn from and to be held out, from headers alone. Raises ValueError in one line."""
+    continuous, splits = check_streams(config)
+    hours = {split: sum(one.seconds for one in splits.of(continuous.stretches, split)) / 3600 for split in SPLITS}
+    whole = f" (with all hours of {', '.join(splits.held_out)})" if splits.held_out else ""
+    reference = {} if config.has_dataset else {"reference": "teacher's picks"}
+    return reference | {
+        "streams": ", ".join(config.continuous),
+        "streams_fingerprint": streams_fingerprint(config),
+        "streams_hours": ", ".join(f"{split} {its:.1f}" for split, its in hours.items()) + whole,
+        **({"streams_notice": "; ".join(continuous.said)} if continuous.said else {}),
+    }
+
+
+def _dataset_facts(config: DataConfig) -> dict[str, str]:
     metadata = [dataset.metadata for dataset in check_each(config)]
     names = [f"{name}: " if len(metadata) > 1 else "" for name in each_of(config.dataset)]
     said = [f"{name}{line}" for name, its in zip(names, metadata, strict=True) for line in _notices(its, config)]

@@ -33,7 +33,7 @@ CLOCK_PATIENCE_S = 10.0
 MOST_CLOCK_ERROR_S = 5.0
 """By more than that the clock of a node must not differ from the driver's."""
 
-COMPARED = (tags.DATA_FINGERPRINT, "teacher_digest")
+COMPARED = (tags.DATA_FINGERPRINT, "streams_fingerprint", "teacher_digest")
 """Facts of the preflight that must be the same everywhere."""
 
 

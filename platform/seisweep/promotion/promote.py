@@ -28,6 +28,7 @@ from seisweep.settings.which_store import ready_to_write, store_of_sweep
 from trainables import metrics
 from trainables.data.catalog import fingerprints
 from trainables.data.config import each_of
+from trainables.data.streams import data_fingerprint
 from trainables.export.artifacts import GATE_TAG
 from trainables.export.picker_folder import write_picker_folder
 from trainables.promotion.candidate import FP32, INT8, Candidate, Measured
@@ -124,7 +125,8 @@ def _candidate(loaded: SweepResults, number: int, facts: Mapping[str, str], home
         settings["data"]["cache_dir"] = str(home.cache_dir)  # another machine may have trained it
     config = trainable.load(settings)
     dataset, recorded = ", ".join(each_of(config.data.dataset)), facts.get(tags.DATA_FINGERPRINT)
-    found = fingerprints(config.data.dataset)
+    is_picker = facts[tags.TRAINABLE] in PICKERS
+    found = data_fingerprint(config.data) if is_picker else fingerprints(config.data.dataset)
     if facts.get("dataset", dataset) == dataset and recorded not in (None, found):
         raise ValueError(
             f"data.dataset={dataset} has changed since trial {number} of {loaded.name} was trained on it "

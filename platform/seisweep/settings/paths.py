@@ -15,7 +15,7 @@ PRETRAINED = "model.pretrained"
 WEIGHTS = ("teacher.weights", "teachers", PRETRAINED)
 """Settings that take weights: a path, a name of SeisBench, or what the record holds (a sweep's trial, a run)."""
 
-NAME_OR_PATH = ("data.dataset", *WEIGHTS)
+NAME_OR_PATH = ("data.dataset", "data.streams", *WEIGHTS)
 """Settings that take a name from somewhere, or a path."""
 
 BEST = "best"
