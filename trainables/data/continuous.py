@@ -27,6 +27,7 @@ from trainables.edge.pieces import Piece
 from trainables.edge.sds import files_of
 from trainables.edge.stretches import Span, merged
 from trainables.edge.waveforms import CONTEXT_S, Recording, recordings
+from trainables.fetched import is_elsewhere
 
 SAMPLE_NS = round(1e9 / SAMPLING_RATE_HZ)
 BLOCK_SAMPLES = 360_000
@@ -126,6 +127,10 @@ def open_continuous(streams: Sequence[str | Path]) -> Continuous:
     """
     name = f"data.streams={','.join(map(str, streams))}"
     for place in streams:
+        if is_elsewhere(str(place)):
+            raise ValueError(
+                f"data.streams={place}: streams are files and folders of this machine: copy them here first"
+            )
         if not Path(place).expanduser().exists():
             raise ValueError(f"data.streams={place}: no such file or folder")
     try:

@@ -30,6 +30,8 @@ from trainables.evaluation.picks import PickConfig
 from trainables.export.picker_folder import DESCRIPTION_FILE
 
 DATASET, SHARES, CACHE = "data.dataset", "data.shares", "data.cache_dir"
+STREAMS = "data.streams"
+"""The streams, and how the settings about them begin."""
 
 OF_TRAINING = (
     "data.few_shot_fraction",
@@ -89,7 +91,7 @@ def scoring(
     known = known_keys(ScoringConfig)
     settled = {CACHE: str(cache_dir) if cache_dir else None, **given}  # another machine may have trained them
     recorded = {
-        name: _complete({key: value for key, value in one.settings.items() if key in known and key != SHARES} | settled)
+        name: _complete({key: value for key, value in one.settings.items() if key in known and _scores(key)} | settled)
         for name, one in models.items()
         if one is not None
     }
@@ -161,7 +163,12 @@ def _of_configuration(config: Any) -> TrainedWith | None:
         return None
     groups = {group: config[group] for group in ScoringConfig.model_fields if isinstance(config.get(group), dict)}
     settings = dict(flatten(groups))
-    return TrainedWith(settings) if isinstance(settings.get(DATASET), str | list) else None
+    return TrainedWith(settings) if isinstance(dataset := settings.get(DATASET), str | list) and dataset else None
+
+
+def _scores(key: str) -> bool:
+    """Whether pickers are scored with it: streams and the shares of data sets are for training."""
+    return key != SHARES and not key.startswith(STREAMS)
 
 
 def _beside(folder: Path) -> TrainedWith | None:
