@@ -17,7 +17,7 @@ START = UTCDateTime(2020, 1, 1)
 
 
 def write_noise(
-    folder: Path, station: str = "ST00", minutes: float = 40, start: UTCDateTime = START, seed: int = 0
+    folder: Path, station: str = "ST00", minutes: float = 25, start: UTCDateTime = START, seed: int = 0
 ) -> Path:
     """A file of a station: steps of random size, as counts."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -31,7 +31,7 @@ def write_noise(
     return folder
 
 
-def write_network(folder: Path, stations: Sequence[str] = ("ST00", "ST01"), minutes: float = 40) -> Path:
+def write_network(folder: Path, stations: Sequence[str] = ("ST00", "ST01"), minutes: float = 25) -> Path:
     for station in stations:
         write_noise(folder, station, minutes)
     return folder

@@ -39,12 +39,12 @@ def lively_file(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def streams(tmp_path_factory) -> Path:
-    return write_network(tmp_path_factory.mktemp("streams"), ("ST00", "ST01"), minutes=40)
+    return write_network(tmp_path_factory.mktemp("streams"), ("ST00", "ST01"))
 
 
 @pytest.fixture
 def settings(tiny, streams, lively_file, tmp_path):
-    data = {"streams": str(streams), "cache_dir": str(tmp_path / "cache"), "streams_threshold": 0.6}
+    data = {"streams": str(streams), "cache_dir": str(tmp_path / "cache"), "streams_threshold": 0.4}
     return tiny | {
         "data": data,
         "teacher": {"weights": str(lively_file)},

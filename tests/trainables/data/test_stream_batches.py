@@ -25,7 +25,7 @@ def teacher():
 def config(tmp_path_factory) -> DataConfig:
     folder = write_network(tmp_path_factory.mktemp("streams"))
     return DataConfig.model_validate(
-        {"streams": str(folder), "cache_dir": tmp_path_factory.mktemp("cache"), "streams_threshold": 0.9}
+        {"streams": str(folder), "cache_dir": tmp_path_factory.mktemp("cache"), "streams_threshold": 0.4}
     )
 
 
