@@ -126,15 +126,9 @@ def open_continuous(streams: Sequence[str | Path]) -> Continuous:
     Raises ValueError in one line where there are none, none with all three components, or none that live.
     """
     name = f"data.streams={','.join(map(str, streams))}"
-    for place in streams:
-        if is_elsewhere(str(place)):
-            raise ValueError(
-                f"data.streams={place}: streams are files and folders of this machine: copy them here first"
-            )
-        if not Path(place).expanduser().exists():
-            raise ValueError(f"data.streams={place}: no such file or folder")
+    places = places_of(streams)
     try:
-        archive = FileArchive.of(files_of([Path(place).expanduser().absolute() for place in streams], EVERYTHING))
+        archive = FileArchive.of(files_of(places, EVERYTHING))
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     of_station: dict[str, list[Piece]] = defaultdict(list)
@@ -153,6 +147,16 @@ def open_continuous(streams: Sequence[str | Path]) -> Continuous:
         file, reason = next(iter(archive.failed.items()))
         found.said.append(f"{len(archive.failed)} files cannot be read; the first is {file} ({reason})")
     return found
+
+
+def places_of(streams: Sequence[str | Path]) -> list[Path]:
+    """The files and folders that are named. Raises ValueError where one is not here."""
+    for place in streams:
+        if is_elsewhere(str(place)):
+            raise ValueError(f"data.streams={place}: streams are files and folders of this machine: copy them here")
+        if not Path(place).expanduser().exists():
+            raise ValueError(f"data.streams={place}: no such file or folder")
+    return [Path(place).expanduser().absolute() for place in streams]
 
 
 def of_pieces(pieces: dict[str, list[Piece]], failed: dict[str, str] | None = None) -> Continuous:

@@ -26,7 +26,7 @@ from torch import nn
 
 from trainables.data.catalog import fingerprints
 from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ, WINDOW_SAMPLES, DataConfig
-from trainables.data.continuous import SAMPLE_NS, Continuous, open_continuous
+from trainables.data.continuous import SAMPLE_NS, Continuous, open_continuous, places_of
 from trainables.data.seal import SEALED, Opening, check_seal
 from trainables.data.stream_labels import LabelJob, Part, label
 from trainables.data.stream_splits import BLOCK_NS, SPLITS, StreamSplits, split_streams
@@ -92,7 +92,7 @@ def open_streams(
     """
     digests = teacher_digests(teacher) if teacher is not None else []
     if split == SEALED:
-        check_seal(opening, which_held_out(config, digests))
+        check_seal(opening, which_held_out(config))
     key = _store_key(config, digests)
     folder = cache_folder(config) / f"streams-{key}"
     try:
@@ -128,13 +128,10 @@ def data_fingerprint(config: DataConfig) -> str:
     return fingerprints(config.dataset) if config.has_dataset else streams_fingerprint(config)
 
 
-def which_held_out(config: DataConfig, digests: Sequence[str]) -> str:
-    """Which held-out hours and stations these are, in words, and whose picks are their reference."""
-    return (
-        f"streams {streams_fingerprint(config)}, held out {config.streams_held_out_share:g} of the hours and "
-        f"{config.streams_held_out_stations:g} of the stations, picked by {'+'.join(digests)} from "
-        f"{config.streams_threshold:g} on"
-    )
+def which_held_out(config: DataConfig) -> str:
+    """Which held-out hours and stations these are, in words. Whoever has opened some of an archive has opened them,
+    whatever the shares were and whose picks were the reference."""
+    return f"streams {streams_fingerprint(config)}, held-out hours and stations"
 
 
 def check_streams(config: DataConfig) -> tuple[Continuous, StreamSplits]:
@@ -155,8 +152,7 @@ def streams_fingerprint(config: DataConfig) -> str:
     """Twelve hexadecimal digits that change with the files: their names within the folders, sizes and some of their
     bytes. No time of change counts, so that copies share what was made from them."""
     digest = hashlib.blake2b(digest_size=6)
-    for given in config.continuous:
-        root = Path(given).expanduser().absolute()
+    for root in places_of(config.continuous):
         for file in sorted(files_of([root], EVERYTHING)):
             size = file.stat().st_size
             named = file.name if file == root else file.relative_to(root).as_posix()

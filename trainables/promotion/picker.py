@@ -17,7 +17,6 @@ from trainables.data.config import COMPONENT_ORDER, PHASES, WINDOW_SAMPLES
 from trainables.data.seal import SEALED, Opening
 from trainables.data.stream_batches import open_dev
 from trainables.data.streams import which_held_out
-from trainables.data.teacher_picks import teacher_digests
 from trainables.data.windowing import Windowing
 from trainables.data.windows import which_test_split
 from trainables.distillation import DistillationConfig, load_taught_by
@@ -81,9 +80,9 @@ class PickerCandidate:
 
     @property
     def test_split(self) -> str:
-        data, teacher = self.config.data, self._reference()
-        if teacher is not None:
-            return which_held_out(data, teacher_digests(teacher))
+        data = self.config.data
+        if not data.has_dataset:
+            return which_held_out(data)
         check_each(data, splits=(SEALED,))
         return which_test_split(data)
 

@@ -17,7 +17,7 @@ from trainables.data.continuous import SAMPLE_NS, open_continuous
 from trainables.data.seal import Opening
 from trainables.data.stream_batches import open_stream_dev
 from trainables.data.streams import few_picks, open_streams, streams_fingerprint, which_held_out
-from trainables.data.teacher_picks import as_network, picks_in, teacher_digests
+from trainables.data.teacher_picks import as_network, picks_in
 from trainables.data.windowing import Windowing
 from trainables.models.teacher import TeacherEnsemble
 
@@ -78,7 +78,7 @@ def test_pieces_share_hours_without_a_gap_and_no_pick_is_there_twice(monkeypatch
 def test_held_out_hours_are_sealed(config, teacher):
     with pytest.raises(ValueError, match="the test split is sealed"):
         open_streams(config, teacher, "test")
-    opening = Opening(which_held_out(config, teacher_digests(teacher)), 1)
+    opening = Opening(which_held_out(config), 1)
     held_out = open_streams(config, teacher, "test", opening)
     dev = open_streams(config, teacher, "dev")
     assert held_out.start_ns_N.min() > dev.start_ns_N.max()
