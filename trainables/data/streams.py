@@ -244,7 +244,9 @@ def _spans(
     highs: list[int] = []
     traces: list[int] = []
     for n, (low, high) in enumerate(zip(columns["own_low_N"].tolist(), columns["own_high_N"].tolist(), strict=True)):
-        high = min(high - 1 + max(windowing.samples, WINDOW_SAMPLES), int(columns["length_N"][n]))
+        length = int(columns["length_N"][n])
+        is_last = high - 1 + WINDOW_SAMPLES == length
+        high = length if is_last else min(high - 1 + windowing.samples, length)
         start_ns = int(columns["start_ns_N"][n])
         whole = (start_ns + low * SAMPLE_NS, start_ns + high * SAMPLE_NS)
         station = str(columns["station_N"][n])

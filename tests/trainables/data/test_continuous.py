@@ -94,3 +94,13 @@ def test_what_cannot_be_used_is_one_line(tmp_path, make, said):
         open_continuous([tmp_path / "streams"])
     assert "\n" not in str(raised.value)
     assert str(raised.value).startswith("data.streams=")
+
+
+def test_an_hour_of_a_real_station(shared_data):
+    file = shared_data / "real_data/continuous/iquique_cx/CX.PB01.20140301T02.mseed"
+    found = open_continuous([file])
+    (stretch,) = found.stretches
+    assert (stretch.station, stretch.instrument, round(stretch.seconds)) == ("CX.PB01", "CX.PB01..HH", 3600)
+    recorded = obspy.read(str(file)).select(channel="HHN")[0]
+    offset = round((stretch.start_ns - recorded.stats.starttime.ns) / 1e7)
+    np.testing.assert_array_equal(found.read(stretch, 1000, 4000)[1], recorded.data[1000 + offset : 4000 + offset])
