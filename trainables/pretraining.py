@@ -6,15 +6,15 @@ masked tokens. `train(PretrainingConfig(...), LocalRun(folder))` runs it without
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from trainables import metrics
 from trainables.atomic import whole_folder
 from trainables.config import Config
-from trainables.data.catalog import check_dataset, fingerprint, load_dataset
-from trainables.data.waveforms import WaveformDataConfig, Waveforms
+from trainables.data.waveform_sources import WaveformDataConfig, check_sources
+from trainables.data.waveforms import Waveforms
 from trainables.export.history import PRETRAINING_SCORES, training_history
 from trainables.models.contrastive import ContrastiveConfig, ContrastiveModel
 from trainables.models.pretrained import WEIGHTS, save_encoder
@@ -30,7 +30,7 @@ class PretrainingTrainingConfig(CosineTrainingConfig):
     """AdamW along a cosine with warm-up."""
 
     epochs: int = Field(30, ge=1)
-    """Passes over the traces, one random window of each."""
+    """Passes over the waveforms: as many random windows as they have room for, side by side."""
 
     batch_size: int = Field(32, ge=1)
     """Windows of a batch, over all workers together."""
@@ -66,6 +66,11 @@ class PretrainingConfig(Config):
     training: PretrainingTrainingConfig = PretrainingTrainingConfig()
     """Optimizer and schedule."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _data_say_what_is_missing(cls, given: Any) -> Any:
+        return {"data": {}, **given} if isinstance(given, dict) else given
+
     @model_validator(mode="after")
     def _window_holds_masks(self) -> PretrainingConfig:
         if self.data.window_samples < self.least_samples:
@@ -86,12 +91,8 @@ class PretrainingConfig(Config):
 
 
 def preflight(config: PretrainingConfig) -> dict[str, str]:
-    """Check the data sets before any work; returns facts for the record. Raises ValueError."""
-    names, digests = config.data.datasets, []
-    for dataset in names:
-        check_dataset(load_dataset(dataset), dataset, splits=("train", "dev"))
-        digests.append(fingerprint(dataset))
-    return {"dataset": ", ".join(names), "data_fingerprint": "+".join(digests)}
+    """Check the waveforms before any work; returns facts for the record. Raises ValueError."""
+    return check_sources(config.data, config.least_samples)
 
 
 def train(config: PretrainingConfig, run: Run) -> None:
@@ -99,10 +100,7 @@ def train(config: PretrainingConfig, run: Run) -> None:
     check_shares(config.training, run)
     model = seeded(lambda: ContrastiveModel(config.model, config.contrast), config.seed, run)
     assert isinstance(model, ContrastiveModel)
-    train_windows, dev_windows = (
-        Waveforms(config.data, "train", config.least_samples, run.device),
-        Waveforms(config.data, "dev", config.least_samples, run.device),
-    )
+    train_windows, dev_windows = Waveforms.open(config.data, config.least_samples, run.device)
     task = ContrastiveTask(
         train_windows, dev_windows, config.training, config.contrast, config.samples_per_token, config.seed, run
     )

@@ -232,8 +232,21 @@ def test_nine_classes_want_the_visso_file(home, tmp_path, capsys, published_tabl
     assert "Visso" in fails(capsys, "train", "finetuning", "data.dataset=./nrca", "data.num_classes=9")
 
 
-def test_a_sequence_has_no_splits_to_pretrain_on(sequence, home, capsys):
-    assert "no column split" in fails(capsys, "train", "pretraining", f"data.dataset={sequence}")
+def test_waveforms_to_pretrain_on_are_refused_in_one_line(sequence, home, tmp_path, capsys):
+    """Where windows lay around picks, a sequence has neither picks nor splits; anywhere it can be read."""
+    folder = write_dataset(tmp_path / "short", trace_npts=4000)
+    capsys.readouterr()
+    for settings, part in (
+        ([f"data.dataset={sequence}", "data.windows=picks"], "no column split"),
+        ([f"data.dataset={folder}", "contrast.mask_length=510"], "all 2 traces are shorter than 4080 samples"),
+        ([f"data.dataset={sequence}", "data.num_classes=3"], "data.num_classes = 3 is not allowed: one of 2, 4, 8, 9"),
+        ([f"data.dataset={sequence}", "data.shares=[1,2]"], "data.shares: 2 for 1 sources"),
+        ([], "give data.dataset=NAME_OR_FOLDER, data.streams=FOLDER, or both"),
+        (["data.streams=nowhere/at-all"], "nowhere/at-all: no such file or folder"),
+    ):
+        line = fails(capsys, "train", "pretraining", *settings)
+        assert part in line, line
+    assert not home.exists()
 
 
 def test_a_home_that_cannot_be_used_is_refused(dataset, tmp_path, monkeypatch, capsys):

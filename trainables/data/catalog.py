@@ -94,18 +94,8 @@ def check_dataset(
 
     Where a phase that is missing counts as noise, every split must have both; else one of them is enough.
     """
-    name = f"data.dataset={name or dataset.path}"
-    metadata = dataset.metadata
-    rates_hz = pd.to_numeric(metadata["trace_sampling_rate_hz"], errors="coerce")
-    has_rate = (rates_hz > 0) & np.isfinite(rates_hz)
-    if not has_rate.all():
-        raise ValueError(
-            f"{name}: {int((~has_rate).sum())} of {len(metadata)} traces have no sampling rate "
-            "(column trace_sampling_rate_hz, in Hz)"
-        )
-    for order in metadata["trace_component_order"].unique():
-        if not set(order) & set(COMPONENT_ORDER):
-            raise ValueError(f"{name}: components {order}: none of them is E, N, Z (or 1, 2)")
+    check_recordings(dataset, name)
+    name, metadata = f"data.dataset={name or dataset.path}", dataset.metadata
     if "split" not in metadata:
         raise ValueError(f"{name}: no column split (train, dev, test) in its metadata")
     for column in arrival_columns(metadata.columns):
@@ -116,10 +106,7 @@ def check_dataset(
     for split in splits:
         traces = metadata[metadata["split"] == split]
         if traces.empty:
-            there = ", ".join(repr(str(name)) for name in metadata["split"].unique())
-            raise ValueError(
-                f"{name}: no trace in split {split}; column split must name {', '.join(splits)}, and names {there}"
-            )
+            raise ValueError(no_split(name, metadata, split, splits))
         missing = [phase for phase in PHASES if not has_phase(traces, phase).any()]
         if missing and (missing_phase == "noise" or len(missing) == len(PHASES)):
             raise ValueError(no_pick(name, missing[0], split))
@@ -137,6 +124,30 @@ def check_each(config: DataConfig, splits: tuple[str, ...] = ("train", "dev")) -
         if (other := seen.setdefault(fingerprint(name), name)) != name:
             raise ValueError(f"data.dataset: {other} and {name} are the same data")
     return loaded
+
+
+def check_recordings(dataset: sbd.WaveformDataset, name: str | None = None) -> None:
+    """Whether waveforms of `dataset` can be read at all; ValueError in one line where not."""
+    name = f"data.dataset={name or dataset.path}"
+    metadata = dataset.metadata
+    if metadata.empty:
+        raise ValueError(f"{name}: no traces; its metadata have a header and no row")
+    rates_hz = pd.to_numeric(metadata["trace_sampling_rate_hz"], errors="coerce")
+    has_rate = (rates_hz > 0) & np.isfinite(rates_hz)
+    if not has_rate.all():
+        raise ValueError(
+            f"{name}: {int((~has_rate).sum())} of {len(metadata)} traces have no sampling rate "
+            "(column trace_sampling_rate_hz, in Hz)"
+        )
+    for order in metadata["trace_component_order"].unique():
+        if not set(order) & set(COMPONENT_ORDER):
+            raise ValueError(f"{name}: components {order}: none of them is E, N, Z (or 1, 2)")
+
+
+def no_split(name: str, metadata: pd.DataFrame, split: str, splits: tuple[str, ...] = ("train", "dev")) -> str:
+    """What is said where no trace is in a split."""
+    there = ", ".join(repr(str(name)) for name in metadata["split"].unique())
+    return f"{name}: no trace in split {split}; column split must name {', '.join(splits)}, and names {there}"
 
 
 def no_pick(name: str, phase: str, split: str) -> str:

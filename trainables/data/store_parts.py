@@ -27,10 +27,10 @@ import seisbench.data as sbd
 
 from trainables.data.arrivals import arrivals_in
 from trainables.data.catalog import dataset_folder, load_dataset
-from trainables.data.config import PHASES, DataConfig
+from trainables.data.config import PHASES, SAMPLING_RATE_HZ, DataConfig
 from trainables.data.processes import MOST_PROCESSES, cores, end_with_parent
 from trainables.data.windowing import PRESCRIBED, Windowing
-from trainables.edge.channels import is_waveform
+from trainables.edge.channels import flat_spans, is_waveform
 from trainables.edge.joining import is_count, without_gaps
 
 TRACES_EACH = 20_000
@@ -120,12 +120,10 @@ def needed_part(
 ) -> tuple[bytes, Part]:
     """What the store keeps of one trace: the union of its spans, and picks and spans relative to its start."""
     num_samples = waveform_XT.shape[-1]
-    picks, outside = arrivals_in(metadata, num_samples)
-    # int() cuts towards zero, as SeisBench does.
-    starts_W = np.array([int(pick - windowing.samples_before) for _, pick in picks] or [0])
-    low_W, high_W = starts_W.clip(0, num_samples), (starts_W + windowing.span_samples).clip(0, num_samples)
-    first = max(0, low_W.min() - margin(config, windowing))
-    last = min(num_samples, high_W.max() + margin(config, windowing))
+    picks, outside = ([], 0) if windowing.whole else arrivals_in(metadata, num_samples)
+    low_W, high_W = (alive(waveform_XT) if windowing.whole else _around_picks(picks, num_samples, windowing)).T
+    first = 0 if windowing.whole else max(0, low_W.min() - margin(config, windowing))
+    last = num_samples if windowing.whole else min(num_samples, high_W.max() + margin(config, windowing))
     part_XT = without_gaps(waveform_XT[:, first:last])
     mean_X, gain_X = np.zeros(3), np.ones(3)
     if config.store_dtype == "float16":
@@ -145,6 +143,25 @@ def needed_part(
         "highs": high_W - first,
         "name": str(metadata["trace_name"]),
     }
+
+
+def _around_picks(picks: list[tuple[str, float]], num_samples: int, windowing: Windowing) -> np.ndarray:
+    """First sample and end (W, 2) of the span of each pick; of the first samples where there is none."""
+    # int() cuts towards zero, as SeisBench does.
+    starts_W = np.array([int(pick - windowing.samples_before) for _, pick in picks] or [0])
+    return np.stack([starts_W, starts_W + windowing.span_samples], axis=1).clip(0, num_samples)
+
+
+def alive(waveform_XT: np.ndarray) -> np.ndarray:
+    """First sample and end (W, 2) of each stretch in which any component is alive: not the same value, or none, for
+    `edge.channels.FLAT_S`."""
+    dead_T = np.ones(waveform_XT.shape[-1], dtype=bool)
+    for component_T in waveform_XT:
+        flat_T = np.zeros_like(dead_T)
+        for first, last in flat_spans(component_T, SAMPLING_RATE_HZ):
+            flat_T[first:last] = True
+        dead_T &= flat_T
+    return np.flatnonzero(np.diff(dead_T, prepend=True, append=True)).reshape(-1, 2)
 
 
 class _Progress:

@@ -16,6 +16,8 @@ class Windowing:
     """More samples on either side of each window, for a teacher who listens longer than its student."""
     detection: bool = False
     """Whether batches have the label of a detection curve."""
+    whole: bool = False
+    """Windows lie anywhere in a trace where it is alive, whatever is picked in it: of pretraining."""
 
     @property
     def samples_before(self) -> int:

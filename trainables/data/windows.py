@@ -13,14 +13,16 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import seisbench
+import seisbench.data as sbd
 from filelock import FileLock
 
 from trainables.data.arrivals import PICK_COLUMNS, has_phase, possible_arrivals
@@ -36,6 +38,9 @@ STORE_FORMAT = 3
 _INDEX, _SAMPLES = "index.npz", "samples.bin"
 
 logger = logging.getLogger("trainables.data")
+
+Choose = Callable[[sbd.WaveformDataset], np.ndarray]
+"""Checks a data set and says which rows of its metadata a store takes."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,17 @@ def open_store(
 
 
 def _opened(config: DataConfig, split: str, windowing: Windowing) -> WindowStore:
-    key = _store_key(config, split, windowing)
+    return stored(config, split, windowing, [], partial(_traces_with_picks, config=config, split=split))
+
+
+def stored(
+    config: DataConfig, split: str, windowing: Windowing, chosen_by: Sequence[Any], choose: Choose
+) -> WindowStore:
+    """The store of the traces that `choose` takes out of the data set, built where it is not there yet.
+
+    `chosen_by` names what they depend on beside data set, split and configuration. Raises ValueError as `open_store`.
+    """
+    key = _store_key(config, split, windowing, chosen_by)
     cache_dir = cache_folder(config)
     folder = cache_dir / key
     try:
@@ -130,7 +145,7 @@ def _opened(config: DataConfig, split: str, windowing: Windowing) -> WindowStore
         if not _is_complete(folder):
             with FileLock(cache_dir / f"{key}.lock"):
                 if not _is_complete(folder):
-                    _build(config, split, folder, windowing)
+                    _build(config, split, folder, windowing, choose)
     except OSError as error:
         raise ValueError(f"data.cache_dir={cache_dir}: cannot be written ({error.strerror or error})") from error
     with np.load(folder / _INDEX) as index:
@@ -148,11 +163,14 @@ def cache_folder(config: DataConfig) -> Path:
     return (config.cache_dir or seisbench.cache_root / "window_stores").expanduser().absolute()
 
 
-def _store_key(config: DataConfig, split: str, windowing: Windowing) -> str:
+def _store_key(config: DataConfig, split: str, windowing: Windowing, chosen_by: Sequence[Any]) -> str:
     few_shot = (config.few_shot_fraction, config.few_shot_seed) if _is_few_shot(config, split) else None
     facts = [STORE_FORMAT, fingerprint(config.only), split, few_shot, config.store_dtype]
     facts += [margin(config, windowing), COMPONENT_ORDER, SAMPLING_RATE_HZ]
     facts += [windowing.samples_before, windowing.span_samples, list(PICK_COLUMNS.items())]
+    if windowing.whole:
+        facts = [STORE_FORMAT, fingerprint(config.only), split, config.store_dtype, COMPONENT_ORDER]
+        facts += [SAMPLING_RATE_HZ, "whole", *chosen_by]
     return hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
 
 
@@ -168,24 +186,19 @@ def _num_values(columns: dict[str, np.ndarray]) -> int:
     return 3 * int(columns["length_N"].sum())
 
 
-def _build(config: DataConfig, split: str, folder: Path, windowing: Windowing) -> None:
+def _build(config: DataConfig, split: str, folder: Path, windowing: Windowing, choose: Choose) -> None:
     """Write the store under another name, then rename: a killed build leaves nothing that looks like a store."""
     for stale in folder.parent.glob(f".building-{folder.name}-*"):
         shutil.rmtree(stale, ignore_errors=True)  # we hold the lock, so its builder is dead
     dataset = load_dataset(config.only)
-    check_dataset(dataset, config.only, splits=(split,), missing_phase=config.missing_phase)
-    traces = (
-        few_shot_traces(dataset, config.few_shot_fraction, config.few_shot_seed)
-        if _is_few_shot(config, split)
-        else split_traces(dataset, split)
-    )
+    traces = choose(dataset)
     _check_disk(dataset.metadata.iloc[traces], config, split, folder.parent, windowing)
     building = folder.parent / f".building-{folder.name}-{os.getpid()}"
     building.mkdir()
     try:
         with (building / _SAMPLES).open("wb") as file:
             parts = write_parts(dataset, traces, config, split, file, building, windowing)
-            _check_that_something_is_left(parts, config, split, dataset.metadata.iloc[traces])
+            _check_that_something_is_left(parts, config, split, dataset.metadata.iloc[traces], windowing)
             file.flush()
             os.fsync(file.fileno())
         with (building / _INDEX).open("wb") as file:
@@ -198,13 +211,24 @@ def _build(config: DataConfig, split: str, folder: Path, windowing: Windowing) -
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _check_that_something_is_left(parts: list[Part], config: DataConfig, split: str, metadata: pd.DataFrame) -> None:
+def _traces_with_picks(dataset: sbd.WaveformDataset, config: DataConfig, split: str) -> np.ndarray:
+    check_dataset(dataset, config.only, splits=(split,), missing_phase=config.missing_phase)
+    if _is_few_shot(config, split):
+        return few_shot_traces(dataset, config.few_shot_fraction, config.few_shot_seed)
+    return split_traces(dataset, split)
+
+
+def _check_that_something_is_left(
+    parts: list[Part], config: DataConfig, split: str, metadata: pd.DataFrame, windowing: Windowing
+) -> None:
     """Of the traces some can be used, and each phase of which the metadata have picks has one in them. Raises
     ValueError."""
     kept = [part for part in parts if not part["left_out"]]
     if not kept:
         reasons = "; ".join(_left_out(parts))
         raise ValueError(f"data.dataset={config.dataset}: no trace of split {split} can be used: {reasons}")
+    if windowing.whole:
+        return
     there = np.unique(np.concatenate([part["phases"] for part in kept]))
     for code, phase in enumerate(PHASES):
         is_wanted = config.missing_phase == "noise" or not len(there) or has_phase(metadata, phase).any()
@@ -258,8 +282,8 @@ def _check_disk(metadata: pd.DataFrame, config: DataConfig, split: str, cache_di
     needed = windowing.span_samples + apart + 2 * margin(config, windowing)
     if "trace_npts" in metadata:
         in_trace = metadata["trace_npts"].to_numpy(dtype=float) * factor
-        needed = np.fmin(needed, in_trace)
-    needed_gb = 3 * np.dtype(config.store_dtype).itemsize * needed.sum() / 1e9
+        needed = in_trace if windowing.whole else np.fmin(needed, in_trace)
+    needed_gb = 3 * np.dtype(config.store_dtype).itemsize * np.nansum(needed) / 1e9
     free_gb = shutil.disk_usage(cache_dir).free / 1e9
     if needed_gb > free_gb:
         raise ValueError(

@@ -44,7 +44,7 @@ FULL = Size(
         "data.window_samples=2560",
         "contrast.mask_length=2",
         "contrast.codes=64",
-        "training.epochs=16",
+        "training.epochs=8",  # two windows of each trace in every one
         "training.batch_size=16",
         "training.learning_rate=0.01",
     ),

@@ -28,6 +28,9 @@ ACCUMULATION_KEY = "training.accumulation"
 LOOKED_AT = ("data.", "model.", "teacher", "student.architecture", "student.arguments")
 """Before the keys of what preflight looks at."""
 
+WAVEFORMS = ("data.dataset", "data.streams")
+"""Either may be left out where the other is given: what is varied of them is not in the base."""
+
 CACHE_KEY = "data.cache_dir"
 """Where trainables on window stores keep them; the engine puts them into the home."""
 
@@ -161,7 +164,9 @@ class Trainable:
     def _example(self, sweep: Sweep) -> dict[str, Any]:
         """The base; where a setting without a default is varied, with its first value."""
         required: set[str] = (
-            {key for key, field in walk(self.config_class) if field.is_required()} if self.config_class else set()
+            {key for key, field in walk(self.config_class) if field.is_required() or key in WAVEFORMS}
+            if self.config_class
+            else set()
         )
         first = {
             key: narrowing.values[0] if isinstance(narrowing, Choice) else narrowing.low

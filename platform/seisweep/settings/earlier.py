@@ -6,22 +6,30 @@ from typing import Any
 
 from search_spaces.sweep import Sweep
 
-_PICKERS = "distillation", "picking"
-_GROUP, _OF_PICKERS = "data", "sigma_samples"
-"""Group of a recorded configuration, and a key that only that of a picker has in it."""
+_GROUP = "data"
+"""Of a recorded configuration."""
 
-_THEN = {"missing_phase": "noise"}
-"""Of that group: trials of one sweep stay comparable, and a picker is scored as it was trained."""
+_THEN = {
+    "distillation": {"missing_phase": "noise"},
+    "picking": {"missing_phase": "noise"},
+    "pretraining": {"windows": "picks"},
+}
+"""By trainable, of that group: trials of one sweep stay comparable, and a picker is scored as it was trained."""
+
+_OWN = {"sigma_samples": "picking", "window_samples": "pretraining"}
+"""Keys that only the configuration of one kind has in it."""
 
 
 def as_it_began(sweep: Sweep) -> Sweep:
     """A sweep of an earlier version, with what was then no setting."""
     given = sweep.base.keys() | sweep.vary.keys() | {key for point in sweep.points or [] for key in point}
-    then = {key: value for name, value in _THEN.items() if (key := f"{_GROUP}.{name}") not in given}
-    return sweep.changed(base=sweep.base | then) if sweep.trainable in _PICKERS and then else sweep
+    settings = _THEN.get(sweep.trainable, {}).items()
+    then = {key: value for name, value in settings if (key := f"{_GROUP}.{name}") not in given}
+    return sweep.changed(base=sweep.base | then) if then else sweep
 
 
 def as_it_was(config: Any) -> Any:
     """The recorded configuration of a trial, with what was then no setting."""
     data = config.get(_GROUP) if isinstance(config, dict) else None
-    return {**config, _GROUP: _THEN | data} if isinstance(data, dict) and _OF_PICKERS in data else config
+    kind = next((kind for key, kind in _OWN.items() if key in data), None) if isinstance(data, dict) else None
+    return {**config, _GROUP: _THEN[kind] | data} if kind else config

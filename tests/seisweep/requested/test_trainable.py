@@ -61,6 +61,14 @@ def test_settings_that_are_not_allowed(toy_sweep, fields, complaint):
         Trainable.find("toy_trainable:train").check(toy_sweep(**fields))
 
 
+@pytest.mark.parametrize("key", ["data.dataset", "data.streams"])
+def test_waveforms_that_are_varied_need_no_other_ones(toy_sweep, key):
+    sweep = toy_sweep(trainable="pretraining", space=None, vary={key: ["one", "two"]})
+    Trainable.find("pretraining").check(sweep)
+    with pytest.raises(ValueError, match=r"data: no waveforms: give data.dataset"):
+        Trainable.find("pretraining").check(toy_sweep(trainable="pretraining", space=None))
+
+
 def test_a_required_setting_may_be_varied(toy_sweep):
     """Nothing else says which data set the checks should look at: it is each of them."""
     distillation = Trainable.find("distillation")

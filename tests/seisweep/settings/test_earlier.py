@@ -1,4 +1,5 @@
-"""What an earlier version has recorded is read as it was meant: a phase without labels was noise."""
+"""What an earlier version has recorded is read as it was meant: a phase without labels was noise, and pretraining's
+windows lay around picks."""
 
 from __future__ import annotations
 
@@ -8,8 +9,10 @@ import pytest
 from seisweep.settings.earlier import as_it_began, as_it_was
 
 from search_spaces.distillation import distillation
+from search_spaces.foreshock import foreshock
 from search_spaces.pretraining import pretraining
 from trainables.data.config import DataConfig
+from trainables.data.waveform_sources import WaveformDataConfig
 
 KEY = "data.missing_phase"
 
@@ -24,8 +27,14 @@ def test_what_was_said_stays(said):
     assert as_it_began(sweep) == sweep
 
 
-def test_sweeps_without_pickers_stay():
-    assert as_it_began(pretraining()) == pretraining()
+def test_a_sweep_of_pretraining_goes_on_around_picks():
+    assert as_it_began(pretraining()).base == {"data.windows": "picks"}
+    said = pretraining().changed(base={"data.windows": "anywhere"})
+    assert as_it_began(said) == said
+
+
+def test_other_sweeps_stay():
+    assert as_it_began(foreshock()) == foreshock()
 
 
 def recorded() -> dict[str, Any]:
@@ -38,6 +47,13 @@ def test_a_recorded_configuration_of_a_picker_says_noise():
     assert config["data"]["missing_phase"] == "noise"
     assert config["seed"] == 1
     assert DataConfig.model_validate(config["data"]).dataset == "ETHZ"
+
+
+def test_a_recorded_configuration_of_pretraining_says_around_picks():
+    data = WaveformDataConfig(dataset="ETHZ").model_dump(mode="json")
+    assert as_it_was({"data": data}) == {"data": data}
+    config = as_it_was({"data": {key: data[key] for key in ("dataset", "window_samples")}})
+    assert config["data"] == {"windows": "picks", "dataset": "ETHZ", "window_samples": data["window_samples"]}
 
 
 @pytest.mark.parametrize("config", [{"data": DataConfig(dataset="ETHZ").model_dump()}, {"data": {}}, {}, [], None])

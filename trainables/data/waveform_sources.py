@@ -1,0 +1,184 @@
+"""Where pretraining's waveforms come from: SeisBench data sets, with and without picks and splits, and streams."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import seisbench.data as sbd
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from trainables.config import Config
+from trainables.data.catalog import SPLITS, check_dataset, check_recordings, fingerprint, load_dataset
+from trainables.data.config import DataConfig
+from trainables.data.streams import check_streams, open_streams, streams_fingerprint
+from trainables.data.waveform_splits import RULES, NumClasses, waveform_splits
+from trainables.data.windowing import Windowing
+from trainables.data.windows import WindowStore, open_store, stored
+
+WHOLE = Windowing(whole=True)
+
+
+class WaveformDataConfig(Config):
+    """Waveforms and the windows cut from them, at 100 Hz, components E, N, Z."""
+
+    dataset: str | list[str] | None = None
+    """SeisBench name or folder; several as a list. Neither picks nor splits are needed: without splits a part is held
+    out by event, else by station, else by time. Of an imported earthquake sequence its training split alone is read."""
+
+    streams: str | list[str] | None = None
+    """Continuous waveforms beside data sets or instead of them: files, folders or SDS archives that ObsPy reads, as one
+    archive. Its last hours are held out, which nobody sees; dev is what lies before them."""
+
+    streams_held_out_stations: float = Field(0.2, ge=0, lt=1)
+    """Share of the stations of streams that are held out whole, where there are four or more; 0: none."""
+
+    streams_held_out_share: float = Field(0.15, gt=0, le=0.4)
+    """Share of the hours of streams that are held out, and as much before them for dev."""
+
+    shares: list[float] | None = None
+    """Of several sources: the share of each of the training windows, in their order; only their ratios count. Default:
+    by how much there is of each. Scores are on what is held out of all."""
+
+    windows: Literal["anywhere", "picks"] = "anywhere"
+    """anywhere: windows lie anywhere in a trace where it is alive. picks: in the 6000 samples around each pick, one
+    window of a trace and epoch, as earlier versions did; then picks and splits are needed."""
+
+    window_samples: int = Field(4096, ge=256)
+    """Length of a window; shorter traces are padded with zeros, which no mask covers."""
+
+    num_classes: NumClasses | None = None
+    """Of an earthquake sequence: for how many classes the encoder will be fine-tuned, which says what its training
+    split is. Default: any number; what is dev or test with one of them is not read."""
+
+    amp_norm_type: Literal["std", "peak"] = "std"
+    """Each component is demeaned and divided by its standard deviation, or by its peak."""
+
+    store_dtype: Literal["float32", "float16"] = "float32"
+    """Number format of the window store on disk; float16 halves it (scaled per trace)."""
+
+    cache_dir: Path | None = None
+    """Folder of the window stores; default: a folder in SeisBench's cache."""
+
+    @field_validator("shares")
+    @classmethod
+    def _one_for_each(cls, shares: list[float] | None, others: ValidationInfo) -> list[float] | None:
+        if shares is None or not {"dataset", "streams"} <= others.data.keys():
+            return shares
+        count = len(_each(others.data["dataset"])) + bool(others.data["streams"])
+        if len(shares) != count:
+            raise ValueError(f"{len(shares)} for {count} sources; one is given for each data set, then one for streams")
+        if min(shares) < 0 or max(shares) == 0:
+            raise ValueError(f"{', '.join(f'{share:g}' for share in shares)}: none is below 0, and one is above")
+        return shares
+
+    @model_validator(mode="after")
+    def _has_waveforms(self) -> WaveformDataConfig:
+        if not self.datasets and not self.archives:
+            raise ValueError("no waveforms: give data.dataset=NAME_OR_FOLDER, data.streams=FOLDER, or both")
+        return self
+
+    @property
+    def archives(self) -> list[str]:
+        """Files and folders of streams."""
+        return _each(self.streams)
+
+    @property
+    def datasets(self) -> list[str]:
+        """Names or folders, one or several."""
+        return _each(self.dataset)
+
+    def of(self, dataset: str) -> DataConfig:
+        """What the window store needs to know of one of them."""
+        return DataConfig(dataset=dataset, store_dtype=self.store_dtype, cache_dir=self.cache_dir)
+
+    @property
+    def of_streams(self) -> DataConfig:
+        """What the store of the streams needs to know."""
+        return DataConfig(
+            dataset=[],
+            streams=self.archives,
+            streams_held_out_stations=self.streams_held_out_stations,
+            streams_held_out_share=self.streams_held_out_share,
+            store_dtype=self.store_dtype,
+            cache_dir=self.cache_dir,
+        )
+
+
+def _each(named: str | list[str] | None) -> list[str]:
+    return [named] if isinstance(named, str) else list(named or [])
+
+
+def open_sources(config: WaveformDataConfig, split: Literal["train", "dev"]) -> list[tuple[str, WindowStore]]:
+    """What each source is called, and its store. Raises ValueError in one line where one cannot be used."""
+    sources = [(f"data.dataset={dataset}", _open_dataset(config, dataset, split)) for dataset in config.datasets]
+    if config.archives:
+        windowing = Windowing(config.window_samples, whole=True)
+        name = f"data.streams={','.join(config.archives)}"
+        sources.append((name, open_streams(config.of_streams, None, split, windowing=windowing)))
+    return sources
+
+
+def check_sources(config: WaveformDataConfig, least_samples: int) -> dict[str, str]:
+    """Check them before any work; returns facts for the record, what is held out where data do not say it among them.
+
+    Raises ValueError in one line.
+    """
+    said = [line for dataset in config.datasets if (line := _check_dataset(config, dataset, least_samples))]
+    names, digests = list(config.datasets), [fingerprint(dataset) for dataset in config.datasets]
+    if config.archives:
+        said.append(_about_streams(config))
+        names += config.archives
+        digests.append(streams_fingerprint(config.of_streams))
+    return {
+        "dataset": ", ".join(names),
+        "data_fingerprint": "+".join(digests),
+        **({"data_notice": "; ".join(said)} if said else {}),
+    }
+
+
+def _about_streams(config: WaveformDataConfig) -> str:
+    """Hours and stations of each split, and what is left out. Raises ValueError."""
+    waveforms, splits = check_streams(config.of_streams)
+    parts = {split: splits.of(waveforms.stretches, split) for split in SPLITS}
+    hours = [f"{split} {sum(stretch.seconds for stretch in its) / 3600:.1f} h" for split, its in parts.items()]
+    held_out = f"; of {', '.join(splits.held_out)} nothing is read" * bool(splits.held_out)
+    line = f"streams: {len(waveforms.stations)} stations, {', '.join(hours)}{held_out}"
+    return "; ".join([line, *waveforms.said])
+
+
+def _open_dataset(config: WaveformDataConfig, dataset: str, split: Literal["train", "dev"]) -> WindowStore:
+    if config.windows == "picks":
+        return open_store(config.of(dataset), split)
+
+    def choose(opened: sbd.WaveformDataset) -> np.ndarray:
+        check_recordings(opened, dataset)
+        return waveform_splits(dataset, opened.metadata, config.num_classes).rows(split)
+
+    return stored(config.of(dataset), split, WHOLE, [RULES, config.num_classes], choose)
+
+
+def _check_dataset(config: WaveformDataConfig, dataset: str, least_samples: int) -> str:
+    """Returns what there is to say of it. Raises ValueError."""
+    opened = load_dataset(dataset)
+    if config.windows == "picks":
+        check_dataset(opened, dataset, splits=("train", "dev"))
+        return ""
+    check_recordings(opened, dataset)
+    splits = waveform_splits(dataset, opened.metadata, config.num_classes)
+    _check_lengths(opened, dataset, splits.split_N != "", least_samples)
+    return f"{Path(dataset).name}: {splits.said}" if splits.said else ""
+
+
+def _check_lengths(opened: sbd.WaveformDataset, dataset: str, is_read_N: np.ndarray, least_samples: int) -> None:
+    """Some trace is long enough, as far as the metadata tell."""
+    if "trace_npts" not in opened.metadata:
+        return
+    read = opened.metadata[is_read_N]
+    at_100_hz = read["trace_npts"].to_numpy(dtype=float) * 100 / read["trace_sampling_rate_hz"].to_numpy(dtype=float)
+    if (at_100_hz < least_samples).all():
+        raise ValueError(
+            f"data.dataset={dataset}: all {len(read)} traces are shorter than {least_samples} samples at 100 Hz, which "
+            f"two masked spans take; the longest has {at_100_hz.max():.0f}"
+        )
