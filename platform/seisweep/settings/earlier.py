@@ -31,5 +31,7 @@ def as_it_began(sweep: Sweep) -> Sweep:
 def as_it_was(config: Any) -> Any:
     """The recorded configuration of a trial, with what was then no setting."""
     data = config.get(_GROUP) if isinstance(config, dict) else None
-    kind = next((kind for key, kind in _OWN.items() if key in data), None) if isinstance(data, dict) else None
+    if not isinstance(data, dict):
+        return config
+    kind = next((kind for key, kind in _OWN.items() if key in data), None)
     return {**config, _GROUP: _THEN[kind] | data} if kind else config
