@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from search_spaces import distillation, foreshock, picking, pretraining
+from search_spaces import adaptation, distillation, foreshock, picking, pretraining
 from search_spaces.sweep import Direction, Sweep
 from trainables.attribute import load_attribute
 
@@ -15,6 +15,7 @@ NAMED: dict[str, Callable[[], Sweep]] = {
     "distillation": distillation.distillation,
     "distillation-pareto": distillation.pareto,
     "distillation-fewshot": distillation.fewshot,
+    "adaptation": adaptation.adaptation,
     "picking": picking.picking,
     "pretraining": pretraining.pretraining,
     "foreshock": foreshock.foreshock,

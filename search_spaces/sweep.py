@@ -77,6 +77,9 @@ class Sweep(Config):
     """Settings of every trial, dotted keys over the trainable's defaults. A key that the space would
     suggest is fixed by it."""
 
+    required: list[str] = Field([])
+    """Settings that whoever runs it gives: without them it would be another sweep."""
+
     space: str | None = None
     """The define-by-run function as `module:attribute`; None: nothing varies but `vary`."""
 

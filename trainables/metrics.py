@@ -32,6 +32,9 @@ DEV_MACRO_F1 = "dev/macro_f1"
 """Mean over classes of their F1."""
 TEACHER_F1 = "teacher/f1"
 """Of whoever teaches, on the same dev windows; each phase at its own best threshold there."""
+AGREEMENT = "agreement"
+"""Before the scores that a student has with the picks of its teacher as truth, on hours that it was not trained on."""
+AGREEMENT_F1 = "agreement/f1"
 INT8_F1 = "int8/f1"
 FP32_F1 = "fp32/f1"
 
@@ -55,7 +58,7 @@ INT8_ACCEPTED = "int8/accepted"
 INT8_VERDICT = "int8/verdict"
 """The same in words, with the latency: `accepted`, `accepted, slower` or `refused`. A tag."""
 
-HEADLINES = (INT8_F1, INT8_F1_LOSS, INT8_BYTES, PARAMETERS)
+HEADLINES = (AGREEMENT_F1, INT8_F1, INT8_F1_LOSS, INT8_BYTES, PARAMETERS)
 """What a table of trials shows beside the objectives, where trials have it."""
 
 

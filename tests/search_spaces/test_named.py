@@ -77,3 +77,10 @@ def test_a_single_training_counts_what_its_trainables_sweep_counts():
     assert objectives_of("finetuning") == {"dev/macro_f1": "max"}
     assert objectives_of("my_module:train") == {}
     assert single_run("my_module:train", {}, {}).objectives == {"dev/f1": "max"}
+
+
+def test_adaptation_varies_little_of_a_student_of_one_size():
+    sweep = named_sweep("adaptation")
+    assert searched_keys(sweep) == ["training.learning_rate", "student.dropout", "data.max_amplitude_scale"]
+    assert (sweep.base["student.base_channels"], sweep.base["student.pooling"]) == (8, 4)
+    assert sweep.required == ["data.streams"]

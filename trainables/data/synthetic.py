@@ -50,7 +50,7 @@ def write_local_earthquakes(
     if num_events < 10:
         raise ValueError(f"{num_events} events: at least 10 are needed for three splits")
     rng = np.random.default_rng([seed, 0x5E15])
-    traces = _traces(rng, _network(rng), num_events)
+    traces = _traces(rng, network_of_stations(rng), num_events)
     try:
         with whole_folder(folder) as building:
             _write_waveforms(building / "waveforms.hdf5", traces, rng, progress)
@@ -64,7 +64,7 @@ def write_local_earthquakes(
 # Where and when: network, events, and what reaches a station.
 
 
-def _network(rng: Rng, num_stations: int = 30) -> pd.DataFrame:
+def network_of_stations(rng: Rng, num_stations: int = 30) -> pd.DataFrame:
     """Stations within 50 km of the centre; one in six has a vertical component only."""
     return pd.DataFrame(
         {
@@ -86,27 +86,36 @@ def _traces(rng: Rng, network: pd.DataFrame, num_events: int) -> pd.DataFrame:
     """One row a trace: its source, path and station, arrival times and amplitudes; noise traces at the end."""
     rows = []
     for number in range(num_events):
-        event: dict[str, Any] = {
-            "source_id": f"synthetic{number:05d}",
-            "source_x_km": rng.normal(0, 20),
-            "source_y_km": rng.normal(0, 20),
-            "source_depth_km": float(np.clip(rng.gamma(4.0, 2.5), 2, 25)),
-            "vp_vs": rng.uniform(1.68, 1.80),
-            "p_speed_km_s": _P_SPEED_KM_S * rng.uniform(0.96, 1.04),
-        }
+        event = an_event(rng, number)
         num_stations = int(rng.integers(2, 6))
         reached = network.sample(2 * num_stations, random_state=int(rng.integers(1 << 31)))
-        distance = np.hypot(reached.x_km - event["source_x_km"], reached.y_km - event["source_y_km"])
-        reached = reached.assign(epicentral_km=distance).sort_values("epicentral_km")[:num_stations]
-        # The nearest station sees the event well; the others as well as their distance and noise allow.
-        reached = reached.assign(**event, nearest_snr=10 ** rng.uniform(1.4, 2.5))
-        rows.append(reached)
-    traces = _propagate(pd.concat(rows, ignore_index=True), rng)
+        rows.append(heard_by(reached, num_stations, event, rng))
+    traces = propagate(pd.concat(rows, ignore_index=True), rng)
     noise = network.sample(len(traces) // 6, replace=True, random_state=int(rng.integers(1 << 31)))
     return pd.concat([traces, noise], ignore_index=True)
 
 
-def _propagate(traces: pd.DataFrame, rng: Rng) -> pd.DataFrame:
+def an_event(rng: Rng, number: int) -> dict[str, Any]:
+    """Where it is, and the speed of its waves."""
+    return {
+        "source_id": f"synthetic{number:05d}",
+        "source_x_km": rng.normal(0, 20),
+        "source_y_km": rng.normal(0, 20),
+        "source_depth_km": float(np.clip(rng.gamma(4.0, 2.5), 2, 25)),
+        "vp_vs": rng.uniform(1.68, 1.80),
+        "p_speed_km_s": _P_SPEED_KM_S * rng.uniform(0.96, 1.04),
+    }
+
+
+def heard_by(stations: pd.DataFrame, num_stations: int, event: dict[str, Any], rng: Rng) -> pd.DataFrame:
+    """Rows of the event at the nearest of these stations, which sees it well; the others see it as well as their
+    distance and noise allow."""
+    distance = np.hypot(stations.x_km - event["source_x_km"], stations.y_km - event["source_y_km"])
+    nearest = stations.assign(epicentral_km=distance).sort_values("epicentral_km")[:num_stations]
+    return nearest.assign(**event, nearest_snr=10 ** rng.uniform(1.4, 2.5))
+
+
+def propagate(traces: pd.DataFrame, rng: Rng) -> pd.DataFrame:
     """Travel times, amplitudes and corner frequencies. Stations that would see nothing are dropped."""
     num = len(traces)
     hypocentral_km = np.hypot(traces.epicentral_km, traces.source_depth_km)

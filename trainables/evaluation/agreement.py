@@ -14,14 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainables import metrics
 from trainables.data.batches import DevWindows
 from trainables.data.config import PHASES, SAMPLING_RATE_HZ
 from trainables.evaluation.counts import EventCounts
 from trainables.evaluation.event_scores import Probabilities, picking_intervals
 from trainables.evaluation.picks import FIELDS, PickConfig, distinct_arrivals, match_picks, scores_of
-
-AGREEMENT = "agreement"
-"""Before the names of its metrics: `agreement/f1`, `agreement/p_precision` ..."""
 
 SAME_PICK_S = 0.3
 """Picks of two teachers that lie as close as this are one and the same."""
@@ -54,9 +52,9 @@ class Agreement:
     def metrics(self) -> dict[str, float]:
         """`agreement/f1`, `agreement/p_recall`, `agreement/s_residual_mae_s` ..., and the intervals of the F1s by the
         bootstrap over blocks of time and station."""
-        found = scores_of(self.sums_PF, self.thresholds, AGREEMENT)
+        found = scores_of(self.sums_PF, self.thresholds, metrics.AGREEMENT)
         kept = {name: value for name, value in found.items() if not name.endswith("threshold")}
-        return kept | picking_intervals(self.counts, AGREEMENT)
+        return kept | picking_intervals(self.counts, metrics.AGREEMENT)
 
 
 def agree(

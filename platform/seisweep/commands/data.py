@@ -67,28 +67,43 @@ def synth(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="FOLDER|nrca",
+            metavar="FOLDER|nrca|streams",
             help="New or empty folder for synthetic local earthquakes; or the word nrca for a foreshock/aftershock "
-            "sequence at one station.",
+            "sequence at one station, or streams for continuous MiniSEED of another network, without any label.",
         ),
     ],
-    sequence_folder: Annotated[
-        Path | None, typer.Argument(metavar="FOLDER", help="With nrca: default data/nrca-synthetic of the home.")
+    second_folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="FOLDER", help="With nrca or streams: default data/WORD-synthetic of the home."),
     ] = None,
-    events: Annotated[int | None, typer.Option(help="Number of events.", min=1)] = None,
+    events: Annotated[int | None, typer.Option(help="Number of events, not of streams.", min=1)] = None,
+    hours: Annotated[int | None, typer.Option(help="Of streams: hours of each station.", min=1)] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.", min=0)] = 0,
 ) -> None:
-    """Write synthetic local earthquakes in SeisBench's format with splits, or a synthetic sequence (nrca)."""
+    """Write synthetic local earthquakes in SeisBench's format with splits, a synthetic sequence (nrca), or streams."""
     from seisweep.settings.home import Home
 
+    if hours and what != "streams":
+        raise ValueError(f"--hours {hours} is of `streams`; how much {what} holds is for --events to say")
+    if events and what == "streams":
+        raise ValueError(f"--events {events}: streams have as many as their hours hold; say --hours")
     if what == "nrca":
         from trainables.data.synthetic_sequence import NUM_EVENTS, write_synthetic_sequence
 
-        folder = _absolute(sequence_folder or Home.find().data_dir / "nrca-synthetic")
+        folder = _absolute(second_folder or Home.find().data_dir / "nrca-synthetic")
         with progress_bar("traces") as progress:
             write_synthetic_sequence(folder, num_events=events or NUM_EVENTS, seed=seed, progress=progress)
-    elif sequence_folder:
-        raise ValueError(f"two folders: {what} and {sequence_folder}; name one, or write `nrca FOLDER` for a sequence")
+    elif what == "streams":
+        from trainables.data.synthetic_streams import HOURS, write_streams
+
+        folder = _absolute(second_folder or Home.find().data_dir / "streams-synthetic")
+        with progress_bar("blocks") as progress:
+            write_streams(folder, hours=hours or HOURS, seed=seed, progress=progress)
+    elif second_folder:
+        raise ValueError(
+            f"two folders: {what} and {second_folder}; name one, or write `nrca FOLDER` for a sequence, "
+            "`streams FOLDER` for continuous waveforms"
+        )
     else:
         from trainables.data import synthetic
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from seisweep import results
 from seisweep.record import tags
 from seisweep.report import best_trial, trials
+from seisweep.report.agreement import agreement
 from seisweep.report.cells import Facts, Table, in_text, table
 from seisweep.results.certainty import best_two, counts_of_conditions
 from seisweep.results.sweep_results import SweepResults
@@ -49,6 +50,8 @@ class Found:
     """What was varied, as the best trial has it."""
     measured: Table | None
     """Of the best trial, in PyTorch, FP32 and INT8 where it has them."""
+    agreement: Table | None
+    """Of the best trial with its teacher, where it learned from continuous waveforms."""
     numbers: Facts
     """The other metrics of the best trial."""
     remarks: Facts
@@ -80,6 +83,7 @@ def found(sweep: SweepResults) -> Found:
         models=trials.models(sweep, ordered, best),
         settings=[] if best is None else best_trial.settings(sweep, best),
         measured=measured,
+        agreement=None if best is None else agreement(sweep, best),
         numbers=numbers,
         remarks=[] if best is None else best_trial.remarks(sweep, best),
         whole_config="" if best is None else best_trial.whole_config(sweep, best),

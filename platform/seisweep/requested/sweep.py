@@ -32,7 +32,11 @@ def narrow(sweep: Sweep, overrides: Overrides, changes: Mapping[str, Any]) -> Sw
         | {key: absolute(key, value) for key, value in overrides.vary.items()},
         **{key: value for key, value in changes.items() if value is not None},
     }
-    return build_config(Sweep, merged)
+    narrowed = build_config(Sweep, merged)
+    for key in narrowed.required:
+        if key not in narrowed.base and key not in narrowed.vary:
+            raise ValueError(f"{narrowed.name} wants {key}=...: seisweep run {narrowed.name} {key}=...")
+    return narrowed
 
 
 def _seed_of_the_sweep(overrides: Overrides, changes: Mapping[str, Any]) -> tuple[Overrides, Mapping[str, Any]]:

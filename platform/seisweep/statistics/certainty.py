@@ -109,7 +109,8 @@ def tell_apart(
 
 def what_intervals_are(shown: Sequence[str]) -> str:
     """A line under a table that has some."""
+    blocks = " (of agreement: blocks of time and station)" if metrics.AGREEMENT_F1 in shown else ""
     return (
-        f"{LEVEL}: intervals of {', '.join(shown)} by the bootstrap over dev events; "
+        f"{LEVEL}: intervals of {', '.join(shown)} by the bootstrap over dev events{blocks}; "
         "the best of many is also flattered by having been chosen on them"
     )

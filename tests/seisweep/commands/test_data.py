@@ -84,6 +84,13 @@ def test_synth_nrca_and_info(home, capsys):
     assert "two folders" in fails(capsys, "data", "synth", "one", "two")
 
 
+def test_synth_streams_takes_hours_and_nothing_else_does(home, capsys):
+    assert "--hours 2 is of `streams`" in fails(capsys, "data", "synth", "mine", "--hours", "2")
+    assert "say --hours" in fails(capsys, "data", "synth", "streams", "--events", "20")
+    assert not Path("mine").exists()
+    assert not home.exists()
+
+
 @pytest.mark.parametrize("wrong", [1, 3, 10])
 def test_another_number_of_classes_is_one_line(wrong):
     from trainables.data.sequence_config import SequenceDataConfig

@@ -1,0 +1,46 @@
+"""How far the best trial agrees with its teacher on hours of continuous waveforms that it was not trained on."""
+
+from __future__ import annotations
+
+from seisweep.report.cells import Cell, Heading, Table, cell
+from seisweep.results.sweep_results import SweepResults
+from seisweep.statistics import certainty
+from trainables import metrics
+from trainables.data.config import PHASES
+
+COLUMNS = {
+    "f1": "F1",
+    "precision": "precision",
+    "recall": "recall",
+    "residual_mean_s": "mean residual (s)",
+    "residual_mae_s": "mean absolute residual (s)",
+    "residual_std_s": "standard deviation (s)",
+}
+
+WHAT_IT_IS = (
+    "The picks of the teacher are the reference: a pick within the tolerance of one agrees, at the thresholds that dev "
+    "has chosen. This is not truth: a student that repeats its teacher's errors agrees with it. Where no records are "
+    "labelled, best epoch and thresholds were chosen on these hours, which flatters; promote opens others."
+)
+
+
+def agreement(sweep: SweepResults, best: int) -> Table | None:
+    """A row for both phases and for each; None of a trial that learned from no streams."""
+    values = sweep.run(best).data.metrics
+    rows = []
+    for phase in (None, *PHASES):
+        names = {column: metrics.picking(metrics.AGREEMENT, phase, column) for column in COLUMNS}
+        if names["f1"] in values:
+            rows.append([Cell(phase or "P and S"), *(_shown(values, name) for name in names.values())])
+    if not rows:
+        return None
+    caption = (
+        f"{WHAT_IT_IS} In brackets: {certainty.LEVEL} intervals, by the bootstrap over blocks of time and station."
+    )
+    return Table(caption, [Heading(""), *(Heading(words) for words in COLUMNS.values())], rows)
+
+
+def _shown(values: dict[str, float], name: str) -> Cell:
+    plain = cell(values.get(name), name)
+    ends = certainty.interval_of(values, name)
+    return Cell(f"{plain.text} ({ends})") if ends else plain
