@@ -24,7 +24,7 @@ def settings(sweep: SweepResults, best: int) -> Facts:
 
 
 def metrics_of(sweep: SweepResults, best: int) -> tuple[Table | None, Facts]:
-    """Scores side by side where the model exists in several forms, and all other metrics; `agreement.py` has those of agreement."""
+    """Scores side by side where the model exists in several forms, and all other metrics but those of agreement."""
     given = sweep.run(best).data.metrics
     values = {name: value for name, value in given.items() if not name.startswith(f"{metrics.AGREEMENT}/")}
     known = {name: found for name in values if (found := certainty.interval_of(values, name))}
