@@ -39,5 +39,5 @@ def adaptation() -> Sweep:
         objectives={metrics.DEV_F1: "max"},
         samples=4,
         grace_epochs=6,
-        description="a small picker for a network without labels, from a teacher and continuous waveforms (data.streams)",
+        description="a small picker for a network without labels: a teacher and continuous waveforms (data.streams)",
     )

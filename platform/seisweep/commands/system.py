@@ -19,6 +19,7 @@ class Demo(StrEnum):
 
     PICKERS = "pickers"
     FORESHOCK = "foreshock"
+    ADAPT = "adapt"
 
 
 def demo(
@@ -27,7 +28,7 @@ def demo(
         Demo,
         typer.Argument(
             help="pickers: teacher, sweep, quantized students. foreshock: what pretraining is worth in telling "
-            "foreshocks from aftershocks."
+            "foreshocks from aftershocks. adapt: a picker for a network that nobody has labelled."
         ),
     ] = Demo.PICKERS,
     tiny: Annotated[bool, typer.Option("--tiny", help="A version of about a minute, on very little data.")] = False,
@@ -37,6 +38,8 @@ def demo(
 
     if what is Demo.FORESHOCK:
         from seisweep.demos.foreshock import play
+    elif what is Demo.ADAPT:
+        from seisweep.demos.adapt import play
     else:
         from seisweep.demos.pickers import play
     where = profile_by_default()

@@ -1,6 +1,6 @@
 """`seisweep demo`: the main job from data to quantized pickers, as the commands that a user would type.
 
-`foreshock.py` plays the other system; both are made of `tour.py`.
+`foreshock.py` plays the other system, `adapt.py` what needs no labels; all are made of `tour.py`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 from seisweep.engine.outcome import Outcome
 from seisweep.settings.home import Home
 
-PARTS = ("teacher", "sweep", "best", "pretraining", "ablation")
+PARTS = ("teacher", "sweep", "best", "pretraining", "ablation", "before", "adaptation")
 """What the sweeps of a demo are called, behind its number."""
 
 

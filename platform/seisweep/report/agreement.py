@@ -34,9 +34,7 @@ def agreement(sweep: SweepResults, best: int) -> Table | None:
             rows.append([Cell(phase or "P and S"), *(_shown(values, name) for name in names.values())])
     if not rows:
         return None
-    caption = (
-        f"{WHAT_IT_IS} In brackets: {certainty.LEVEL} intervals (bootstrap over blocks of time and station)."
-    )
+    caption = f"{WHAT_IT_IS} In brackets: {certainty.LEVEL} intervals (bootstrap over blocks of time and station)."
     return Table(caption, [Heading(""), *(Heading(words) for words in COLUMNS.values())], rows)
 
 
