@@ -12,6 +12,7 @@ the teacher's answer to what the student's is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ from trainables.evaluation.teacher import teacher_on_dev, teacher_scores
 from trainables.export.cost import architecture_cost, network_cost
 from trainables.export.own import try_own
 from trainables.models.adapters import PickerAdapter
-from trainables.models.architectures import XIAONET, ArchitectureName, build
+from trainables.models.architectures import XIAONET, ArchitectureName, build, load_picker
 from trainables.models.interface import Interface
 from trainables.models.own_network import OwnNetwork
 from trainables.models.teacher import (
@@ -44,6 +45,7 @@ from trainables.models.teacher import (
 from trainables.models.weights import weights_digest
 from trainables.models.xiaonet import StudentConfig, XiaoNet
 from trainables.run import Run
+from trainables.training.agreeing import agree_on_streams
 from trainables.training.config import PickerTrainingConfig
 from trainables.training.hints import hints
 from trainables.training.loop import Losses, fit
@@ -60,6 +62,16 @@ class DistillationLossConfig(Config):
 
     temperature: float = Field(3.0, gt=0, le=100)
     """Softens both distributions; 1 leaves them as they are."""
+
+
+class SecondTeacherConfig(Config):
+    """Another teacher, who does not teach: with streams, what both pick alike is what a student is held against."""
+
+    weights: str | None = None
+    """As teacher.weights; default: there is none, and the teacher's own picks are the reference."""
+
+    architecture: ArchitectureName | None = None
+    """As teacher.architecture."""
 
 
 class TaughtConfig(StudentConfig):
@@ -101,6 +113,9 @@ class DistillationConfig(PickerTrainingConfig):
     """Several in its place, whose probabilities are averaged: weights as `teacher.weights` takes them. Each has its own
     order of components and classes, its own normalisation and its own length of windows."""
 
+    second_teacher: SecondTeacherConfig = SecondTeacherConfig()
+    """Who is asked beside the teacher about the streams' held-out hours."""
+
     loss: DistillationLossConfig = DistillationLossConfig()
     """Teacher against labels."""
 
@@ -118,6 +133,16 @@ class DistillationConfig(PickerTrainingConfig):
             raise ValueError("loss.alpha=0 with data.streams: nobody would teach them, which have no labels")
         return self
 
+    @model_validator(mode="after")
+    def _a_second_teacher_is_another_one(self) -> DistillationConfig:
+        if self.second_teacher.weights is None:
+            return self
+        if not self.data.continuous:
+            raise ValueError("second_teacher.weights is given without data.streams: it is asked about streams alone")
+        if self.second_teacher.weights in (self.teachers or (self.teacher.weights,)):
+            raise ValueError(f"second_teacher.weights={self.second_teacher.weights} is the teacher: name another one")
+        return self
+
 
 def load_taught_by(config: DistillationConfig) -> Teacher | TeacherEnsemble:
     """The teacher, or the mean of several. Raises ValueError in one line where one cannot teach."""
@@ -126,10 +151,19 @@ def load_taught_by(config: DistillationConfig) -> Teacher | TeacherEnsemble:
     return load_teacher(config.teacher)
 
 
+def load_second_teacher(config: DistillationConfig) -> Teacher | None:
+    """Who is asked beside the teacher; None where nobody is. Raises ValueError in one line."""
+    second = config.second_teacher
+    if second.weights is None:
+        return None
+    return Teacher(load_picker(second.weights, "second_teacher.weights", second.architecture))
+
+
 def preflight(config: DistillationConfig) -> dict[str, str]:
     """Check data, student and every teacher before any work starts; returns facts for the record. Raises ValueError."""
     facts = check_data(config.data)
     teacher = load_taught_by(config)
+    load_second_teacher(config)
     if config.student.architecture != XIAONET:
         student = build_taught(config)
         if isinstance(student, OwnNetwork):
@@ -166,13 +200,18 @@ def train(config: DistillationConfig, run: Run) -> None:
         few = [few_picks(source.store) for source in task.train if isinstance(source.store, StreamStore)]
         return [*hints(history, config.loss.alpha), *filter(None, few)]
 
+    def agreement(student: nn.Module, thresholds: Mapping[str, float]) -> dict[str, float]:
+        if not config.data.continuous:
+            return {}
+        return agree_on_streams(student, task, thresholds, teacher, load_second_teacher(config)).metrics
+
     task = PickerTask.open(config, run, state.model, losses, around, teacher)
     taught = teacher_on_dev(asked, digests(teacher), task.dev, config.picks, cache_folder(config.data), interface)
     check_roles(state, asked, run.device, around)
     fit(state, task, config.training, config.seed, run, constants=cost | teacher_scores(taught), advise=advise)
     if isinstance(answers, AskedOnce):
         answers.close()
-    finish(state, task, docstring=_describe(config), events={"teacher": taught})
+    finish(state, task, docstring=_describe(config), events={"teacher": taught}, further=agreement)
 
 
 def _asked_once(teacher: nn.Module, config: DistillationConfig, student: Interface, around: int, run: Run) -> nn.Module:

@@ -210,12 +210,21 @@ def start(
     return state
 
 
+Further = Callable[[nn.Module, Mapping[str, float]], dict[str, float]]
+"""Further scores of the best weights, at the thresholds that dev has chosen."""
+
+
 def finish(
-    state: TrainingState, task: PickerTask, docstring: str, events: Mapping[str, EventCounts] | None = None
+    state: TrainingState,
+    task: PickerTask,
+    docstring: str,
+    events: Mapping[str, EventCounts] | None = None,
+    further: Further = lambda model, thresholds: {},
 ) -> None:
     """Restore the best weights, export them, and send the final report: their dev scores and INT8 metrics.
 
-    `events`: counts by dev event of other models, which the file of counts shall hold too.
+    `events`: counts by dev event of other models, which the file of counts shall hold too. `further` scores are of one
+    worker.
     """
     final, run, config = final_record(state), task.run, task.config
     folder = run.workdir / "training"
@@ -241,7 +250,7 @@ def finish(
         counted |= exported.events
     if run.rank == 0:
         counted["dev"] = task.count_by_event(state.model, thresholds)
-        final |= picking_intervals(counted["dev"], "dev")
+        final |= picking_intervals(counted["dev"], "dev") | further(state.model, thresholds)
         (folder / ARTIFACTS).mkdir(parents=True, exist_ok=True)
         write_counts(folder / ARTIFACTS / COUNTS_FILE, counted)
     run.report(final, checkpoint(state, run))
