@@ -332,3 +332,13 @@ def test_two_workers_distil_like_one_with_the_joint_batch(tiny, tmp_path):
     assert len(two) == len(one.reports) > 1
     for of_two, of_one in zip(two[:-1], one.reports[:-1], strict=True):
         assert [of_two[name] for name in LOSSES] == pytest.approx([of_one[name] for name in LOSSES], abs=1e-6)
+
+
+def test_a_second_teacher_is_asked_about_streams_and_is_another_one(tiny, teacher_file, second_teacher_file):
+    second = {"second_teacher": {"weights": str(second_teacher_file)}}
+    with pytest.raises(ValueError, match="given without data.streams"):
+        DistillationConfig.model_validate(tiny | second)
+    streams = tiny | {"data": tiny["data"] | {"streams": "archive"}}
+    assert DistillationConfig.model_validate(streams | second).second_teacher.weights
+    with pytest.raises(ValueError, match="is the teacher: name another one"):
+        DistillationConfig.model_validate(streams | {"second_teacher": {"weights": str(teacher_file)}})
