@@ -336,7 +336,7 @@ def test_two_workers_distil_like_one_with_the_joint_batch(tiny, tmp_path):
 
 def test_a_second_teacher_is_asked_about_streams_and_is_another_one(tiny, teacher_file, second_teacher_file):
     second = {"second_teacher": {"weights": str(second_teacher_file)}}
-    with pytest.raises(ValueError, match="given without data.streams"):
+    with pytest.raises(ValueError, match=r"given without data\.streams"):
         DistillationConfig.model_validate(tiny | second)
     streams = tiny | {"data": tiny["data"] | {"streams": "archive"}}
     assert DistillationConfig.model_validate(streams | second).second_teacher.weights
