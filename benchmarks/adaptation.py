@@ -27,8 +27,8 @@ from trainables import metrics
 from trainables.data.batches import Batch, DevWindows
 from trainables.data.config import PHASES
 from trainables.data.seal import Opening
-from trainables.data.stream_batches import open_stream_dev, stream_windows
-from trainables.data.streams import open_streams, which_held_out
+from trainables.data.stream_batches import open_stream_dev
+from trainables.data.streams import which_held_out
 from trainables.data.teacher_picks import digests_of
 from trainables.distillation import DistillationConfig, build_taught, load_taught_by, train
 from trainables.evaluation.agreement import agree
@@ -85,8 +85,7 @@ def windows_of(network: str, data: Path, work: Path) -> tuple[DevWindows, DevWin
     config = config_of({"data": {"streams": str(data / "continuous" / network)}}, given, 0)
     teacher = load_taught_by(config)
     opening = Opening(which_held_out(config.data, digests_of(teacher)), 1)
-    store = open_streams(config.data, teacher, "test", opening)
-    return open_stream_dev(config.data, teacher), stream_windows(store, config.data)
+    return open_stream_dev(config.data, teacher), open_stream_dev(config.data, teacher, opening=opening)
 
 
 def chosen_on(windows: DevWindows, student: Student, config: DistillationConfig) -> Mapping[str, float]:
@@ -99,7 +98,8 @@ def chosen_on(windows: DevWindows, student: Student, config: DistillationConfig)
 def rows(given: argparse.Namespace, is_known: Any) -> Iterator[dict[str, Any]]:
     """Seed by seed, so that what there is can be compared at any time."""
     for seed in range(given.seeds):
-        labelled = config_of({"data": {"dataset": str(given.data / "phasenet_nc_a")}, "loss": {"alpha": 0.5}}, given, seed)
+        records = {"data": {"dataset": str(given.data / "phasenet_nc_a")}, "loss": {"alpha": 0.5}}
+        labelled = config_of(records, given, seed)
         for network in NETWORKS:
             adapted = config_of({"data": {"streams": str(given.data / "continuous" / network)}}, given, seed)
             for name, config in (("labelled", labelled), (f"adapted to {network}", adapted)):
@@ -114,8 +114,10 @@ def rows(given: argparse.Namespace, is_known: Any) -> Iterator[dict[str, Any]]:
                     found = agree(student, held_out, at, config.picks, EVALUATION_BATCH)
                     scores = {key.partition("/")[2]: round(value, 4) for key, value in sorted(found.metrics.items())}
                     picks = {f"teachers_{phase.lower()}": int(true) for phase, true in teachers_picks(found).items()}
-                    yield dict(zip(KEYS, (network, kind, seed, which), strict=True)) | {"steps": given.steps} | (
-                        picks | {"blocks": len(found.counts.events), **scores}
+                    yield (
+                        dict(zip(KEYS, (network, kind, seed, which), strict=True))
+                        | {"steps": given.steps}
+                        | (picks | {"blocks": len(found.counts.events), **scores})
                     )
 
 

@@ -79,7 +79,9 @@ def agree(
             references = references_of(of_window, heard_CT, second_threshold, config)
             fields_NPF.append(_fields(answer_BCT[b], references, thresholds, config))
     by_window_NPF = np.stack(fields_NPF)
-    counts = EventCounts.of_events(windows.events, by_window_NPF[..., COUNTED].astype(np.int64), PHASES)
+    rows = [PHASES.index(phase) for phase in windows.phases]
+    counted_NPF = by_window_NPF[:, rows][..., COUNTED].astype(np.int64)
+    counts = EventCounts.of_events(windows.events, counted_NPF, windows.phases)
     return Agreement(counts, by_window_NPF.sum(axis=0), thresholds)
 
 

@@ -25,6 +25,7 @@ class Windows:
 
     def __init__(self, *picks: dict[str, tuple[float, ...]], events: list[str] | None = None) -> None:
         self.arrivals = [{phase: np.array(its.get(phase, ()), dtype=float) for phase in "PS"} for its in picks]
+        self.phases = ("P", "S")
         self.events = np.array(events or [f"block {number}" for number in range(len(picks))])
 
     def batches(self, batch_size: int):
@@ -53,6 +54,17 @@ def test_picks_are_right_within_half_a_second_of_the_teachers():
     assert found.metrics["agreement/p_precision"] == pytest.approx(1 / 2)
     assert found.metrics["agreement/p_recall"] == pytest.approx(1 / 3)
     assert found.metrics["agreement/p_residual_mean_s"] == pytest.approx(0.5)
+
+
+def test_a_phase_that_the_teacher_never_picks_counts_for_nothing():
+    windows = Windows({"P": (500,)}, {"P": (700,)})
+    windows.phases = ("P",)
+    for arrivals in windows.arrivals:
+        arrivals["S"] = None
+    found = agree(says(answer((500,), (900,)), answer((700,))), windows, AT, PickConfig(), batch_size=2)
+    assert found.metrics["agreement/f1"] == found.metrics["agreement/p_f1"] == 1
+    assert "agreement/s_f1" not in found.metrics
+    assert found.counts.phases == ["P"]
 
 
 def test_the_interval_is_over_blocks_and_not_over_windows():
