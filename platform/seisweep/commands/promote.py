@@ -56,10 +56,11 @@ def after(done: Promotion) -> str:
     """Where everything is, and what to do with it."""
     test, name = done.measured["test"], done.name
     best = f"models:/{name}@{'int8' if 'int8' in done.aliases else 'fp32'}"
-    number = done.card["test_openings"]
+    number, units = done.card["test_openings"], done.card.get("units", "events")
     versions = ", ".join(f"{alias} version {version}" for alias, version in done.aliases.items())
     lines = [
-        f"in brackets: {done.card['intervals']}; test: {test.windows} windows of {test.events} events",
+        f"in brackets: {done.card['intervals']}; test: {test.windows} windows of {test.events} {units}",
+        *([done.card["reference"]] if "reference" in done.card else []),
         f"this test split was opened {number} time{'s' if number > 1 else ''}",
         f"registered: {name} ({versions}), with its card; run {done.run_id}",
     ]

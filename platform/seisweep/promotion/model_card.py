@@ -32,6 +32,13 @@ LIMITS = {
     ),
 }
 
+AGREEMENT = (
+    "No record was labelled. What the scores hold the picker against are the picks of its teacher, in hours and at "
+    "stations that it has not learned from: agreement with the teacher, which is not truth."
+)
+EVENTS, BLOCKS = "events", "blocks of ten minutes at a station"
+"""What is drawn anew for an interval."""
+
 
 def build(
     *,
@@ -46,10 +53,13 @@ def build(
     earlier: Sequence[str],
     gate: str,
     limits: Sequence[str],
+    is_agreement: bool = False,
 ) -> dict[str, Any]:
     """The card as plain data. `kind` is picker or classifier, `trial` what the record says of the trial in words,
-    `origins` what it was made of (data, teacher) with licences, `earlier` openings of the test split before this one.
+    `origins` what it was made of (data, teacher) with licences, `earlier` openings of the test split before this one;
+    `is_agreement`: with the teacher's picks, of a picker of continuous waveforms alone.
     """
+    units = BLOCKS if is_agreement else EVENTS
     return {
         "name": name,
         "kind": kind,
@@ -68,7 +78,8 @@ def build(
             }
             for split, found in measured.items()
         },
-        "intervals": "95 %, bootstrap over events, 1000 draws, seed 0",
+        "intervals": f"95 %, bootstrap over {units}, 1000 draws, seed 0",
+        **({"reference": AGREEMENT, "units": units} if is_agreement else {}),
         "gate": gate,
         "test_openings": opening,
         "earlier_openings": list(earlier),
@@ -83,6 +94,7 @@ def markdown(card: Mapping[str, Any], headlines: Sequence[str]) -> str:
         f"# {card['name']}",
         card["intended_use"],
         "## Scores",
+        card.get("reference", ""),
         _scores(card["metrics"], headlines),
         _samples(card),
         "## Input and output",
@@ -122,7 +134,8 @@ def _scores(measured: Mapping[str, Any], headlines: Sequence[str]) -> str:
 
 def _samples(card: Mapping[str, Any]) -> str:
     sizes = [
-        f"{split}: {found['windows']} windows of {found['events']} events" for split, found in card["metrics"].items()
+        f"{split}: {found['windows']} windows of {found['events']} {card.get('units', EVENTS)}"
+        for split, found in card["metrics"].items()
     ]
     times = f"This test split was opened {card['test_openings']} time{'s' if card['test_openings'] > 1 else ''}"
     before = f" (before: {'; '.join(card['earlier_openings'])})" if card["earlier_openings"] else ""

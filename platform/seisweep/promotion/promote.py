@@ -184,6 +184,7 @@ def _card(
         earlier=earlier,
         gate=facts.get(GATE_TAG, "") if is_picker else "",
         limits=limits,
+        is_agreement=is_picker and not each_of(settings["data"]["dataset"]),
     )
 
 
