@@ -29,7 +29,7 @@ from trainables.data.config import PHASES
 from trainables.data.seal import Opening
 from trainables.data.stream_batches import open_stream_dev
 from trainables.data.streams import which_held_out
-from trainables.data.teacher_picks import digests_of
+from trainables.data.teacher_picks import teacher_digests
 from trainables.distillation import DistillationConfig, build_taught, load_taught_by, train
 from trainables.evaluation.agreement import agree
 from trainables.evaluation.picks import PickCounts, best_thresholds, count_picks
@@ -84,7 +84,7 @@ def windows_of(network: str, data: Path, work: Path) -> tuple[DevWindows, DevWin
     given = argparse.Namespace(data=data, work=work, steps=EPOCHS)
     config = config_of({"data": {"streams": str(data / "continuous" / network)}}, given, 0)
     teacher = load_taught_by(config)
-    opening = Opening(which_held_out(config.data, digests_of(teacher)), 1)
+    opening = Opening(which_held_out(config.data, teacher_digests(teacher)), 1)
     return open_stream_dev(config.data, teacher), open_stream_dev(config.data, teacher, opening=opening)
 
 
