@@ -173,7 +173,17 @@ def _record(outcome: Outcome) -> list[str]:
     wanted = ("charts", "trials", "compare", "first") if len(outcome.rows) > 1 else ("trials", "first")
     heading = "in MLflow:" if remote else "in MLflow, while `seisweep ui` runs:"
     addresses = [f"  {page:8} {base}{pages[page]}" for page in wanted if page in pages]
-    return [*_how_certain(outcome), *files, *report, heading, *addresses]
+    return [*_how_certain(outcome), *files, *report, *next_of_streams(outcome), heading, *addresses]
+
+
+def next_of_streams(outcome: Outcome) -> list[str]:
+    """What there is to do with a picker that learned from continuous waveforms; nothing of other sweeps."""
+    if outcome.best is None or metrics.AGREEMENT_F1 not in outcome.best.metrics:
+        return []
+    return [
+        f"its scores on what is held out, and a picker folder: seisweep promote {outcome.name}",
+        f"its picks: seisweep pick {outcome.name} WAVEFORMS --output picks.csv",
+    ]
 
 
 def _how_certain(outcome: Outcome) -> list[str]:

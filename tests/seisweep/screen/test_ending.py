@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from seisweep.engine.outcome import Outcome, TrialRow
-from seisweep.screen.ending import closing_lines, left_out_line, ranked
+from seisweep.screen.ending import closing_lines, left_out_line, next_of_streams, ranked
 from seisweep.settings.home import Home
 
 
@@ -56,6 +56,14 @@ def test_trials_that_no_machine_could_finish_are_named_with_why(home):
         "  trial 1: no module",
     ]
     assert lines[3] == "interrupted; go on with: seisweep resume toy-1"
+
+
+@pytest.mark.parametrize("found", [{"dev/f1": 0.5}, {"dev/f1": 0.5, "agreement/f1": 0.5}])
+def test_what_comes_after_learning_from_streams_is_said(found):
+    best = TrialRow(0, "0", "done", 4, 4, found)
+    lines = next_of_streams(Outcome("mine", "finished", [best], best, "", "", "sqlite:///none", {"dev/f1": "max"}))
+    commands = ["promote mine", "pick mine WAVEFORMS --output picks.csv"] if "agreement/f1" in found else []
+    assert [line.partition("seisweep ")[2] for line in lines] == commands
 
 
 def test_nodes_left_out_are_counted_with_why():
