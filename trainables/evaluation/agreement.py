@@ -77,7 +77,7 @@ def agree(
         for b, of_window in enumerate(arrivals):
             heard_CT = None if other_BCT is None else other_BCT[b]
             references = references_of(of_window, heard_CT, second_threshold, config)
-            fields_NPF.append(_fields(answer_BCT[b], references, thresholds, config))
+            fields_NPF.append(count_against(answer_BCT[b], references, thresholds, config))
     by_window_NPF = np.stack(fields_NPF)
     rows = [PHASES.index(phase) for phase in windows.phases]
     counted_NPF = by_window_NPF[:, rows][..., COUNTED].astype(np.int64)
@@ -117,7 +117,7 @@ def consensus(first: np.ndarray, second: np.ndarray, within_s: float = SAME_PICK
     return Reference(first[is_shared], np.sort(np.concatenate([first[~is_shared], second[~is_taken]])))
 
 
-def _fields(
+def count_against(
     answer_CT: np.ndarray,
     references: Mapping[str, Reference | None],
     thresholds: Mapping[str, float],

@@ -19,12 +19,16 @@ from trainables.data.stream_batches import open_dev
 from trainables.data.streams import which_held_out
 from trainables.data.windowing import Windowing
 from trainables.data.windows import which_test_split
-from trainables.distillation import DistillationConfig, load_taught_by
+from trainables.distillation import DistillationConfig, build_taught, load_second_teacher, load_taught_by
+from trainables.evaluation.agreement import count_against, references_of
+from trainables.evaluation.event_scores import Probabilities
 from trainables.evaluation.intervals import Interval, bootstrap, by_group
-from trainables.evaluation.picks import count_picks, scores_of
+from trainables.evaluation.picks import WindowArrivals, count_picks, scores_of
 from trainables.export.artifacts import EVALUATION_BATCH, FP32_FILE, INT8_FILE
 from trainables.export.onnx import STATED, OnnxPicker
+from trainables.models.interface import Interface
 from trainables.promotion.candidate import FP32, INT8, Measured, digests_of
+from trainables.training.agreeing import second_opinion
 from trainables.training.config import PickerTrainingConfig
 
 HEADLINES = (
@@ -88,15 +92,17 @@ class PickerCandidate:
 
     def measure(self, split: Literal["dev", "test"], opening: Opening | None = None) -> Measured:
         assert (split == SEALED) == (opening is not None)
-        windows = open_dev(self.config.data, self._reference(), Windowing(self.input_shape[1]), opening=opening)
+        second, around = self._second()
+        windows = open_dev(self.config.data, self._reference(), Windowing(self.input_shape[1], around), opening=opening)
         pickers = {name: OnnxPicker(file) for name, file in self.models.items()}
         counts: dict[str, list[np.ndarray]] = {name: [] for name in pickers}
         for batch, arrivals in windows.batches(EVALUATION_BATCH):
+            second_BCT = None if second is None else second(batch)
             for name, picker in pickers.items():
                 probabilities_BCT = picker.of_batch(batch)
                 for b, of_window in enumerate(arrivals):
-                    counted = count_picks(probabilities_BCT[b : b + 1], [of_window], self.config.picks)
-                    counts[name].append(counted.at(self.thresholds))
+                    heard_CT = None if second_BCT is None else second_BCT[b]
+                    counts[name].append(self._count(probabilities_BCT[b], of_window, heard_CT))
         event_N = windows.events
         return Measured(
             {name: self._scores(np.stack(counts_NPF), event_N, split) for name, counts_NPF in counts.items()},
@@ -110,6 +116,22 @@ class PickerCandidate:
             return None
         assert isinstance(self.config, DistillationConfig)
         return load_taught_by(self.config)
+
+    def _second(self) -> tuple[Probabilities | None, int]:
+        """A second teacher, where what it picks too is the reference."""
+        if self.config.data.has_dataset:
+            return None, 0
+        assert isinstance(self.config, DistillationConfig)
+        student: Interface = build_taught(self.config).interface  # type: ignore[assignment]
+        return second_opinion(load_second_teacher(self.config), student)
+
+    def _count(self, answer_CT: np.ndarray, of_window: WindowArrivals, second_CT: np.ndarray | None) -> np.ndarray:
+        """Fields (phase, field) of one window."""
+        if second_CT is None:
+            return count_picks(answer_CT[None], [of_window], self.config.picks).at(self.thresholds)
+        threshold = self.config.data.streams_threshold
+        references = references_of(of_window, second_CT, threshold, self.config.picks)
+        return count_against(answer_CT, references, self.thresholds, self.config.picks)
 
     def _scores(self, counts_NPF: np.ndarray, event_N: np.ndarray, split: str) -> dict[str, Interval]:
         found = bootstrap(by_group(counts_NPF, event_N), lambda sums_PF: scores_of(sums_PF, self.thresholds, split))

@@ -13,8 +13,26 @@ from torch import nn
 from trainables.data.batches import Batch, heard
 from trainables.data.stream_batches import open_stream_dev
 from trainables.evaluation.agreement import Agreement, agree
+from trainables.evaluation.event_scores import Probabilities
+from trainables.models.interface import Interface
 from trainables.models.teacher import Teacher, TeacherEnsemble, for_student, samples_around
 from trainables.training.picker import EVALUATION_BATCH, PickerTask
+
+
+def second_opinion(
+    second: Teacher | None, student: Interface, device: torch.device | str = "cpu"
+) -> tuple[Probabilities | None, int]:
+    """What a second teacher, who has not taught, answers for windows of the student, and how many samples it listens to
+    on either side of them; None and 0 where there is none."""
+    if second is None:
+        return None, 0
+    asked = for_student(second, student).to(device)
+
+    @torch.no_grad()
+    def answers(batch: Batch) -> np.ndarray:
+        return student.probabilities(asked(heard(batch)).float()).cpu().numpy()
+
+    return answers, samples_around(second, student)
 
 
 @torch.no_grad()
@@ -25,27 +43,15 @@ def agree_on_streams(
     teacher: Teacher | TeacherEnsemble,
     second: Teacher | None = None,
 ) -> Agreement:
-    """Hold the student of a task, at its thresholds, against what its teacher picks there; with a `second` teacher,
-    who has not taught, against what both pick."""
+    """Hold the student of a task, at its thresholds, against what its teacher picks there; with a `second` teacher
+    against what both pick."""
     interface, config = task.interface, task.config
-    around = 0 if second is None else samples_around(second, interface)
+    second_says, around = second_opinion(second, interface, task.run.device)
     windows = open_stream_dev(config.data, teacher, interface.windowing(around), task.run.device)
-    other = None if second is None else for_student(second, interface).to(task.run.device)
     model.eval()
 
     def student(batch: Batch) -> np.ndarray:
         return interface.probabilities(task.logits(model, batch).float()).cpu().numpy()
 
-    def second_says(batch: Batch) -> np.ndarray:
-        assert other is not None
-        return interface.probabilities(other(heard(batch)).float()).cpu().numpy()
-
-    return agree(
-        student,
-        windows,
-        thresholds,
-        config.picks,
-        EVALUATION_BATCH,
-        second=second_says if other is not None else None,
-        second_threshold=config.data.streams_threshold,
-    )
+    threshold = config.data.streams_threshold
+    return agree(student, windows, thresholds, config.picks, EVALUATION_BATCH, second_says, threshold)

@@ -22,6 +22,10 @@ def origins_of(settings: Mapping[str, Any], facts: Mapping[str, str], test_split
         for teacher, digest in zip(teachers, digests, strict=False):
             kind = settings["teacher"].get("architecture")
             found.append({"what": "teacher", **_weights(teacher, {**facts, "digest": digest}, "digest", kind)})
+        second = settings.get("second_teacher") or {}
+        if weights := second.get("weights"):
+            what = "second teacher, which has not taught: what both pick is the reference"
+            found.append({"what": what, **_weights(weights, {}, "", second.get("architecture"))})
     elif pretrained := settings.get("model", {}).get("pretrained"):
         kind = settings["model"].get("architecture")
         found.append({"what": "weights it started from", **_weights(pretrained, facts, "pretrained", kind)})
