@@ -35,7 +35,7 @@ def agreement(sweep: SweepResults, best: int) -> Table | None:
     if not rows:
         return None
     caption = f"{WHAT_IT_IS} In brackets: {certainty.LEVEL} intervals (bootstrap over blocks of time and station)."
-    return Table(caption, [Heading(""), *(Heading(words) for words in COLUMNS.values())], rows)
+    return Table(caption, [Heading("agreement on"), *(Heading(words) for words in COLUMNS.values())], rows)
 
 
 def _shown(values: dict[str, float], name: str) -> Cell:

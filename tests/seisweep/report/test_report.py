@@ -129,7 +129,7 @@ def test_agreement_with_the_teacher_has_a_table_of_its_own_with_intervals(record
     agreement = {"agreement/f1": 0.7, "agreement/f1_low": 0.6, "agreement/f1_high": 0.8, "agreement/p_f1": 0.75}
     agreement |= {"agreement/p_precision": 0.9, "agreement/p_recall": 0.65, "agreement/s_f1": 0.65}
     page = Page(render(record(search(), [(point(0), 0, picker(0.8, 1000) | agreement, "done")])))
-    both, p, s = page.table("mean residual (s)")
+    both, p, s = page.table("agreement on")
     assert both["F1"] == "0.7 (0.600 .. 0.800)"
     assert [p["precision"], p["recall"], s["precision"]] == ["0.9", "0.65", MISSING]
     assert "Agreement with the teacher on held-out hours" in page.text
