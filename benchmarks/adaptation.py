@@ -29,7 +29,6 @@ from trainables.data.config import PHASES
 from trainables.data.seal import Opening
 from trainables.data.stream_batches import open_stream_dev
 from trainables.data.streams import which_held_out
-from trainables.data.teacher_picks import teacher_digests
 from trainables.distillation import DistillationConfig, build_taught, load_taught_by, train
 from trainables.evaluation.agreement import agree
 from trainables.evaluation.picks import PickCounts, best_thresholds, count_picks
@@ -84,7 +83,7 @@ def windows_of(network: str, data: Path, work: Path) -> tuple[DevWindows, DevWin
     given = argparse.Namespace(data=data, work=work, steps=EPOCHS)
     config = config_of({"data": {"streams": str(data / "continuous" / network)}}, given, 0)
     teacher = load_taught_by(config)
-    opening = Opening(which_held_out(config.data, teacher_digests(teacher)), 1)
+    opening = Opening(which_held_out(config.data), 1)
     return open_stream_dev(config.data, teacher), open_stream_dev(config.data, teacher, opening=opening)
 
 
@@ -113,16 +112,13 @@ def rows(given: argparse.Namespace, is_known: Any) -> Iterator[dict[str, Any]]:
                     at = student.thresholds if which == "own" else chosen_on(dev, student, config)
                     found = agree(student, held_out, at, config.picks, EVALUATION_BATCH)
                     scores = {key.partition("/")[2]: round(value, 4) for key, value in sorted(found.metrics.items())}
-                    picks = {f"teachers_{phase.lower()}": int(true) for phase, true in teachers_picks(found).items()}
+                    scores = {key: value for key, value in scores.items() if not key.endswith("_picks")}
+                    picks = {f"teachers_{phase.lower()}": number for phase, number in found.reference_picks.items()}
                     yield (
                         dict(zip(KEYS, (network, kind, seed, which), strict=True))
                         | {"steps": given.steps}
                         | (picks | {"blocks": len(found.counts.events), **scores})
                     )
-
-
-def teachers_picks(found: Any) -> dict[str, int]:
-    return {phase: found.counts.true[phase].sum() + found.counts.missed[phase].sum() for phase in PHASES}
 
 
 def main() -> None:

@@ -47,13 +47,26 @@ class Agreement:
     """Fields of each phase, as in `picks.FIELDS`."""
     thresholds: Mapping[str, float]
     """Of the student."""
+    doubtful: int | None = None
+    """How many picks one of two teachers makes alone; None where there is no second one."""
+
+    @property
+    def reference_picks(self) -> dict[str, int]:
+        """How many picks of each phase the student is held against."""
+        return {
+            phase: int(self.counts.true[phase].sum() + self.counts.missed[phase].sum()) for phase in self.counts.true
+        }
 
     @property
     def metrics(self) -> dict[str, float]:
-        """`agreement/f1`, `agreement/p_recall`, `agreement/s_residual_mae_s` ..., and the intervals of the F1s by the
-        bootstrap over blocks of time and station."""
+        """`agreement/f1`, `agreement/p_recall`, `agreement/s_residual_mae_s` ..., the intervals of the F1s by the
+        bootstrap over blocks of time and station, and how many picks are the reference (`agreement/p_picks`)."""
         found = scores_of(self.sums_PF, self.thresholds, metrics.AGREEMENT)
         kept = {name: value for name, value in found.items() if not name.endswith("threshold")}
+        for phase, number in self.reference_picks.items():
+            kept[metrics.picking(metrics.AGREEMENT, phase, "picks")] = float(number)
+        if self.doubtful is not None:
+            kept[metrics.picking(metrics.AGREEMENT, None, "picks_of_one_teacher")] = float(self.doubtful)
         return kept | picking_intervals(self.counts, metrics.AGREEMENT)
 
 
@@ -71,18 +84,20 @@ def agree(
     `second`: another teacher, whose picks are peaks of at least `second_threshold`. `windows.events` are the blocks.
     """
     fields_NPF = []
+    doubtful = 0
     for batch, arrivals in windows.batches(batch_size):
         answer_BCT = student(batch)
         other_BCT = None if second is None else second(batch)
         for b, of_window in enumerate(arrivals):
             heard_CT = None if other_BCT is None else other_BCT[b]
             references = references_of(of_window, heard_CT, second_threshold, config)
+            doubtful += sum(len(its.doubtful) for its in references.values() if its is not None)
             fields_NPF.append(count_against(answer_BCT[b], references, thresholds, config))
     by_window_NPF = np.stack(fields_NPF)
     rows = [PHASES.index(phase) for phase in windows.phases]
     counted_NPF = by_window_NPF[:, rows][..., COUNTED].astype(np.int64)
     counts = EventCounts.of_events(windows.events, counted_NPF, windows.phases)
-    return Agreement(counts, by_window_NPF.sum(axis=0), thresholds)
+    return Agreement(counts, by_window_NPF.sum(axis=0), thresholds, None if second is None else doubtful)
 
 
 def references_of(

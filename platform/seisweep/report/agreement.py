@@ -15,6 +15,7 @@ COLUMNS = {
     "residual_mean_s": "mean residual (s)",
     "residual_mae_s": "mean absolute residual (s)",
     "residual_std_s": "standard deviation (s)",
+    "picks": "picks of the reference",
 }
 
 WHAT_IT_IS = (
@@ -22,6 +23,8 @@ WHAT_IT_IS = (
     "has chosen. This is not truth: a student that repeats its teacher's errors agrees with it. Where no records are "
     "labelled, best epoch and thresholds were chosen on these hours, which flatters; promote opens others."
 )
+
+TWO_TEACHERS = "There are two teachers: what both pick is the reference, and what one picks alone counts for nothing"
 
 
 def agreement(sweep: SweepResults, best: int) -> Table | None:
@@ -34,7 +37,11 @@ def agreement(sweep: SweepResults, best: int) -> Table | None:
             rows.append([Cell(phase or "P and S"), *(_shown(values, name) for name in names.values())])
     if not rows:
         return None
-    caption = f"{WHAT_IT_IS} In brackets: {certainty.LEVEL} intervals (bootstrap over blocks of time and station)."
+    alone = values.get(metrics.picking(metrics.AGREEMENT, None, "picks_of_one_teacher"))
+    second = "" if alone is None else f" {TWO_TEACHERS} ({alone:.0f})."
+    caption = (
+        f"{WHAT_IT_IS}{second} In brackets: {certainty.LEVEL} intervals (bootstrap over blocks of time and station)."
+    )
     return Table(caption, [Heading("agreement on"), *(Heading(words) for words in COLUMNS.values())], rows)
 
 

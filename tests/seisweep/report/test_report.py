@@ -127,13 +127,21 @@ def test_a_page_of_a_search_says_what_the_results_say(record):
 
 def test_agreement_with_the_teacher_has_a_table_of_its_own_with_intervals(record):
     agreement = {"agreement/f1": 0.7, "agreement/f1_low": 0.6, "agreement/f1_high": 0.8, "agreement/p_f1": 0.75}
-    agreement |= {"agreement/p_precision": 0.9, "agreement/p_recall": 0.65, "agreement/s_f1": 0.65}
+    agreement |= {
+        "agreement/p_precision": 0.9,
+        "agreement/p_recall": 0.65,
+        "agreement/s_f1": 0.65,
+        "agreement/p_picks": 60,
+    }
+    agreement["agreement/picks_of_one_teacher"] = 12
     page = Page(render(record(search(), [(point(0), 0, picker(0.8, 1000) | agreement, "done")])))
     both, p, s = page.table("agreement on")
     assert both["F1"] == "0.7 (0.600 .. 0.800)"
     assert [p["precision"], p["recall"], s["precision"]] == ["0.9", "0.65", MISSING]
     assert "Agreement with the teacher on held-out hours" in page.text
     assert "This is not truth" in page.text
+    assert p["picks of the reference"] == "60"
+    assert "what one picks alone counts for nothing (12)" in page.text
     without = Page(render(record(search(), [(point(0), 0, picker(0.8, 1000), "done")], name="toy-2")))
     assert "Agreement" not in without.text
 

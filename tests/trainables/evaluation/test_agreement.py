@@ -44,6 +44,8 @@ def test_a_student_that_picks_as_its_teacher_agrees_wholly():
     found = agree(student, windows, AT, PickConfig(), batch_size=1)
     assert found.metrics["agreement/f1"] == found.metrics["agreement/s_recall"] == 1
     assert found.metrics["agreement/p_residual_mae_s"] == 0
+    assert (found.metrics["agreement/p_picks"], found.metrics["agreement/s_picks"]) == (3, 2)
+    assert "agreement/picks_of_one_teacher" not in found.metrics
     assert not [name for name in found.metrics if "threshold" in name]
 
 
@@ -95,6 +97,7 @@ def test_what_one_teacher_picks_alone_is_neither_truth_nor_error():
     )
     assert at_none["agreement/p_f1"] == near_the_first["agreement/p_f1"] == near_the_second["agreement/p_f1"] == 1
     assert elsewhere["agreement/p_precision"] == pytest.approx(1 / 2)
+    assert (at_none["agreement/p_picks"], at_none["agreement/picks_of_one_teacher"]) == (1, 2)
     missed = agree(says(answer()), windows, AT, PickConfig(), 1, second)
     assert missed.counts.missed["P"].tolist() == [1]
 
