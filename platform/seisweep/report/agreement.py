@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from seisweep.report.cells import Cell, Heading, Table, cell
 from seisweep.results.sweep_results import SweepResults
 from seisweep.statistics import certainty
@@ -45,7 +47,7 @@ def agreement(sweep: SweepResults, best: int) -> Table | None:
     return Table(caption, [Heading("agreement on"), *(Heading(words) for words in COLUMNS.values())], rows)
 
 
-def _shown(values: dict[str, float], name: str) -> Cell:
+def _shown(values: Mapping[str, float], name: str) -> Cell:
     plain = cell(values.get(name), name)
     ends = certainty.interval_of(values, name)
     return Cell(f"{plain.text} ({ends})") if ends else plain
