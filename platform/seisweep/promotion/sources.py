@@ -15,7 +15,10 @@ from trainables.models.architectures import load_picker
 
 def origins_of(settings: Mapping[str, Any], facts: Mapping[str, str], test_split: str) -> list[dict[str, str]]:
     """Data and teacher or pretrained weights of a trial, from its configuration and the record's facts."""
-    found = _data_sets(settings["data"], facts, test_split)
+    data = settings["data"]
+    found = _data_sets(data, facts, test_split) if each_of(data["dataset"]) else []
+    if streams := data.get("streams"):
+        found.append(_streams(streams, facts, "" if found else test_split))
     if "teacher" in settings:
         teachers = settings.get("teachers") or [settings["teacher"]["weights"]]
         digests = facts.get("teacher_digest", ", ".join([UNKNOWN] * len(teachers))).split(", ")
@@ -48,6 +51,19 @@ def _data_sets(data: Mapping[str, Any], facts: Mapping[str, str], test_split: st
             one["synthetic"] = "yes: made by seisweep, no real records"
         found.append(one)
     return found
+
+
+def _streams(streams: str | list[str], facts: Mapping[str, str], test_split: str) -> dict[str, str]:
+    """Continuous waveforms; the test split is theirs where there is no data set."""
+    return {
+        "what": "continuous waveforms, which nobody has labelled",
+        "name": ", ".join(Path(one).name for one in each_of(streams)),
+        "fingerprint": facts.get("streams_fingerprint", UNKNOWN),
+        "hours": facts.get("streams_hours", UNKNOWN),
+        **({"test split": test_split} if test_split else {}),
+        "licence": UNKNOWN,
+        "citation": UNKNOWN,
+    }
 
 
 def _weights(weights: str, facts: Mapping[str, str], digest: str, kind: str | None) -> dict[str, str]:
