@@ -122,7 +122,7 @@ class PickerCandidate:
         if self.config.data.has_dataset:
             return None, 0
         assert isinstance(self.config, DistillationConfig)
-        student: Interface = build_taught(self.config).interface  # type: ignore[assignment]
+        student: Interface = build_taught(self.config).interface
         return second_opinion(load_second_teacher(self.config), student)
 
     def _count(self, answer_CT: np.ndarray, of_window: WindowArrivals, second_CT: np.ndarray | None) -> np.ndarray:
