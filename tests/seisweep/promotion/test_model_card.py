@@ -14,7 +14,14 @@ from trainables.promotion.candidate import Measured
 def card(**changes: Any) -> dict[str, Any]:
     measured = Measured({"int8": {"f1": Interval(0.8, 0.7, 0.9)}}, windows=40, events=7)
     given: dict[str, Any] = {"name": "adaptation-1", "kind": "picker", "trial": {}, "settings": {}, "facts": {}}
-    given |= {"origins": [], "measured": {"test": measured}, "opening": 1, "earlier": [], "gate": "", "limits": []}
+    given |= {
+        "origins": [],
+        "measured": {"dev": measured, "test": measured},
+        "opening": 1,
+        "earlier": [],
+        "gate": "",
+        "limits": [],
+    }
     return model_card.build(**given | changes)
 
 

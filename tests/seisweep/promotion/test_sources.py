@@ -9,13 +9,14 @@ TEACHER = {"weights": "/no/such/teacher", "architecture": None}
 FACTS = {"data_fingerprint": "f00d", "streams_fingerprint": "beef", "streams_hours": "train 7, dev 2, test 4"}
 
 
-@pytest.mark.parametrize("dataset", [[], "/data/mine"])
-def test_streams_are_named_beside_a_data_set_and_alone(dataset):
+@pytest.mark.parametrize("beside", [False, True])
+def test_streams_are_named_beside_a_data_set_and_alone(beside, earthquakes):
+    dataset = str(earthquakes) if beside else []
     data = {"dataset": dataset, "streams": ["/archive/one", "/archive/two"]}
     *sets, streams, teacher = origins_of({"data": data, "teacher": TEACHER}, FACTS | {"traces": "9"}, "the test split")
-    assert [one["name"] for one in sets] == (["mine"] if dataset else [])
+    assert [one["name"] for one in sets] == ([earthquakes.name] if beside else [])
     assert (streams["name"], streams["fingerprint"], streams["hours"]) == ("one, two", "beef", FACTS["streams_hours"])
-    assert streams.get("test split") == (None if dataset else "the test split")
+    assert streams.get("test split") == (None if beside else "the test split")
     assert teacher["what"] == "teacher"
 
 
