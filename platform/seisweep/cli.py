@@ -27,6 +27,7 @@ from seisweep.commands import (
     report,
     results,
     system,
+    ui,
 )
 from seisweep.commands.run import resume, train
 from seisweep.commands.run import run as run_sweep
@@ -60,7 +61,7 @@ app.command()(report.report)
 app.add_typer(data.app, name="data")
 app.command()(archive.pack)
 app.command()(archive.merge)
-app.command()(system.ui)
+app.command()(ui.ui)
 app.command()(system.doctor)
 
 

@@ -1,4 +1,4 @@
-"""`seisweep demo`, `ui` and `doctor`."""
+"""`seisweep demo` and `doctor`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from seisweep.commands.options import ProfileName
 from seisweep.engine.outcome import Outcome
 from seisweep.settings.home import Home
 from seisweep.settings.which_profile import PROFILE_VARIABLE, profile_by_default, profile_of
-from seisweep.settings.which_store import store_by_default
 
 
 class Demo(StrEnum):
@@ -51,18 +50,6 @@ def demo(
     outcomes: list[Outcome] = []
     play(commands_of(context.find_root().command, outcomes), Home.find(), tiny=tiny)
     return max((outcome.exit_code for outcome in outcomes), default=0)
-
-
-def ui(
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default the first free from 5000.")] = None,
-    profile: ProfileName = "local",
-) -> None:
-    """Start MLflow's web UI; Ctrl-C stops it."""
-    from seisweep.record.mlflow_server import serve
-
-    home = Home.find()
-    if code := serve(home, store_by_default(home, profile_of(profile)).say(), port):
-        raise typer.Exit(1 if code else 0)
 
 
 def doctor(profile: ProfileName = "local") -> None:

@@ -7,23 +7,37 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode
 
 from seisweep.private.mlflow import SHARED_VIEW
-from seisweep.record import mlflow_server, tags
+from seisweep.record import tags
 from seisweep.record.metric_names import MetricNames
 from seisweep.record.mlflow_names import allowed_name
 from seisweep.statistics.objective import DONE, Objective
 from trainables import metrics
 
 MOST_COMPARED = 30
+SCREEN_PX = 1058
+"""What MLflow's table has on a screen of 1440 pixels for the columns from the trial's name on."""
+LEAST_PX, ICON_PX, DOT_PX, VERDICT_PX = 78, 46, 22, 128
+VERDICT = f"tags.`{metrics.INT8_VERDICT}`"
+RUN_NAME, CREATED, DURATION = "attributes.`Run Name`", "runDateAndNestInfo", "duration"
+"""Columns that MLflow always shows; of the second there is room for its sign of how the run ended."""
+OPENS_RUNS = "workflowType=machine_learning"
+"""Of every link: without it MLflow 3 opens its pages on language models, where an experiment is empty."""
 
 
 def saved_view(
     name: str, objectives: Mapping[str, str], params: Sequence[str], best_apart: bool = False
 ) -> tuple[str, str]:
-    """Tag of an experiment that presets MLflow's runs table: a sweep's trials, with the columns worth a look."""
+    """Tag of an experiment that presets MLflow's runs table: a sweep's trials with their state, objectives, what was
+    varied, and verdict and bytes of the INT8 file, in columns narrow enough for a screen of 1440 pixels."""
     objective = _as_column(objectives, best_apart)
     called = MetricNames(tuple(objectives), best_apart)
-    shown = dict.fromkeys(allowed_name(called.column(metric)) for metric in (*objectives, *metrics.HEADLINES))
-    columns = [f"metrics.`{metric}`" for metric in shown]
+    scores = [f"metrics.`{allowed_name(called.column(metric))}`" for metric in objectives]
+    varied = [f"params.`{key}`" for key in params]
+    of_file = [VERDICT, f"metrics.`{allowed_name(metrics.INT8_BYTES)}`"]
+    columns = list(dict.fromkeys([f"tags.`{tags.STATE}`", *scores, *varied, *of_file]))
+    name_width = _text_px(f"{name}-000", least=110, most=200) + DOT_PX
+    widths = _widths(columns, varied, SCREEN_PX - name_width) | {VERDICT: VERDICT_PX}
+    shown = {RUN_NAME: name_width, CREATED: ICON_PX, **widths, DURATION: 80}
     view = {
         "searchFilter": _trials_only(name),
         "orderByKey": f"metrics.`{objective.metric}`",
@@ -32,9 +46,26 @@ def saved_view(
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": ["attributes.`Duration`", *columns, *(f"params.`{key}`" for key in params)],
+        "selectedColumns": columns,
+        "columnOrder": list(shown),
+        "columnWidths": shown,
     }
     return f"{SHARED_VIEW}{name}", json.dumps(view)
+
+
+def _widths(columns: Sequence[str], varied: Sequence[str], room_px: int) -> dict[str, int]:
+    """What was varied shares the room that state and objectives leave, each no wider than its heading; what stands
+    behind it may have to be scrolled to."""
+    widths = {column: _text_px(column.partition("`")[2].rstrip("`"), least=72, most=110) for column in columns}
+    before = columns[: columns.index(varied[0])] if varied else []
+    share_px = (room_px - sum(widths[column] for column in before)) // max(1, len(varied))
+    wanted = {column: _text_px(column, least=LEAST_PX, most=max(LEAST_PX, share_px)) for column in varied}
+    return widths | wanted
+
+
+def _text_px(text: str, least: int, most: int) -> int:
+    """Pixels of a column with this heading."""
+    return min(most, max(least, round(6.3 * len(text)) + 26))
 
 
 def _trials_only(name: str) -> str:
@@ -60,38 +91,23 @@ def links(
         max_results=MOST_COMPARED,
     )
     best_ids = [run.info.run_id for run in best]
-    return pages(name, objectives, experiment_id, parent_run_id, best_ids, best_apart)
+    return pages(name, experiment_id, parent_run_id, best_ids)
 
 
-def pages(
-    name: str,
-    objectives: Mapping[str, str],
-    experiment_id: str,
-    parent_run_id: str,
-    best_ids: Sequence[str],
-    best_apart: bool = False,
-) -> dict[str, str]:
+def pages(name: str, experiment_id: str, parent_run_id: str, best_ids: Sequence[str]) -> dict[str, str]:
     """What to open: the trials as a table, their charts by metric, the sweep's own page, the best compared.
 
     Paths such as `/#/experiments/1/runs?...`, to be put behind the server's address.
     """
-    objective = _as_column(objectives, best_apart)
-    query = {
-        "searchFilter": _trials_only(name),
-        "orderByKey": f"metrics.`{objective.metric}`",
-        "orderByAsc": str(objective.small_first).lower(),
-        "lifecycleFilter": "Active",
-        "datasetsFilter": "W10=",  # an empty list, as the page itself writes it
-    }
-    runs = f"/#/experiments/{experiment_id}/runs"
+    table = f"/#/experiments/{experiment_id}/runs?viewStateShareKey={quote(name)}&{OPENS_RUNS}"
     paths = {
-        "trials": f"{runs}?viewStateShareKey={quote(name)}",
-        "charts": f"{runs}?{urlencode(query | {'compareRunsMode': 'CHART'}, quote_via=quote)}",
+        "trials": table,
+        "charts": f"{table}&compareRunsMode=CHART",
         "sweep": run_page(experiment_id, parent_run_id),
     }
     if len(best_ids) > 1:
         chosen = {"runs": json.dumps(list(best_ids[:MOST_COMPARED])), "experiments": json.dumps([experiment_id])}
-        paths["compare"] = f"/#/compare-runs?{urlencode(chosen, quote_via=quote)}"
+        paths["compare"] = f"/#/compare-runs?{urlencode(chosen, quote_via=quote)}&{OPENS_RUNS}"
     return paths
 
 
@@ -115,9 +131,4 @@ def page_of(name: str, tracking_uri: str) -> str:
 
 def run_page(experiment_id: str, run_id: str) -> str:
     """The page of one run."""
-    return f"/#/experiments/{experiment_id}/runs/{run_id}"
-
-
-def server(tracking_uri: str) -> str:
-    """Address of the pages: the tracking server's, else where `seisweep ui` shows a home's own store."""
-    return tracking_uri.rstrip("/") if tracking_uri.startswith("http") else mlflow_server.base_url()
+    return f"/#/experiments/{experiment_id}/runs/{run_id}?{OPENS_RUNS}"

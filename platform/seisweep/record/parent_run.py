@@ -21,7 +21,7 @@ from seisweep.record.mlflow_pages import saved_view
 from seisweep.record.mlflow_store import runs_of_experiment
 from seisweep.record.name_claim import take_name
 from seisweep.record.sweep_run import exploits_table, sweep_tags
-from seisweep.record.trial_run import CLOSED, Writer
+from seisweep.record.trial_run import CLOSED, Writer, is_closed
 from seisweep.record.unsaid import Unsaid
 
 LONGEST_TAG = 5000
@@ -113,7 +113,7 @@ class ParentRun(Writer):
             if number := run.data.tags.get(tags.TRIAL):
                 by_trial.setdefault(number, []).append(run)
         for twins in by_trial.values():
-            kept = max(twins, key=lambda run: (run.info.status in CLOSED, len(run.data.metrics), len(run.data.params)))
+            kept = max(twins, key=lambda run: (is_closed(run), len(run.data.metrics), len(run.data.params)))
             self.remove_twins(twins, kept.info.run_id)
 
     def _runs(self, and_also: str = "") -> list[Run]:

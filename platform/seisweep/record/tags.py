@@ -24,7 +24,8 @@ KIND = "kind"
 TRAINABLE = "trainable"
 STATE = "state"
 """Of a trial: running, done, stopped (early), failed, interrupted. Of a sweep: running, finished, interrupted,
-failed. MLflow's own status is FINISHED for done and stopped, FAILED, and KILLED for interrupted."""
+failed. MLflow's own status is FINISHED for done, FAILED, and KILLED for stopped (earlier versions: FINISHED) and for
+interrupted."""
 REASON = "reason"
 """Why a trial was stopped or failed, in one line."""
 CHANGED = "changed_settings"

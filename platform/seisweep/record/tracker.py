@@ -25,7 +25,7 @@ from seisweep.record.mlflow_names import Names
 from seisweep.record.mlflow_store import experiment_named, store_answers
 from seisweep.record.parent_run import ParentRun
 from seisweep.record.sweep_run import exploits_in_words
-from seisweep.record.trial_run import CLOSED, TrialRuns, facts_of
+from seisweep.record.trial_run import TrialRuns, facts_of, is_closed
 from seisweep.record.unsaid import MOST_WAITING, Files, Say, Step, Unsaid, UnsaidTrial
 from seisweep.record.writing_line import WritingLine
 from seisweep.settings.which_store import Store
@@ -93,7 +93,7 @@ class Tracker:
             if run.info.run_id == self._runs.run_ids[number]:
                 known = self._trials[number] = UnsaidTrial(f"trial {number}", run.info.run_id, number=number)
                 known.names = Names(run.data.tags.get(tags.RENAMED, ""))
-                known.finished = run.info.status in CLOSED
+                known.finished = is_closed(run)
                 known.is_open = run.info.status == "RUNNING"
         self._runs.doubtful |= set(self._trials)
         if not described:

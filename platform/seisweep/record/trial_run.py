@@ -26,13 +26,19 @@ from trainables.run import ARTIFACTS, TAGS, read_tags
 
 METRICS_A_CALL = 1000
 OTHERS_A_CALL = 100
-STATUS = {"done": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+STATUS = {"done": "FINISHED", "stopped": "KILLED", "failed": "FAILED", "interrupted": "KILLED"}
 CLOSED = ("FINISHED", "FAILED")
 IDENTITY = (
     tags.ROLE, tags.SWEEP, tags.SWEEP_ID, tags.KIND, tags.TRIAL, tags.SEED, tags.STATE, tags.PARENT, tags.OBJECTIVES,
     tags.BEST_APART,
 )  # fmt: skip
 """Tags by which a run is found, and without which its sweep cannot be read: all of them short and plain."""
+
+
+def is_closed(run: Run) -> bool:
+    """Whether the run is complete: its trial is over, or the sweep is finished. One that was stopped early is killed for
+    MLflow, as an interrupted one is; earlier versions had it finished."""
+    return run.info.status in CLOSED or (run.info.status == "KILLED" and run.data.tags.get(tags.STATE) == "stopped")
 
 
 class GoneError(RefusedError):
@@ -307,4 +313,4 @@ def facts_of(checkpoint: Path | None, unsaid: Unsaid) -> dict[str, str]:
 
 
 def _written(run: Run) -> tuple[bool, int]:
-    return run.info.status in CLOSED, len(run.data.metrics) + len(run.data.params)
+    return is_closed(run), len(run.data.metrics) + len(run.data.params)

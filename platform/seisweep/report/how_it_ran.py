@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from seisweep.record import tags
-from seisweep.record.mlflow_pages import pages, server
+from seisweep.record.mlflow_pages import pages
+from seisweep.record.mlflow_server import base_url
 from seisweep.report.cells import Facts
 from seisweep.results.runs import seconds_of
 from seisweep.results.sweep_results import SweepResults
@@ -84,9 +85,8 @@ def _hardware(sweep: SweepResults) -> str:
 def pages_in_mlflow(sweep: SweepResults) -> list[tuple[str, str, str]]:
     """Name, address and what is to be seen there."""
     best_ids = [sweep.run(number).info.run_id for number in sweep.ranked() if sweep.state(number) == DONE]
-    info, base = sweep.parent.info, server(sweep.tracking_uri)
-    best_apart = tags.BEST_APART in sweep.parent.data.tags
-    found = pages(sweep.name, sweep.objectives, info.experiment_id, info.run_id, best_ids, best_apart)
+    info, base = sweep.parent.info, base_url(sweep.tracking_uri)
+    found = pages(sweep.name, info.experiment_id, info.run_id, best_ids)
     return [(name, base + found[name], words) for name, words in _PAGES.items() if name in found]
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from seisweep.record import tags
-from seisweep.record.mlflow_pages import run_page, server
+from seisweep.record.mlflow_pages import run_page
+from seisweep.record.mlflow_server import base_url
 from seisweep.report.cells import Cell, Heading, Table, cell, heading, table
 from seisweep.results.best_and_last import whose_scores
 from seisweep.results.sweep_results import SweepResults
@@ -139,4 +140,4 @@ def exploits(sweep: SweepResults) -> Table | None:
 def _linked(sweep: SweepResults, number: int) -> Cell:
     """A trial's number, which leads to its run."""
     info = sweep.run(number).info
-    return Cell(str(number), True, server(sweep.tracking_uri) + run_page(info.experiment_id, info.run_id))
+    return Cell(str(number), True, base_url(sweep.tracking_uri) + run_page(info.experiment_id, info.run_id))

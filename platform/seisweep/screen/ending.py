@@ -159,18 +159,19 @@ def _record(outcome: Outcome) -> list[str]:
     """Files of the best trial and pages in MLflow; those of one's own server work while `seisweep ui` runs."""
     if not outcome.parent_run_id:
         return []
-    from seisweep.record.mlflow_pages import links, page_of, server
+    from seisweep.record.mlflow_pages import links, page_of
+    from seisweep.record.mlflow_server import base_url
 
     folder = best_files(outcome)
     files = [f"files of trial {outcome.best.number}: {from_here(folder)}"] if outcome.best and folder else []
     report = [f"all of it as one page: seisweep report {outcome.name}"] if len(outcome.rows) > 1 else []
     remote = outcome.tracking_uri.startswith("http")
-    base = server(outcome.tracking_uri)
+    base = base_url(outcome.tracking_uri)
     where = outcome.experiment_id, outcome.parent_run_id, outcome.tracking_uri
     pages = links(outcome.name, outcome.objectives, *where, outcome.best_apart)
     if outcome.confirms is not None:
         pages |= {"first": first} if (first := page_of(outcome.confirms.sweep, outcome.tracking_uri)) else {}
-    wanted = ("charts", "trials", "compare", "first") if len(outcome.rows) > 1 else ("trials", "first")
+    wanted = ("trials", "charts", "compare", "sweep", "first") if len(outcome.rows) > 1 else ("trials", "sweep", "first")
     heading = "in MLflow:" if remote else "in MLflow, while `seisweep ui` runs:"
     addresses = [f"  {page:8} {base}{pages[page]}" for page in wanted if page in pages]
     return [*_how_certain(outcome), *files, *report, *next_of_streams(outcome), heading, *addresses]
