@@ -30,7 +30,7 @@ from trainables.evaluation.picks import (
     scores,
 )
 from trainables.export.figures import Example, example_picks, residual_histograms, residual_table
-from trainables.export.files import RESIDUALS_FILE
+from trainables.export.files import FP32_FILE, INT8_FILE, RESIDUALS_FILE
 from trainables.export.gate import ExportConfig, Loss, QuantizedPicker, judge
 from trainables.export.history import training_history
 from trainables.export.onnx import NotPossibleError, OnnxPicker, add_metadata, export_onnx
@@ -40,7 +40,6 @@ from trainables.models.adapters import PickerAdapter, adapter_of
 from trainables.models.own_network import OwnNetwork, save_own
 from trainables.models.xiaonet import XiaoNet
 
-FP32_FILE, INT8_FILE = "model_fp32.onnx", "model_int8.onnx"
 REFUSED_FILE = "model_int8_refused.onnx"
 """Name of an INT8 file that the gate refused: nobody shall ship it by mistake."""
 SEISBENCH_VERSION = "1"

@@ -1,4 +1,7 @@
-"""Names of tables that a finished trial leaves and that others read again."""
+"""Names of files that a finished trial leaves and that others read again."""
+
+FP32_FILE, INT8_FILE = "model_fp32.onnx", "model_int8.onnx"
+"""The second where the gate accepted it."""
 
 CONFUSIONS_FILE = "confusion_matrix.csv"
 """Of a classifier: one row a true class, one column a predicted one."""

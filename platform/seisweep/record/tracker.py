@@ -149,6 +149,7 @@ class Tracker:
         }
         if callable(checkpoint) or (checkpoint is not None and (checkpoint / ARTIFACTS).is_dir()):
             steps[Step.FILES] = partial(self._runs.files, unsaid)
+            steps[Step.MODEL] = partial(self._runs.model, unsaid)
         self._line.say(unsaid, steps)
 
     def searched(self, distributions: Mapping[str, Any]) -> None:
@@ -205,7 +206,7 @@ class Tracker:
 
     def wants(self, number: int) -> bool:
         """Whether the files of the trial's last checkpoint are still to be uploaded."""
-        return number in self._trials and Step.FILES in self._trials[number].due
+        return number in self._trials and not {Step.FILES, Step.MODEL}.isdisjoint(self._trials[number].due)
 
     @property
     def behind(self) -> int:
@@ -256,6 +257,7 @@ class Tracker:
         steps: dict[Step, Say] = {
             Step.PARAMS: partial(self._runs.params, unsaid),
             Step.CONFIG: partial(self._runs.config, unsaid),
+            Step.INPUTS: partial(self._runs.inputs, unsaid),
         }
         return steps | ({Step.CHANGES: partial(self._runs.changes, unsaid)} if unsaid.record.changes else {})
 

@@ -14,12 +14,14 @@ from mlflow.tracking import MlflowClient
 
 from search_spaces.sweep import Sweep
 from seisweep.record import tags
+from seisweep.record.data_of_trial import inputs_of, log_inputs
 from seisweep.record.ledger import Report, finite
 from seisweep.record.metric_names import MetricNames, Values, is_said_at_the_end
 from seisweep.record.mlflow_answers import NoAnswerError, RefusedError, ask, is_refusal, one_line, send
 from seisweep.record.mlflow_files import upload, upload_json
 from seisweep.record.mlflow_names import MOST_OF_A_PARAMETER, Names, allowed_name, step, text
 from seisweep.record.mlflow_store import runs_of_experiment
+from seisweep.record.model_of_trial import log_model, model_file
 from seisweep.record.unsaid import Unsaid, UnsaidTrial
 from trainables import metrics as names
 from trainables.run import ARTIFACTS, TAGS, read_tags
@@ -232,6 +234,10 @@ class TrialRuns(Writer):
     def config(self, unsaid: UnsaidTrial) -> None:
         upload_json(self.client, unsaid.run_id, unsaid.config, tags.CONFIG_FILE)
 
+    def inputs(self, unsaid: UnsaidTrial) -> None:
+        """The data sets that it trains on."""
+        log_inputs(self.client, unsaid.run_id, inputs_of(unsaid.config, self.common_tags))
+
     def changes(self, unsaid: UnsaidTrial) -> None:
         words = ", ".join(f"{key}={value}" for key, value in unsaid.record.changes.items())
         ask(partial(self.client.set_tag, unsaid.run_id, tags.CHANGED, text(words)))
@@ -245,6 +251,17 @@ class TrialRuns(Writer):
         if folder is not None and (folder / ARTIFACTS).is_dir():
             for name, reason in upload(self.client, unsaid.run_id, folder / ARTIFACTS):
                 unsaid.leave_out(f"file {name}", reason)
+
+    def model(self, unsaid: UnsaidTrial) -> None:
+        """What it has left to ship, as a model of MLflow with the scores of its objectives."""
+        folder, record = unsaid.folder(), unsaid.record
+        file = None if folder is None else model_file(folder / ARTIFACTS)
+        if file is None or record.state != "done":
+            return
+        run = ask(partial(self.client.get_run, unsaid.run_id))
+        wanted = [unsaid.names(self.called.column(name)) for name in (*self.sweep.objectives, *names.HEADLINES)]
+        data, name = inputs_of(unsaid.config, self.common_tags), f"{self.name}-{record.number:03d}"
+        log_model(self.client, run, name, file, list(dict.fromkeys(wanted)), data)
 
     def facts(self, unsaid: UnsaidTrial, of_checkpoint: Mapping[str, str] | None) -> None:
         """How the trial ended, and what its checkpoint has to say."""

@@ -32,17 +32,19 @@ class Step(IntEnum):
     POINTS = 1
     PARAMS = 2
     CONFIG = 3
-    CHANGES = 4
-    EXPLOITS = 5
-    DISTRIBUTIONS = 6
-    VIEW = 7
-    NODES = 8
-    BEST = 9
-    FILES = 10
-    FACTS = 11
-    RENAMED = 12
-    LEFT_OUT = 13
-    CLOSE = 14
+    INPUTS = 4
+    CHANGES = 5
+    EXPLOITS = 6
+    DISTRIBUTIONS = 7
+    VIEW = 8
+    NODES = 9
+    BEST = 10
+    FILES = 11
+    MODEL = 12
+    FACTS = 13
+    RENAMED = 14
+    LEFT_OUT = 15
+    CLOSE = 16
 
     @property
     def words(self) -> str:
