@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from search_spaces.sweep import LONGEST_NAME, NAME_PATTERN, Sweep, single_run
 from seisweep.engine.outcome import Outcome
 from seisweep.launching.endings import SweepInterrupt, interrupted_line
+from seisweep.launching.reporting import with_report
 from seisweep.launching.sending import Sent, send, send_resume
 from seisweep.requested.sweep import narrow, next_name
 from seisweep.screen.kept import watching_and_keeping
@@ -153,7 +154,7 @@ def _go_on(
     from seisweep.engine import launch
 
     with _named_when_interrupted(name, home), watching_and_keeping(home) as watch:
-        return launch.resume(
+        outcome = launch.resume(
             name,
             where,
             home,
@@ -163,6 +164,7 @@ def _go_on(
             same_as=same_as,
             watch=watch,
         )
+    return with_report(outcome)
 
 
 def check_name(name: str | None) -> None:
@@ -202,9 +204,10 @@ def start(
         check_name(chosen)
         try:
             with _named_when_interrupted(chosen, home), watching_and_keeping(home) as watch:
-                return launch.launch(
+                outcome = launch.launch(
                     sweep, where, home, name=chosen, note=note, concurrency=concurrency, store=store, watch=watch
                 )
+            return with_report(outcome)
         except NameTakenError:  # by another launch of the same moment, perhaps from another home
             if name is not None:
                 raise

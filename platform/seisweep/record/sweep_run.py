@@ -25,7 +25,7 @@ def sweep_tags(sweep: Sweep, note: str) -> dict[str, str]:
     if (source := sweep.confirms) is not None:
         found |= {tags.CONFIRMS: source.sweep, tags.CONFIRMED: source.model_dump_json()}
     if note or sweep.description:
-        found[tags.NOTE] = note or sweep.description
+        found |= dict.fromkeys((tags.NOTE, tags.OWN_NOTE), note or sweep.description)
     return found
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from seisweep.record import tags
-from seisweep.report.figures import figures_of_sweep, figures_of_trial
+from seisweep.report.figures import Picture, figures_of_sweep, figures_of_trial
 from seisweep.report.findings import found
 from seisweep.report.how_it_ran import pages_in_mlflow, ran
 from seisweep.report.question import asked
@@ -34,8 +34,8 @@ def write_report(sweep: SweepResults, file: Path) -> None:
         raise ValueError(f"{file} cannot be written: {error.strerror or error}") from None
 
 
-def render(sweep: SweepResults) -> str:
-    """The page as text."""
+def render(sweep: SweepResults, figures: list[Picture] | None = None) -> str:
+    """The page as text. `figures` of the sweep, where they are drawn already."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files(__name__).joinpath(TEMPLATE).read_text(encoding="utf-8"))
     result = found(sweep)
@@ -47,7 +47,7 @@ def render(sweep: SweepResults) -> str:
         ran=ran(sweep),
         links=pages_in_mlflow(sweep),
         is_home=not sweep.tracking_uri.startswith("http"),
-        sweep_figures=figures_of_sweep(sweep),
+        sweep_figures=figures_of_sweep(sweep) if figures is None else figures,
         best_figures=figures_of_trial(sweep, result.best) if result.best is not None else [],
         missing=sweep.missing_files(),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -44,11 +44,17 @@ OF_TRIAL = {
 class Picture(NamedTuple):
     """A figure with what it shows in words."""
 
+    name: str
+    """Of the chart or file."""
     caption: str
     alt: str
     uri: str
     is_wide: bool
     """It wants the whole width of the page to be read."""
+
+    @property
+    def png(self) -> bytes:
+        return base64.b64decode(self.uri.partition(",")[2])
 
 
 def figures_of_sweep(sweep: SweepResults) -> list[Picture]:
@@ -60,7 +66,7 @@ def figures_of_sweep(sweep: SweepResults) -> list[Picture]:
         except ValueError as error:  # a table of it cannot be read
             say_once(f"the report is without {_words(name).lower()}: {error}")
             continue
-        pictures.append(_picture(OF_SWEEP.get(name, _words(name)), f"sweep {sweep.name}", _png(figure)))
+        pictures.append(_picture(name, OF_SWEEP.get(name, _words(name)), f"sweep {sweep.name}", _png(figure)))
     return sorted(pictures, key=lambda picture: not picture.is_wide)
 
 
@@ -73,7 +79,7 @@ def figures_of_trial(sweep: SweepResults, trial: int) -> list[Picture]:
     order = list(OF_TRIAL)
     files.sort(key=lambda file: (order.index(file.stem) if file.stem in order else len(order), file.name))
     pictures = [
-        _picture(OF_TRIAL.get(file.stem, _words(file.stem)), f"trial {trial}", file.read_bytes())
+        _picture(file.stem, OF_TRIAL.get(file.stem, _words(file.stem)), f"trial {trial}", file.read_bytes())
         for file in files[:MOST_FILES]
     ]
     return sorted(pictures, key=lambda picture: not picture.is_wide)
@@ -89,7 +95,7 @@ def _png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _picture(caption: str, whose: str, png: bytes) -> Picture:
+def _picture(name: str, caption: str, whose: str, png: bytes) -> Picture:
     width, height = struct.unpack(">II", png[16:24]) if png.startswith(PNG) else (1, 1)
     uri = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    return Picture(caption, f"{caption}: {whose}", uri, width > min(WIDE * height, WIDE_PIXELS))
+    return Picture(name, caption, f"{caption}: {whose}", uri, width > min(WIDE * height, WIDE_PIXELS))

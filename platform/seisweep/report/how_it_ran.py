@@ -33,6 +33,7 @@ _SHOWN_ELSEWHERE = {
     tags.HARDWARE,
     tags.VERSIONS,
     tags.PROFILE,
+    tags.OWN_NOTE,
 }
 _PAGES = {
     "trials": "every trial with what was varied and how it did",
@@ -49,7 +50,7 @@ def ran(sweep: SweepResults) -> Facts:
 
 def _facts(sweep: SweepResults) -> Iterator[tuple[str, str]]:
     facts, info = sweep.parent.data.tags, sweep.parent.info
-    yield "note", facts.get(tags.NOTE, "")
+    yield "note", facts.get(tags.OWN_NOTE, facts.get(tags.NOTE, ""))
     yield "launched", f"{_when(info.start_time)} by {facts.get(tags.USER, 'unknown')}"
     if info.end_time and (took := seconds_of(info)) is not None:
         yield "ended", f"{_when(info.end_time)}, after {show_seconds(took)}"

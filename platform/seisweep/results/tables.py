@@ -72,7 +72,7 @@ def sweeps_frame(parents: Sequence[Run]) -> pd.DataFrame:
                 "best": run.data.metrics.get(metric),
                 "best_trial": _whole(facts.get(tags.BEST_TRIAL, "")),
                 "started": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
-                "note": facts.get(tags.NOTE, ""),
+                "note": facts.get(tags.OWN_NOTE, facts.get(tags.NOTE, "")),
             }
         )
     columns = ["name", "kind", "state", "trials", "objective", "best", "best_trial", "started", "note"]
