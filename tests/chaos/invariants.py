@@ -114,7 +114,7 @@ def _artifacts(uri: str, number: int, run: Run, events: list[dict[str, Any]], sc
 
 def _study(journal: Path, trials: dict[int, Run], samples: int) -> Iterator[str]:
     storage = JournalStorage(JournalFileBackend(str(journal)))
-    asked = optuna.load_study(study_name="sweep", storage=storage).trials
+    asked = optuna.load_study(study_name=None, storage=storage).trials
     if len(asked) != samples:
         yield f"Optuna: {len(asked)} trials"
     for trial in asked:

@@ -29,7 +29,8 @@ WHAT_IT_SHOWS = {
 def ui(
     name: Annotated[str | None, typer.Argument(help="A launched sweep: its links alone.", show_default=False)] = None,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port; default the one of before, else the first free from 5000.")
+        int | None,
+        typer.Option(min=1, max=65535, help="Port; default that of before, else the first free from 5000."),
     ] = None,
     open: Annotated[bool, typer.Option("--open", help="Open the sweep, or the latest one, in a browser.")] = False,
     profile: ProfileName = "local",

@@ -43,7 +43,7 @@ class Parts:
             plan=plan,
             watch=watch,
             ledger=ledger,
-            study=Study(sweep, plan.folder / JOURNAL_FILE, plan.defaults),
+            study=Study(sweep, plan.folder / JOURNAL_FILE, plan.defaults, launch.name),
             tracker=Tracker(
                 plan.store, sweep, launch.name, launch.id, launch.tags, ledger.reports, best_apart=launch.best_apart
             ),

@@ -25,12 +25,13 @@ from ray.tune.search import Searcher
 from search_spaces.narrowing import POINT_ATTRIBUTE, default_point, enumerate_space, narrowed_space
 from search_spaces.sweep import Sweep
 from seisweep.engine.journal import Journal
-from seisweep.private.optuna import under_way
+from seisweep.private.optuna import name_objectives, under_way
 from seisweep.record.ledger import Ledger, TrialRecord
 from seisweep.statistics.distributions import Distributions
 from seisweep.statistics.objective import Objective
 
 STUDY = "sweep"
+"""Name of the study in the journals of earlier versions."""
 SEED_ATTRIBUTE = "seed"
 
 logger = logging.getLogger(__name__)
@@ -39,20 +40,23 @@ logger = logging.getLogger(__name__)
 class Study:
     """The Optuna study of a sweep and the rules by which trials are asked for and told."""
 
-    def __init__(self, sweep: Sweep, journal: Path, defaults: Mapping[str, Any]) -> None:
+    def __init__(self, sweep: Sweep, journal: Path, defaults: Mapping[str, Any], name: str = STUDY) -> None:
+        """`name` of the study in the journal, for whoever opens that; one that is there keeps its own."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         # Its journal is JSON, which keeps a choice that is a list (teachers=[a,b]) as well as any other.
         warnings.filterwarnings("ignore", message="PartialFixedSampler is experimental")
         warnings.filterwarnings("ignore", message="Choices for a categorical distribution", category=UserWarning)
         self.sweep = sweep
         self.space = narrowed_space(sweep)
+        storage = JournalStorage(Journal(journal))
         self.study = optuna.create_study(
-            study_name=STUDY,
-            storage=JournalStorage(Journal(journal)),
+            study_name=next(iter(optuna.get_all_study_names(storage)), name),
+            storage=storage,
             directions=[objective.study_direction for objective in Objective.all(sweep.objectives)],
             pruner=optuna.pruners.NopPruner(),
             load_if_exists=True,
         )
+        name_objectives(self.study, list(sweep.objectives))
         self._enqueue(defaults)
         self._open = [t.number for t in self._trials(TrialState.RUNNING)]
         """Trials under way when the last session ended; they are handed out first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import optuna
 from optuna.storages.journal import JournalFileOpenLock
 from optuna.storages.journal._storage import JournalOperation
@@ -23,6 +25,14 @@ def under_way(study: optuna.Study, number: int) -> optuna.Trial:
     """A trial of the study that is not over, to suggest or report something more."""
     frozen = study.get_trials(deepcopy=False)[number]
     return optuna.trial.Trial(study, frozen._trial_id)
+
+
+def name_objectives(study: optuna.Study, names: list[str]) -> None:
+    """What optuna-dashboard and Optuna's plots call the objectives; said once, for a study keeps it."""
+    if study.metric_names != names:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(names)
 
 
 class NoLock(JournalFileOpenLock):

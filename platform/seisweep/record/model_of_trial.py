@@ -1,4 +1,4 @@
-"""The picker or classifier of a finished trial as a model of MLflow, in its ONNX flavour, which fills the page of models.
+"""The picker or classifier of a finished trial as a model of MLflow, in its ONNX flavour: the page of models has it.
 
 `models:/ID` of it loads by `mlflow.onnx` or `mlflow.pyfunc`; the files of the trial stay where they are. Nothing is
 imported for it that a driver has not imported, and the file is read as bytes.

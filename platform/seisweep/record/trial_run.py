@@ -38,8 +38,8 @@ IDENTITY = (
 
 
 def is_closed(run: Run) -> bool:
-    """Whether the run is complete: its trial is over, or the sweep is finished. One that was stopped early is killed for
-    MLflow, as an interrupted one is; earlier versions had it finished."""
+    """Whether the run is complete: its trial is over. One that was stopped early is killed for MLflow, as one that was
+    interrupted; earlier versions had it finished."""
     return run.info.status in CLOSED or (run.info.status == "KILLED" and run.data.tags.get(tags.STATE) == "stopped")
 
 

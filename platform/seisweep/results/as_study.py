@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from seisweep.private.optuna import name_objectives
 from seisweep.record import tags
 from seisweep.results.runs import Run
 from seisweep.results.tables import params_of, seed_of
@@ -81,6 +82,7 @@ def study_of(sweep: SweepResults) -> optuna.Study:
     study = optuna.create_study(
         study_name=sweep.name, directions=[objective.study_direction for objective in objectives]
     )
+    name_objectives(study, [objective.metric for objective in objectives])
     numbers = list(range(max(sweep.runs) + 1)) if sweep.runs else []
     known = proposals(sweep, sweep.runs, with_seed=False)
     by_number = dict(zip(sweep.runs, zip(known.params, known.drawn, strict=True), strict=True))

@@ -171,7 +171,9 @@ def _record(outcome: Outcome) -> list[str]:
     pages = links(outcome.name, outcome.objectives, *where, outcome.best_apart)
     if outcome.confirms is not None:
         pages |= {"first": first} if (first := page_of(outcome.confirms.sweep, outcome.tracking_uri)) else {}
-    wanted = ("trials", "charts", "compare", "sweep", "first") if len(outcome.rows) > 1 else ("trials", "sweep", "first")
+    wanted = (
+        ("trials", "charts", "compare", "sweep", "first") if len(outcome.rows) > 1 else ("trials", "sweep", "first")
+    )
     heading = "in MLflow:" if remote else "in MLflow, while `seisweep ui` runs:"
     addresses = [f"  {page:8} {base}{pages[page]}" for page in wanted if page in pages]
     return [*_how_certain(outcome), *files, *report, *next_of_streams(outcome), heading, *addresses]

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.trial import TrialState
 from ray.tune.search import ConcurrencyLimiter
-from seisweep.engine.search import Study, StudySearcher
+from seisweep.engine.search import STUDY, Study, StudySearcher
 from seisweep.record.ledger import Ledger, TrialRecord
 from toy_trainable import space as toy_sweep_space
 
@@ -282,3 +283,13 @@ def test_so_many_trials_are_proposed_as_there_are_places_now():
     limiter.on_trial_complete("b")
     assert limiter.suggest("d") == {"trial": "d"}
     assert host.over == ["a", "b"]
+
+
+def test_the_journal_has_the_names_of_sweep_and_objectives(tmp_path, toy_sweep):
+    """optuna-dashboard shows both; a journal of an earlier version, whose study is called `sweep`, goes on in that."""
+    sweep = toy_sweep(objectives={"dev/f1": "max", "int8/bytes": "min"})
+    for file, given, expected in (("new", ["toy-1", "toy-1"], "toy-1"), ("older", [STUDY, "toy-1"], "sweep")):
+        for name in given:
+            Study(sweep, tmp_path / file, {}, name)
+        stored = optuna.load_study(study_name=None, storage=JournalStorage(JournalFileBackend(str(tmp_path / file))))
+        assert (stored.study_name, stored.metric_names) == (expected, ["dev/f1", "int8/bytes"])

@@ -107,7 +107,7 @@ def test_a_trial_becomes_a_nested_run(engine_home, toy_sweep, ledger, client, tm
     assert parent.data.tags["mlflow.note.content"] == "why not"
 
 
-@pytest.mark.parametrize(("state", "status"), [("stopped", "FINISHED"), ("failed", "FAILED")])
+@pytest.mark.parametrize(("state", "status"), [("stopped", "KILLED"), ("failed", "FAILED")])
 def test_states_of_trials(engine_home, toy_sweep, ledger, client, state, status):
     writer = tracker(engine_home, toy_sweep())
     run_trial(ledger, writer, 0)

@@ -14,6 +14,7 @@ from matplotlib.image import imsave
 from seisweep import results
 from seisweep.cli import run
 from seisweep.record.ledger import Ledger
+from seisweep.record.mlflow_server import base_url
 from seisweep.record.tracker import Tracker
 from seisweep.report import render
 from seisweep.report.cells import MISSING
@@ -155,7 +156,7 @@ def test_a_page_asks_for_nothing_and_says_nothing_but_text(record):
     assert not {"script", "iframe", "object", "embed", "form", "base"} & set(page.tags)
     for tag, address in page.addresses:
         if tag == "a" and not address.startswith("#"):
-            assert address.startswith("http://127.0.0.1:5000/#/"), "where seisweep ui shows the home"
+            assert address.startswith(f"{base_url(sweep.tracking_uri)}/#/"), "where seisweep ui shows the home"
         elif tag == "a":
             assert address[1:] in page.ids
         else:

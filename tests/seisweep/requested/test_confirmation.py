@@ -12,6 +12,7 @@ from seisweep import results
 from seisweep.cli import run
 from seisweep.engine.launch import launch, resume
 from seisweep.record.ledger import Ledger
+from seisweep.record.mlflow_server import base_url
 from seisweep.record.tracker import Tracker
 from seisweep.requested.confirmation import candidates, fresh_seeds, plan
 from seisweep.settings.home import Home
@@ -173,6 +174,5 @@ def test_a_confirmation_runs_and_is_resumed_like_any_sweep(local_ray, write, eng
     printed = capsys.readouterr()
     assert "the winner stays" in printed.out
     parent = results.load("toy-1", engine_home.mlflow_uri).parent
-    assert f"first    http://127.0.0.1:5000/#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}" in (
-        printed.err
-    )
+    place = f"/#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}?"
+    assert f"first    {base_url(engine_home.mlflow_uri)}{place}" in printed.err
