@@ -29,7 +29,7 @@ def inputs_of(config: Mapping[str, Any], facts: Mapping[str, str]) -> list[Datas
     """
     group = config.get("data")
     said = [group[key] for key in ("dataset", "datasets") if group.get(key)] if isinstance(group, Mapping) else []
-    names = [name for one in said for name in ([one] if isinstance(one, str) else one) if isinstance(name, str)]
+    names = [name for one in said for name in (one if isinstance(one, list) else [one]) if isinstance(name, str)]
     return [
         DatasetInput(
             Dataset(

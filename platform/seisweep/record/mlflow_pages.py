@@ -14,7 +14,7 @@ from seisweep.statistics.objective import DONE, Objective
 from trainables import metrics
 
 MOST_COMPARED = 30
-SCREEN_PX = 1058
+SCREEN_PX = 1104
 """What MLflow's table has on a screen of 1440 pixels for the columns from the trial's name on."""
 LEAST_PX, ICON_PX, DOT_PX, VERDICT_PX = 78, 46, 22, 128
 VERDICT = f"tags.`{metrics.INT8_VERDICT}`"
@@ -36,7 +36,7 @@ def saved_view(
     of_file = [VERDICT, f"metrics.`{allowed_name(metrics.INT8_BYTES)}`"]
     columns = list(dict.fromkeys([f"tags.`{tags.STATE}`", *scores, *varied, *of_file]))
     name_width = _text_px(f"{name}-000", least=110, most=200) + DOT_PX
-    widths = _widths(columns, varied, SCREEN_PX - name_width) | {VERDICT: VERDICT_PX}
+    widths = _widths(columns, varied, SCREEN_PX - name_width - ICON_PX) | {VERDICT: VERDICT_PX}
     shown = {RUN_NAME: name_width, CREATED: ICON_PX, **widths, DURATION: 80}
     view = {
         "searchFilter": _trials_only(name),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -38,8 +39,9 @@ def add_report(sweep: SweepResults) -> None:
             write_folder(sweep, Path(folder))
             for name, reason in upload(client, run_id, Path(folder)):
                 raise RefusedError(f"{name}: {reason}")
-    if best := sweep.finished()[:1]:
-        log_inputs(client, run_id, inputs_of(sweep.config(best[0]), facts))
+    for best in sweep.finished()[:1]:
+        with suppress(ValueError, OSError):  # its files are gone
+            log_inputs(client, run_id, inputs_of(sweep.config(best), facts))
     ask(partial(client.set_tag, run_id, tags.OWN_NOTE, text(note)))
     ask(partial(client.set_tag, run_id, tags.NOTE, text(words)))
 

@@ -119,8 +119,9 @@ def test_the_saved_view_of_the_table_shows_objectives_and_parameters(outcome):
     view = json.loads(experiment.tags["mlflow.sharedViewState.toy-1"])
     assert view["searchFilter"] == "tags.sweep = 'toy-1' and tags.role = 'trial'"
     assert view["orderByAsc"] is False
-    of_file = ["tags.`int8/verdict`", "metrics.`int8/bytes`"]
-    assert view["selectedColumns"] == ["tags.`state`", "metrics.`dev/f1`", "params.`x`", *of_file], "and nothing else"
+    scores = ["metrics.`dev/f1`", "metrics.`int8/bytes`"]
+    expected = ["tags.`state`", *scores, "params.`x`", "tags.`int8/verdict`"]
+    assert view["selectedColumns"] == expected, "and nothing else"
 
 
 def test_a_description_that_cannot_be_read_costs_its_own_line_alone(outcome, engine_home, monkeypatch, capsys):

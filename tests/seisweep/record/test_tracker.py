@@ -116,6 +116,20 @@ def test_states_of_trials(engine_home, toy_sweep, ledger, client, state, status)
     assert (run.info.status, run.data.tags["state"], run.data.tags["reason"]) == (status, state, "because")
 
 
+@pytest.mark.parametrize("status", ["KILLED", "FINISHED"])
+def test_a_stopped_trial_is_told_from_an_interrupted_one(engine_home, toy_sweep, ledger, client, status):
+    """Both are killed for MLflow; earlier versions said that a stopped one was finished."""
+    first = tracker(engine_home, toy_sweep())
+    for number in (0, 1):
+        run_trial(ledger, first, number)
+    finish_trial(ledger, first, 0, None, "stopped")
+    first.end("interrupted", None)
+    assert [trial_run(client, number).info.status for number in (0, 1)] == ["KILLED", "KILLED"]
+    client.update_run(trial_run(client).info.run_id, status=status)
+    again = tracker(engine_home, toy_sweep())
+    assert (again.has(0), again.has(1)) == (True, False)
+
+
 @pytest.mark.parametrize("died_after", ["create", "first report", "last report", "artifacts", "close"])
 def test_a_resumed_sweep_goes_on_in_the_same_runs(
     engine_home, toy_sweep, ledger, client, tmp_path, died_after, monkeypatch
