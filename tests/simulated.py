@@ -68,7 +68,8 @@ def _record(
     for number, (point, seed) in enumerate(points):
         checkpoint = folder / str(number)
         (checkpoint / "artifacts").mkdir(parents=True)
-        tracker.trial_begins(ledger.begin_trial(number, point, seed), {"number": number})
+        config = {"number": number, "data": {"dataset": "/data/simulated"}}
+        tracker.trial_begins(ledger.begin_trial(number, point, seed), config)
         epochs, final = (made := reports(number, point | {"seed": seed}, checkpoint / "artifacts"))[:-1], made[-1]
         for epoch, values in enumerate(epochs, start=1):
             tracker.report(ledger.report(number, {"epoch": epoch, **values}))

@@ -25,14 +25,20 @@ from seisweep.archive.contents import FilesOf
 from seisweep.archive.format import RunData
 from seisweep.private.mlflow import asked_once
 from seisweep.record import tags
-from seisweep.record.mlflow_answers import ask
+from seisweep.record.data_of_trial import inputs_of, log_inputs
+from seisweep.record.metric_names import MetricNames
+from seisweep.record.mlflow_answers import RefusedError, ask
 from seisweep.record.mlflow_files import upload, upload_json
 from seisweep.record.mlflow_names import allowed_name
 from seisweep.record.mlflow_pages import saved_view
 from seisweep.record.mlflow_store import experiment_named, runs_of_experiment, store_answers
+from seisweep.record.model_of_trial import log_model, model_file
 from seisweep.record.name_claim import take_name
+from seisweep.say import say_once
 from seisweep.settings.home import NameTakenError
 from seisweep.settings.which_store import Store
+from seisweep.statistics.objective import DONE
+from trainables import metrics
 
 SAY_EVERY = 20
 VALUES_A_CALL, OTHERS_A_CALL = 1000, 100
@@ -159,10 +165,12 @@ class Recording:
         for params in _parts([Param(key, value) for key, value in run.params.items()], OTHERS_A_CALL):
             ask(partial(self.client.log_batch, run_id, params=params))
         points = [Metric(name, value, time_ms, step) for name, step, time_ms, value in run.metrics]
-        for metrics in _parts(points, VALUES_A_CALL):
-            ask(partial(self.client.log_batch, run_id, metrics=metrics))
+        for values in _parts(points, VALUES_A_CALL):
+            ask(partial(self.client.log_batch, run_id, metrics=values))
         if folder is not None and folder.is_dir():
             self._upload(run_id, folder)
+            if tags.TRIAL in run.tags:
+                self._fill_pages(run_id, run, folder)
         if run.status not in OPEN:
             ask(partial(self.client.set_terminated, run_id, run.status, run.end_time_ms))
         for said in _parts([RunTag(key, value) for key, value in (facts | {tags.MERGED: mark}).items()], OTHERS_A_CALL):
@@ -176,6 +184,20 @@ class Recording:
         description = folder / tags.SWEEP_FILE
         if self.name != self.runs[0].tags[tags.SWEEP] and description.is_file():
             upload_json(self.client, run_id, _renamed(description, self.name), tags.SWEEP_FILE)
+
+    def _fill_pages(self, run_id: str, run: RunData, folder: Path) -> None:
+        """Data sets and model of a trial, as the pages of MLflow have them; a server that has none does without."""
+        config, file = folder / tags.CONFIG_FILE, model_file(folder)
+        data = inputs_of(json.loads(config.read_text(encoding="utf-8")), run.tags) if config.is_file() else []
+        called = MetricNames(tuple(self.sweep.objectives), tags.BEST_APART in self.runs[0].tags)
+        scores = [allowed_name(called.column(name)) for name in (*self.sweep.objectives, *metrics.HEADLINES)]
+        try:
+            log_inputs(self.client, run_id, data)
+            if file is not None and run.tags.get(tags.STATE) == DONE:
+                there = ask(partial(self.client.get_run, run_id))
+                log_model(self.client, there, f"{self.name}-{int(run.tags[tags.TRIAL]):03d}", file, scores, data)
+        except RefusedError as error:
+            say_once(f"without data sets and models, which {self.store.uri} refuses: {error}")
 
     def _mark(self, digest: str) -> str:
         return f"{self.sweep_id} {digest}"

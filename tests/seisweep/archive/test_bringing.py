@@ -79,6 +79,13 @@ def test_a_home_that_was_moved_and_its_archive_bring_the_same_sweep(source, arch
     assert runs_in(server) == ONCE
 
 
+def test_data_sets_come_along(source, server):
+    bring_sweep("many-1", source, server, silent)
+    client = MlflowClient(server.uri)
+    inputs = [client.get_run(one.info.run_id).inputs for one in results.load("many-1", server.uri).runs.values()]
+    assert [[data.dataset.name for data in one.dataset_inputs] for one in inputs] == [["simulated"]] * 12
+
+
 def test_a_moved_home_brings_its_files_along(source, server, tmp_path):
     moved = Home(source.root.rename(tmp_path / "elsewhere"))
     bring_sweep("many-1", moved, server, silent)
