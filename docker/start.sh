@@ -198,10 +198,11 @@ mlflow)
     export PGPASSWORD="$POSTGRES_PASSWORD" MLFLOW_AUTH_CONFIG_PATH="$scratch/auth.ini"
     export MLFLOW_AUTH_ADMIN_USERNAME="${MLFLOW_TRACKING_USERNAME:-seisweep}"
     export MLFLOW_AUTH_ADMIN_PASSWORD="$MLFLOW_TRACKING_PASSWORD" MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
+    hosts="${MLFLOW_HOSTS:-mlflow,mlflow:5000,localhost,localhost:*,127.0.0.1,127.0.0.1:*}"
     # One process: what it keeps of passwords for 600 s is forgotten at once where one is changed.
     exec mlflow server --app-name basic-auth --host 0.0.0.0 --port 5000 --workers 1 \
         --backend-store-uri "$uri" --artifacts-destination "s3://${S3_BUCKET:-seisweep}/mlflow" \
-        --allowed-hosts "${MLFLOW_HOSTS:-mlflow,mlflow:5000,localhost,localhost:*,127.0.0.1,127.0.0.1:*}"
+        --allowed-hosts "$hosts" --cors-allowed-origins "http://${hosts//,/,http://},https://${hosts//,/,https://}"
     ;;
 sweep)
     shift

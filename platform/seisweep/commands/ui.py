@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 import webbrowser
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seisweep.commands.options import ProfileName
-from seisweep.results.runs import Run
-from seisweep.results.sweep_results import SweepResults
 from seisweep.settings.home import Home
 from seisweep.settings.which_profile import profile_of
 from seisweep.settings.which_store import Store, store_by_default, store_of_sweep
+
+if TYPE_CHECKING:
+    from seisweep.results.runs import Run
+    from seisweep.results.sweep_results import SweepResults
 
 MOST_SWEEPS = 20
 """Lines of a store with many."""

@@ -68,11 +68,20 @@ def _points(
     client: MlflowClient, run: Run, scores: Sequence[str], model_id: str, data: Sequence[DatasetInput]
 ) -> Iterator[Metric]:
     """The run's last values once more, as they are there: in the run they stay one."""
-    on = (data[0].dataset.name, data[0].dataset.digest) if len(data) == 1 else (None, None)
+    on = data[0].dataset if len(data) == 1 else None
     for name in scores:
         if name in run.data.metrics:
             last = ask(partial(client.get_metric_history, run.info.run_id, name))[-1]
-            yield Metric(name, last.value, last.timestamp, last.step, model_id, *on, run.info.run_id)
+            yield Metric(
+                name,
+                last.value,
+                last.timestamp,
+                last.step,
+                model_id=model_id,
+                dataset_name=on.name if on else None,
+                dataset_digest=on.digest if on else None,
+                run_id=run.info.run_id,
+            )
 
 
 def _write(folder: Path, file: Path, described: Model) -> None:
