@@ -16,8 +16,8 @@ from trainables import metrics
 MOST_COMPARED = 30
 SCREEN_PX = 1104
 """What MLflow's table has on a screen of 1440 pixels for the columns from the trial's name on."""
-LEAST_PX, ICON_PX, DOT_PX, VERDICT_PX = 78, 46, 22, 128
-VERDICT = f"tags.`{metrics.INT8_VERDICT}`"
+LEAST_PX, ICON_PX, DOT_PX, STATE_PX, VERDICT_PX = 78, 46, 22, 92, 128
+STATE, VERDICT = f"tags.`{tags.STATE}`", f"tags.`{metrics.INT8_VERDICT}`"
 RUN_NAME, CREATED, DURATION = "attributes.`Run Name`", "runDateAndNestInfo", "duration"
 """Columns that MLflow always shows; of the second there is room for its sign of how the run ended."""
 OPENS_RUNS = "workflowType=machine_learning"
@@ -34,9 +34,9 @@ def saved_view(
     scores = [f"metrics.`{allowed_name(called.column(metric))}`" for metric in objectives]
     varied = [f"params.`{key}`" for key in params]
     of_file = [VERDICT, f"metrics.`{allowed_name(metrics.INT8_BYTES)}`"]
-    columns = list(dict.fromkeys([f"tags.`{tags.STATE}`", *scores, *varied, *of_file]))
+    columns = list(dict.fromkeys([STATE, *scores, *varied, *of_file]))
     name_width = _text_px(f"{name}-000", least=110, most=200) + DOT_PX
-    widths = _widths(columns, varied, SCREEN_PX - name_width - ICON_PX) | {VERDICT: VERDICT_PX}
+    widths = _widths(columns, varied, SCREEN_PX - name_width - ICON_PX)
     shown = {RUN_NAME: name_width, CREATED: ICON_PX, **widths, DURATION: 80}
     view = {
         "searchFilter": _trials_only(name),
@@ -57,6 +57,7 @@ def _widths(columns: Sequence[str], varied: Sequence[str], room_px: int) -> dict
     """What was varied shares the room that state and objectives leave, each no wider than its heading; what stands
     behind it may have to be scrolled to."""
     widths = {column: _text_px(column.partition("`")[2].rstrip("`"), least=72, most=110) for column in columns}
+    widths |= {STATE: STATE_PX, VERDICT: VERDICT_PX}
     before = columns[: columns.index(varied[0])] if varied else []
     share_px = (room_px - sum(widths[column] for column in before)) // max(1, len(varied))
     wanted = {column: _text_px(column, least=LEAST_PX, most=max(LEAST_PX, share_px)) for column in varied}
