@@ -20,6 +20,8 @@ LEAST_PX, ICON_PX, DOT_PX, STATE_PX, VERDICT_PX = 78, 46, 22, 92, 128
 STATE, VERDICT = f"tags.`{tags.STATE}`", f"tags.`{metrics.INT8_VERDICT}`"
 RUN_NAME, CREATED, DURATION = "attributes.`Run Name`", "runDateAndNestInfo", "duration"
 """Columns that MLflow always shows; of the second there is room for its sign of how the run ended."""
+CURVES = "^(dev|train)/"
+"""Charts that are curves: of `best/...` MLflow would show dots, and those first."""
 OPENS_RUNS = "workflowType=machine_learning"
 """Of every link: without it MLflow 3 opens its pages on language models, where an experiment is empty."""
 
@@ -50,6 +52,8 @@ def saved_view(
         "columnOrder": list(shown),
         "columnWidths": shown,
     }
+    if best_apart and Objective.first(objectives).metric.startswith("dev/"):
+        view["chartsSearchFilter"] = CURVES
     return f"{SHARED_VIEW}{name}", json.dumps(view)
 
 

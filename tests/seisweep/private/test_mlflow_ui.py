@@ -14,6 +14,7 @@ USES = {
     "machine_learning": "links open runs",
     "viewStateShareKey": "links open a sweep's own view",
     "compareRunsMode": "a link opens its charts",
+    '"chartsSearchFilter"': "curves are the first charts",
     '"columnOrder","columnWidths"': "state, objective and what varied fit the screen",
 }
 
