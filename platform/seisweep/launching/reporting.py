@@ -10,7 +10,7 @@ from seisweep.engine.outcome import Outcome
 def with_report(outcome: Outcome) -> Outcome:
     """Add report, charts, tables and description to the record of a sweep that is finished; whatever keeps them away
     is one line, and costs the sweep nothing."""
-    if outcome.state != "finished" or outcome.lacks_in_mlflow or not outcome.parent_run_id:
+    if outcome.state != "finished" or outcome.lacks_in_mlflow or not (outcome.parent_run_id and outcome.tracking_uri):
         return outcome
     try:
         from seisweep import results

@@ -66,9 +66,9 @@ def _run(home: Home, store: Store, port: int, show: Show) -> int:
         )
         try:
             _wait_until_it_answers(server, port, log)
+            print(f"MLflow runs until Ctrl-C; its log is {log}", file=sys.stderr, flush=True)
             show(f"http://{HOST}:{port}")
             sys.stdout.flush()
-            print(f"MLflow runs until Ctrl-C; its log is {log}", file=sys.stderr)
             return server.wait()
         except KeyboardInterrupt:
             return 0
