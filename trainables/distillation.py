@@ -44,13 +44,14 @@ from trainables.models.teacher import (
 )
 from trainables.models.weights import weights_digest
 from trainables.models.xiaonet import StudentConfig, XiaoNet
-from trainables.run import Run
+from trainables.run import LocalRun, Run
 from trainables.training.agreeing import agree_on_streams
 from trainables.training.config import PickerTrainingConfig
 from trainables.training.hints import hints
 from trainables.training.loop import Losses, fit
 from trainables.training.losses import softened_curves_divergence, softened_divergence, task_loss
 from trainables.training.picker import PickerTask, check_data, finish, start
+from trainables.training.rehearsal import Pace, picker_pace, taught
 from trainables.training.state import TrainingState
 
 
@@ -231,6 +232,24 @@ def _asked_once(teacher: nn.Module, config: DistillationConfig, student: Interfa
 def _orders(teacher: Teacher) -> list[list[int]]:
     """How a teacher takes components and gives classes, which its weights do not tell."""
     return [buffer.tolist() for _, buffer in teacher.picker.named_buffers(recurse=False)]
+
+
+def network(config: DistillationConfig) -> nn.Module:
+    """What is trained, for its size."""
+    return build_taught(config)
+
+
+def rehearse(config: DistillationConfig, run: LocalRun) -> Pace:
+    """How long a training takes on this machine, by one step of it. Raises ValueError."""
+    teacher = load_taught_by(config)
+    state = start(lambda: build_taught(config), config, run)
+    interface: Interface = state.model.interface  # type: ignore[assignment]
+    asked, around = for_student(teacher, interface).to(run.device), samples_around(teacher, interface)
+
+    def losses(student_BCT: Tensor, batch: Batch) -> Losses:
+        return distillation_losses(student_BCT, batch, asked, config.loss, interface)
+
+    return taught(picker_pace(config, run, state, losses, around), teacher)
 
 
 def _cost(config: DistillationConfig) -> dict[str, float]:

@@ -13,6 +13,7 @@ from typing import Literal
 
 import torch
 from pydantic import Field, model_validator
+from torch import nn
 
 from trainables import metrics
 from trainables.config import Config
@@ -148,6 +149,11 @@ def train(config: FinetuningConfig, run: Run) -> None:
     cost = {metrics.PARAMETERS: float(sum(parameter.numel() for parameter in model.parameters()))}
     fit(state, task, config.training, config.seed, run, constants=cost, freezing=freezing)
     _finish(state, model, task, config, run)
+
+
+def network(config: FinetuningConfig) -> nn.Module:
+    """What is trained, for its size."""
+    return build_classifier(config)
 
 
 def build_classifier(config: FinetuningConfig) -> Classifier:

@@ -24,13 +24,14 @@ from trainables.models.architectures import PHASENET, XIAONET, ArchitectureName,
 from trainables.models.interface import Interface
 from trainables.models.own_network import OwnNetwork
 from trainables.models.xiaonet import StudentConfig, XiaoNet
-from trainables.run import Run
+from trainables.run import LocalRun, Run
 from trainables.training.config import PickerTrainingConfig
 from trainables.training.freezing import Freezing, FreezingConfig
 from trainables.training.hints import hints
 from trainables.training.loop import Losses, fit
 from trainables.training.losses import task_loss
 from trainables.training.picker import PickerTask, check_data, finish, start
+from trainables.training.rehearsal import Pace, picker_pace
 
 
 class PickerModelConfig(Config):
@@ -89,6 +90,18 @@ def train(config: PickingConfig, run: Run) -> None:
     freezing = _freezing(config, state.model)
     fit(state, task, config.training, config.seed, run, constants=cost, advise=hints, freezing=freezing)
     finish(state, task, docstring=_describe(config))
+
+
+def network(config: PickingConfig) -> nn.Module:
+    """What is trained, for its size."""
+    return build_picker(config)
+
+
+def rehearse(config: PickingConfig, run: LocalRun) -> Pace:
+    """How long a training takes on this machine, by one step of it. Raises ValueError."""
+    state = start(lambda: build_picker(config), config, run, lambda picker: _freezing(config, picker))
+    interface: Interface = state.model.interface  # type: ignore[assignment]
+    return picker_pace(config, run, state, lambda logits_BCT, batch: label_losses(logits_BCT, batch, interface))
 
 
 def build_picker(config: PickingConfig) -> XiaoNet | PickerAdapter:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
+from torch import nn
 
 from trainables import metrics
 from trainables.atomic import whole_folder
@@ -110,6 +111,11 @@ def train(config: PretrainingConfig, run: Run) -> None:
     cost = {metrics.PARAMETERS: float(sum(parameter.numel() for parameter in model.parameters()))}
     fit(state, task, config.training, config.seed, run, constants=cost)
     _finish(state, model, run)
+
+
+def network(config: PretrainingConfig) -> nn.Module:
+    """What is trained, for its size."""
+    return ContrastiveModel(config.model, config.contrast)
 
 
 def _finish(state: TrainingState, model: ContrastiveModel, run: Run) -> None:

@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -26,6 +27,7 @@ from seisweep.commands import (
     promote,
     report,
     results,
+    settings,
     system,
     ui,
 )
@@ -40,9 +42,9 @@ from trainables.fetched import keep_in
 app = typer.Typer(
     name="seisweep",
     help="Hyperparameter sweeps for small seismic models: distil, quantize, compare.",
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
-    epilog="A first look: seisweep demo. What varies in a sweep: seisweep sweeps.",
+    epilog="A first look: seisweep demo. What there is to run: seisweep sweeps. What can be set: seisweep settings.",
 )
 app.command()(system.demo)
 app.command()(run_sweep)
@@ -56,6 +58,7 @@ app.command()(promote.promote)
 app.command()(pick.pick)
 app.command()(results.results)
 app.command()(results.sweeps)
+app.command()(settings.settings)
 app.command()(plot.plot)
 app.command()(report.report)
 app.add_typer(data.app, name="data")
@@ -65,8 +68,20 @@ app.command()(ui.ui)
 app.command()(system.doctor)
 
 
+def _say_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        print(f"seisweep {version('seisweep')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _settings() -> None:
+def _settings(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
     """Hyperparameter sweeps for small seismic models: distil, quantize, compare."""
     keep_in(Home.find().fetched_dir)
 

@@ -31,6 +31,13 @@ def show_seconds(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def show_clock(seconds: float) -> str:
+    """ "0:05", "12:30", "3:05:00"."""
+    minutes, rest_s = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest_s:02}" if hours else f"{minutes}:{rest_s:02}"
+
+
 def short_names(keys: Mapping[str, Any] | list[str]) -> dict[str, str]:
     """The last part of each dotted key, the whole key where two would look the same."""
     leaves = {key: key.rpartition(".")[2] for key in keys}

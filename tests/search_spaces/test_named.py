@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 from search_spaces.named import NAMED, descriptions, named_sweep, objectives_of
-from search_spaces.narrowing import enumerate_space, searched_keys
+from search_spaces.narrowing import dimensions, enumerate_space, narrowed_space, searched_keys
 from search_spaces.sweep import single_run
 
 
@@ -24,14 +24,44 @@ def test_every_named_sweep_is_called_what_it_is(name):
 def test_distillation_space():
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     trial = study.ask()
-    from search_spaces.distillation import space
+    from search_spaces.distillation import student_space
 
-    space(trial)
+    student_space(trial)
     searched = trial.distributions
     assert (searched["loss.alpha"].low, searched["loss.alpha"].high) == (0, 1)
     assert (searched["loss.temperature"].low, searched["loss.temperature"].high) == (1, 5)
-    assert list(searched["student.base_channels"].choices) == [4, 8, 12, 16, 24, 32]
+    assert list(searched["student.base_channels"].choices) == [4, 8, 12, 16]
     assert searched["training.learning_rate"].log
+
+
+@pytest.mark.parametrize("name", ["distillation", "distillation-pareto"])
+def test_no_student_of_the_default_space_is_larger_than_a_phasenet(name):
+    from seisbench.models import PhaseNet
+
+    from trainables.models.xiaonet import StudentConfig, build_student
+
+    def size(network) -> int:
+        return sum(parameter.numel() for parameter in network.parameters())
+
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    trial = study.ask()
+    narrowed_space(named_sweep(name))(trial)
+    for base_channels in trial.distributions["student.base_channels"].choices:
+        for pooling in trial.distributions["student.pooling"].choices:
+            student = build_student(StudentConfig(base_channels=base_channels, pooling=pooling))
+            assert size(student) < size(PhaseNet())
+
+
+def test_a_list_may_leave_the_default_space():
+    sweep = named_sweep("distillation").changed(vary={"student.base_channels": [24, 32]})
+    assert dimensions(sweep)["student.base_channels"] == "24 or 32"
+
+
+def test_what_a_recorded_sweep_draws_from_stays_as_it_was():
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    trial = study.ask()
+    narrowed_space(named_sweep("distillation").changed(space="search_spaces.distillation:space"))(trial)
+    assert list(trial.distributions["student.base_channels"].choices) == [4, 8, 12, 16, 24, 32]
 
 
 def test_no_temperature_without_a_teachers_share():

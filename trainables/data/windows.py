@@ -148,12 +148,40 @@ def stored(
                     _build(config, split, folder, windowing, choose)
     except OSError as error:
         raise ValueError(f"data.cache_dir={cache_dir}: cannot be written ({error.strerror or error})") from error
+    store = _read(folder, key, config, split, windowing)
+    for line in store.left_out_J:
+        logger.warning("data.dataset=%s, split %s: %s", config.dataset, split, line)
+    return store
+
+
+def a_few(
+    config: DataConfig, split: Literal["train", "dev"], most: int, folder: Path, windowing: Windowing = PRESCRIBED
+) -> tuple[WindowStore, int]:
+    """A store of some traces of a split of one data set, spread over it, built in `folder`, and how many traces the
+    split has: for trying things out. Where the cache has the whole store it is that one, and nothing is built."""
+    assert split != SEALED, "nothing is tried out on the test split"
+    key = _store_key(config, split, windowing, [])
+    if _is_complete(whole := cache_folder(config) / key):
+        store = _read(whole, key, config, split, windowing)
+        return store, len(store)
+    folder.mkdir(parents=True, exist_ok=True)
+    num_traces = 0
+
+    def some(dataset: sbd.WaveformDataset) -> np.ndarray:
+        nonlocal num_traces
+        traces = _traces_with_picks(dataset, config, split)
+        num_traces = len(traces)
+        return traces[np.unique(np.linspace(0, num_traces - 1, min(most, num_traces)).astype(int))]
+
+    _build(config, split, folder / key, windowing, some)
+    return _read(folder / key, key, config, split, windowing), num_traces
+
+
+def _read(folder: Path, key: str, config: DataConfig, split: str, windowing: Windowing) -> WindowStore:
     with np.load(folder / _INDEX) as index:
         columns = {name: index[name] for name in index.files}
     dtype = np.dtype(config.store_dtype)
     samples = np.memmap(folder / _SAMPLES, dtype=dtype, mode="r") if _num_values(columns) else np.empty(0, dtype)
-    for line in columns["left_out_J"]:
-        logger.warning("data.dataset=%s, split %s: %s", config.dataset, split, line)
     # As a plain array its slices cost half as much; the file stays mapped as long as the array lives.
     return WindowStore(fingerprint=key, split=split, samples=samples.view(np.ndarray), windowing=windowing, **columns)
 

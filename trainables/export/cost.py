@@ -96,8 +96,9 @@ def measure(config: StudentConfig) -> dict[str, float]:
     return measure_network(model)
 
 
-def measure_network(model: XiaoNet | PickerAdapter) -> dict[str, float]:
-    """Export and time a picker as it is. Of a user's network that cannot be exported, or not in INT8, what there is."""
+def measure_network(model: XiaoNet | PickerAdapter, with_latencies: bool = True) -> dict[str, float]:
+    """Export and time a picker as it is. Of a user's network that cannot be exported, or not in INT8, what there is.
+    Without latencies its parameters, multiply-accumulates and bytes alone."""
     num_samples = model.interface.window_samples
     windows_NXT = np.random.default_rng(0).uniform(-1, 1, (CALIBRATION_WINDOWS, len(COMPONENT_ORDER), num_samples))
     with tempfile.TemporaryDirectory(prefix="seisweep-cost-") as scratch:
@@ -108,9 +109,11 @@ def measure_network(model: XiaoNet | PickerAdapter) -> dict[str, float]:
             found[metrics.FP32_BYTES] = fp32.stat().st_size
             quantize_own(model, fp32, int8, windows_NXT)
         except NotPossibleError:
-            if fp32.exists():
+            if fp32.exists() and with_latencies:
                 found[metrics.FP32_LATENCY_MS] = latencies_ms(fp32, fp32, num_samples)[0]
             return found
+        if not with_latencies:
+            return found | {metrics.INT8_BYTES: int8.stat().st_size}
         fp32_ms, int8_ms, ratio = latencies_ms(fp32, int8, num_samples)
         return found | {
             metrics.FP32_BYTES: fp32.stat().st_size,

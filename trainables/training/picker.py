@@ -32,7 +32,7 @@ from trainables.models.adapters import PickerAdapter
 from trainables.models.interface import Interface, prepared
 from trainables.models.xiaonet import XiaoNet
 from trainables.run import ARTIFACTS, Run
-from trainables.training.config import PickerTrainingConfig
+from trainables.training.config import PickerTrainingConfig, TrainingConfig
 from trainables.training.distributed import sum_over_workers
 from trainables.training.freezing import NOTHING_FROZEN, Freezing
 from trainables.training.loop import Losses, check_shares, checkpoint, final_record, go_on, seeded
@@ -81,18 +81,13 @@ class PickerTask:
         return cls(sources, dev, config, run, interface, logits, batch_losses)
 
     def num_steps(self) -> int:
-        training = self.config.training
-        step_size = training.batch_size * training.accumulation
-        return training.steps_per_epoch or max(MIN_STEPS_PER_EPOCH, math.ceil(self.windows_per_epoch / step_size))
+        return steps_of_an_epoch(self.config.training, self.windows_per_epoch)
 
     @property
     def windows_per_epoch(self) -> float:
         """One pass over the labelled traces, with as many windows of streams as belong to them."""
-        data = self.config.data
-        if not data.has_dataset:
-            return data.streams_windows_per_epoch
-        num_traces = sum(len(source.store) for source in self.train if not isinstance(source.store, StreamStore))
-        return num_traces / (1 - data.streams_share) if data.learns_from_streams else num_traces
+        labelled = [source.store for source in self.train if not isinstance(source.store, StreamStore)]
+        return windows_of_an_epoch(self.config.data, sum(map(len, labelled)))
 
     def begin_epoch(self, model: nn.Module, epoch: int) -> None:
         """Nothing: windows are drawn anew for every batch."""
@@ -135,6 +130,19 @@ class PickerTask:
             return self.interface.probabilities(self.logits(model, batch).float()).cpu().numpy()
 
         return count_by_event(probabilities, self.dev, thresholds, self.config.picks, EVALUATION_BATCH)
+
+
+def windows_of_an_epoch(data: DataConfig, num_traces: int) -> float:
+    """One pass over so many labelled traces, with as many windows of streams as belong to them."""
+    if not data.has_dataset:
+        return data.streams_windows_per_epoch
+    return num_traces / (1 - data.streams_share) if data.learns_from_streams else num_traces
+
+
+def steps_of_an_epoch(config: TrainingConfig, num_windows: float) -> int:
+    """Optimizer steps: as many as are asked for, else one pass over the windows, at least 30."""
+    step_size = config.batch_size * config.accumulation
+    return config.steps_per_epoch or max(MIN_STEPS_PER_EPOCH, math.ceil(num_windows / step_size))
 
 
 def check_data(config: DataConfig) -> dict[str, str]:

@@ -11,13 +11,15 @@ import typer
 from seisweep.commands.jobs import latest_jobs, with_jobs
 from seisweep.commands.options import ProfileName
 from seisweep.record.gc_pause import no_collections
-from seisweep.screen.tables import Format, TableFormat, write
+from seisweep.screen.tables import Format, TableFormat, fitting_conditions, fitting_verdict, print_fitting, write
+from seisweep.screen.terminal import columns_of, wrapped
 from seisweep.settings.fields import nearest
 from seisweep.settings.home import Home
 from seisweep.settings.overrides import parse_overrides
 from seisweep.settings.paths import with_absolute_paths
 from seisweep.settings.which_profile import profile_of
 from seisweep.settings.which_store import Store, kept_store, store_by_default
+from seisweep.text import short_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from search_spaces.sweep import Confirms
     from seisweep.results.sweep_results import SweepResults
     from seisweep.statistics.conditions import Baseline, Condition
+
+
+TOP_REASONS = 5
+"""Of failed trials that are named below a table that has no room for them."""
 
 
 class By(StrEnum):
@@ -96,11 +102,20 @@ def _write_trials(trials: pd.DataFrame, loaded: SweepResults, sort: str | None) 
     ]
     wide = [({key: row[key] for key in shown}, values) for row, values in teachers]
     wide += [(row, values) for values, row in of_trials]
-    write([certainty.with_intervals(row, values, scored) for row, values in wide], Format.TABLE)
-    sys.stdout.flush()
-    print(whose_scores(loaded), file=sys.stderr)
-    for line in lines(loaded, shown):
-        print(line, file=sys.stderr)
+    table = [certainty.with_intervals(row, values, scored) for row, values in wide]
+    short = (
+        short_names(loaded.params) if columns_of(sys.stdout) else {}
+    )  # whole keys where programs read, for --sort too
+    table = [{short.get(key, key): value for key, value in row.items()} for row in table]
+    left_out = print_fitting(table, [short.get(key, key) for key in _first(loaded, sort)], loaded.name)
+    if "reason" in left_out:
+        failed = [row for row in rows if row["reason"]]
+        for row in failed[:TOP_REASONS]:
+            print(wrapped(f"trial {row['trial']} {row['state']}: {row['reason']}", sys.stderr), file=sys.stderr)
+        if len(failed) > TOP_REASONS:
+            print(f"and {len(failed) - TOP_REASONS} more", file=sys.stderr)
+    for line in [whose_scores(loaded), *lines(loaded, shown)]:
+        print(wrapped(line, sys.stderr), file=sys.stderr)
 
 
 def _write_conditions(
@@ -114,10 +129,10 @@ def _write_conditions(
         return
     if below:
         print()
-    write(table_rows(found, baseline, loaded.objective.metric), format)
+    print_fitting(*fitting_conditions(table_rows(found, baseline, loaded.objective.metric)), loaded.name)
     if len(found) > 1:
         sys.stdout.flush()
-        print(baseline.words, file=sys.stderr)
+        print(wrapped(baseline.words, sys.stderr), file=sys.stderr)
 
 
 def _write_verdict(
@@ -133,7 +148,7 @@ def _write_verdict(
     if below:
         print()
     objective = loaded.objective
-    write(table_rows(found, confirms, objective.metric), format)
+    print_fitting(*fitting_verdict(table_rows(found, confirms, objective.metric)), loaded.name)
     events = counts_of_conditions(loaded, found, objective.metric)
     print("\n" + "\n".join(verdict(found, confirms, objective, events)))
 
@@ -153,7 +168,7 @@ def sweeps(format: TableFormat = Format.TABLE, profile: ProfileName = "local") -
     from search_spaces.named import descriptions
 
     if format is Format.TABLE:
-        write([{"sweep": name, "what it is": words} for name, words in descriptions().items()], format)
+        print_fitting([{"sweep": name, "what it is": words} for name, words in descriptions().items()], [])
     home, where = Home.find(), profile_of(profile)
     store = store_by_default(home, where)
     jobs = latest_jobs(home, where)
@@ -178,7 +193,10 @@ def sweeps(format: TableFormat = Format.TABLE, profile: ProfileName = "local") -
     if format is Format.TABLE and not launched.empty:
         print()
         launched["started"] = launched["started"].dt.strftime("%Y-%m-%d %H:%M")
-    write(rows_of(launched), format)
+    if format is Format.TABLE:
+        print_fitting(rows_of(launched), ["name", "state", "trials", "best", "started"])
+    else:
+        write(rows_of(launched), format)
 
 
 def _say_unrecorded(home: Home, names: set[str], store: str) -> None:
@@ -235,6 +253,21 @@ def _ordered(loaded: SweepResults, sort: str | None) -> pd.DataFrame:
         raise ValueError(f"--sort {sort}: no trial has it{nearest(sort, map(str, trials.columns))}")
     failed_last = trials.assign(_failed=trials["state"] == "failed").sort_values(["_failed", sort], kind="stable")
     return failed_last.drop(columns="_failed")
+
+
+def _first(loaded: SweepResults, sort: str | None) -> list[str]:
+    """Of these columns those that have room before others in a narrow terminal."""
+    from seisweep.statistics import certainty
+
+    objective = loaded.objective.metric
+    return [
+        "trial",
+        "state",
+        *loaded.objectives,
+        *([sort] if sort else []),
+        *loaded.params,
+        certainty.heading(objective),
+    ]
 
 
 def _columns(trials: pd.DataFrame, loaded: SweepResults, sort: str | None) -> list[str]:

@@ -23,7 +23,7 @@ from seisweep.commands.options import (
 from seisweep.engine.outcome import Outcome
 from seisweep.launching.fields import limit_fields, resource_fields
 from seisweep.launching.sending import Sent
-from seisweep.launching.start import Brought, resume_sweep, run_sweep, train_once
+from seisweep.launching.start import Brought, look_ahead, resume_sweep, run_sweep, train_once
 from seisweep.requested.sweep import SEEDS, parse_duration, parse_seeds
 from seisweep.settings.overrides import parse_overrides
 
@@ -54,6 +54,9 @@ def run(
     retry_oom: RetryOom = None,
     report_timeout: ReportTimeout = None,
     disk_budget: DiskBudget = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show space, first trials, sizes and time; start and write nothing.")
+    ] = False,
 ) -> Outcome | int:
     """Search: run a sweep of trials."""
     fields = {
@@ -64,19 +67,20 @@ def run(
         "time_budget_s": parse_duration(time_budget) if time_budget else None,
         **resource_fields(workers, cpus, gpus, memory),
     }
-    return finish(
-        run_sweep(
-            sweep,
-            parse_overrides(settings or []),
-            profile,
-            fields=fields,
-            limits=_limits(retry_oom, report_timeout, disk_budget),
-            name=name,
-            note=note,
-            concurrency=concurrency,
-            extend=extend,
-        )
-    )
+    asked: dict[str, Any] = {
+        "fields": fields,
+        "limits": _limits(retry_oom, report_timeout, disk_budget),
+        "name": name,
+        "concurrency": concurrency,
+        "extend": extend,
+    }
+    overrides = parse_overrides(settings or [])
+    if dry_run:
+        from seisweep.commands.dry_run import show
+
+        show(look_ahead(sweep, overrides, profile, **asked))
+        return 0
+    return finish(run_sweep(sweep, overrides, profile, note=note, **asked))
 
 
 def train(

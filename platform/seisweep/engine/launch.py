@@ -26,7 +26,7 @@ from seisweep.record.provenance import launch_tags
 from seisweep.requested.trainable import Trainable
 from seisweep.say import say_once
 from seisweep.settings.driver_lock import has_driver
-from seisweep.settings.earlier import as_it_began
+from seisweep.settings.earlier import as_it_began, with_the_space_of
 from seisweep.settings.fields import nearest
 from seisweep.settings.home import Home, NameTakenError
 from seisweep.settings.profile import Profile, with_limits
@@ -53,12 +53,9 @@ def launch(
     quiet()
     keep_in(home.fetched_dir, storage_of(profile).endpoint)
     trainable = Trainable.find(sweep.trainable)
-    points = check_sweep(sweep, trainable, profile)
-    _check_that_the_name_is_free(home, name)
-    _check_disk(home, profile)
-    _check_place(sweep, profile)
+    points = check_launch(sweep, trainable, profile, home, name)
     sweep, origin = with_local_weights(sweep, profile, home)
-    facts = _facts(sweep, trainable, enumerate_space(sweep) if points and origin else points)
+    facts = facts_of(sweep, trainable, enumerate_space(sweep) if points and origin else points)
     chosen = store or store_by_default(home, profile)
     if chosen.is_own:
         ready_to_write(chosen, home)
@@ -84,8 +81,9 @@ def launch(
         knows_unlabelled=True,
         asks_once=True,
     )
-    plan = Plan(begun, home, chosen, trainable, profile, concurrency, is_new=True)
-    return run_session(plan, watch or Silent())
+    watch = watch or Silent()
+    _say_forecast(sweep, trainable, profile, home, concurrency, watch)
+    return run_session(Plan(begun, home, chosen, trainable, profile, concurrency, is_new=True), watch)
 
 
 def resume(
@@ -135,6 +133,19 @@ def resume(
     return run_session(Plan(begun, home, store, trainable, session, concurrency, extend), watch or Silent())
 
 
+def check_launch(
+    sweep: Sweep, trainable: Trainable, profile: Profile, home: Home, name: str | None
+) -> list[dict[str, Any]]:
+    """All that can be known of a new sweep without looking at its data. The points of a grid. Creates nothing. Raises
+    ValueError in one line."""
+    points = check_sweep(sweep, trainable, profile)
+    if name is not None:
+        _check_that_the_name_is_free(home, name)
+    _check_disk(home, profile)
+    _check_place(sweep, profile)
+    return points
+
+
 def check_sweep(sweep: Sweep, trainable: Trainable, profile: Profile) -> list[dict[str, Any]]:
     """Every setting and every point makes sense. The points of a grid. Raises ValueError in one line."""
     trainable.check(sweep)
@@ -159,7 +170,7 @@ def _check_that_the_name_is_free(home: Home, name: str) -> None:
         )
 
 
-def _facts(sweep: Sweep, trainable: Trainable, points: list[dict[str, Any]]) -> dict[str, str]:
+def facts_of(sweep: Sweep, trainable: Trainable, points: list[dict[str, Any]]) -> dict[str, str]:
     """What the record says of data and models. Of a grid with several, what they agree in. Raises ValueError."""
     facts = trainable.facts(sweep)
     for others in trainable.facts_of_points(sweep, points):
@@ -167,6 +178,22 @@ def _facts(sweep: Sweep, trainable: Trainable, points: list[dict[str, Any]]) -> 
     if notice := facts.get(tags.DATA_NOTICE):
         say_once(f"data: {notice}; `seisweep data info` says more")
     return facts
+
+
+def _say_forecast(
+    sweep: Sweep, trainable: Trainable, profile: Profile, home: Home, concurrency: int | None, watch: Watch
+) -> None:
+    """How large and how long. What goes wrong with it is no reason not to begin."""
+    from seisweep.engine.forecast import forecast
+
+    if not (trainable.beside("network") or trainable.beside("rehearse")):
+        return
+    try:
+        lines = list(forecast(sweep, trainable, profile, home.cache_dir, concurrency).lines(sweep))
+    except Exception as error:  # a user's own network may fail in any way, and its trials say so better
+        lines = [f"no estimate of sizes and time: {' '.join(str(error).split())[:200]}"]
+    for line in lines:
+        watch.log(line)
 
 
 def _check_that_it_is_here(home: Home, name: str, profile: Profile | None) -> None:
@@ -209,6 +236,7 @@ def _check_that_it_can_grow(sweep: Sweep, name: str) -> None:
 
 def _check_that_it_is_the_same(begun: Launch, wanted: Sweep) -> None:
     """The sweep of this name is the wanted one, but for its number of trials. Raises ValueError that names a key."""
+    wanted = with_the_space_of(begun.sweep, wanted)
     before, now = (
         dict(_keys(sweep)) for sweep in (begun.sweep_here, wanted if begun.knows_unlabelled else as_it_began(wanted))
     )

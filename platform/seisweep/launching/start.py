@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from search_spaces.sweep import LONGEST_NAME, NAME_PATTERN, Sweep, single_run
 from seisweep.engine.outcome import Outcome
@@ -27,6 +27,9 @@ from seisweep.settings.profile import Profile, with_limits
 from seisweep.settings.sent import sent_with
 from seisweep.settings.which_profile import profile_by_default, profile_of
 from seisweep.settings.which_store import Store, kept_store, store_by_default
+
+if TYPE_CHECKING:
+    from seisweep.launching.dry_run import LookAhead
 
 Where = str | Path | Profile
 """A profile, or how it is named."""
@@ -67,6 +70,30 @@ def run_sweep(
         given = "--samples" if fields.get("samples") is not None else "--note"
         raise ValueError(f"--extend N adds N trials to the sweep as it is: leave out {given}")
     return go_on(name, profile, concurrency=concurrency, limits=limits, extend=extend, same_as=chosen)
+
+
+def look_ahead(
+    sweep: str | Sweep,
+    overrides: Overrides,
+    profile: Where | None,
+    *,
+    fields: Mapping[str, Any],
+    limits: Mapping[str, Any],
+    name: str | None = None,
+    concurrency: int | None = None,
+    extend: int | None = None,
+) -> LookAhead:
+    """What `run_sweep` would do. Starts nothing and writes nothing into the home. Raises ValueError as it would."""
+    from search_spaces.named import named_sweep
+    from seisweep.launching.dry_run import look
+
+    if extend is not None:
+        raise ValueError("--dry-run shows what a new sweep would do: leave out --extend")
+    where = with_limits(profile_of(profile or profile_by_default()), limits)
+    chosen = narrow(sweep if isinstance(sweep, Sweep) else named_sweep(sweep), overrides, fields)
+    check_name(name)
+    check_that_others_find_it(chosen)
+    return look(chosen, where, Home.find(), name, concurrency)
 
 
 def train_once(

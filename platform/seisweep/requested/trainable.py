@@ -63,9 +63,11 @@ class Trainable:
         if not _takes_two(train):
             raise ValueError(f"trainable {path} is no training function: name one that is called as train(config, run)")
         config_class = _config_class(train)
-        preflight = getattr(inspect.getmodule(train), "preflight", None)
-        same = preflight is not None and _config_class(preflight) is config_class
-        return cls(name, train, config_class, preflight if same else None)
+        return cls(name, train, config_class, _beside(train, "preflight", config_class))
+
+    def beside(self, name: str) -> Callable[..., Any] | None:
+        """A function of the same module for the same config (`network`, `rehearse`); None where there is none."""
+        return _beside(self.train, name, self.config_class) if self.config_class else None
 
     def configure(self, settings: Mapping[str, Any]) -> Any:
         """The config with these dotted keys over its defaults. Raises ValueError in one line."""
@@ -184,6 +186,11 @@ def _takes_two(train: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):
         return False
     return not inspect.isbuiltin(train)
+
+
+def _beside(train: Callable[..., Any], name: str, config_class: type[BaseModel] | None) -> Callable[..., Any] | None:
+    found = getattr(inspect.getmodule(train), name, None)
+    return found if callable(found) and _config_class(found) is config_class else None
 
 
 def _config_class(train: Callable[..., Any]) -> type[BaseModel] | None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from seisweep.engine.outcome import Outcome, TrialRow
 from seisweep.record import tags
-from seisweep.screen.tables import as_table
+from seisweep.screen.tables import fitting_conditions, fitting_verdict, print_fitting
+from seisweep.screen.terminal import columns_of, follows_links, linked, wrapped
 from seisweep.settings.home import Home
 from seisweep.settings.paths import from_here
 from seisweep.statistics import certainty
@@ -32,11 +33,14 @@ def show(outcome: Outcome) -> None:
     """The best trials on standard output, links and next commands on standard error."""
     rows = ranked(outcome.rows, outcome.objectives)
     if rows:
-        print(as_table(trial_rows(rows[:TOP], list(outcome.objectives))))
+        varied = short_names(list(dict.fromkeys(key for row in rows for key in row.params))).values()
+        interval = certainty.heading(Objective.first(outcome.objectives).metric)
+        first = ["trial", "state", *outcome.objectives, interval, *varied]
+        print_fitting(trial_rows(rows[:TOP], list(outcome.objectives)), first, outcome.name)
     words = _show_conditions(outcome)
     sys.stdout.flush()
     for line in [*words, *closing_lines(outcome), *left_out_line(outcome.nodes_left_out)]:
-        print(line, file=sys.stderr)
+        print(wrapped(line, sys.stderr), file=sys.stderr)
 
 
 def _show_conditions(outcome: Outcome) -> list[str]:
@@ -50,7 +54,8 @@ def _show_conditions(outcome: Outcome) -> list[str]:
         return _show_verdict(found, outcome, outcome.confirms)
     baseline = conditions.Baseline.usual(found, outcome.baseline)
     shown = conditions.table_rows(found, baseline, Objective.first(outcome.objectives).metric)
-    print(f"\n{as_table(shown[:TOP_CONDITIONS])}")
+    print()
+    print_fitting(*fitting_conditions(shown[:TOP_CONDITIONS]), outcome.name)
     lines = ["", baseline.words] if len(found) > 1 else []
     if len(found) > TOP_CONDITIONS:
         lines.append(f"all {len(found)} conditions: seisweep results {outcome.name} --by condition")
@@ -62,7 +67,9 @@ def _show_verdict(found: list[Condition], outcome: Outcome, confirms: Confirms) 
     from seisweep.statistics.confirmation import table_rows, verdict
 
     objective = Objective.first(outcome.objectives)
-    print(f"\n{as_table(table_rows(found, confirms, objective.metric))}\n")
+    print()
+    print_fitting(*fitting_verdict(table_rows(found, confirms, objective.metric)), outcome.name)
+    print()
     print("\n".join(verdict(found, confirms, objective, _counts(outcome, found, objective.metric))))
     return ["", *_figures(outcome)]
 
@@ -175,7 +182,7 @@ def _record(outcome: Outcome) -> list[str]:
         ("trials", "charts", "compare", "sweep", "first") if len(outcome.rows) > 1 else ("trials", "sweep", "first")
     )
     heading = "in MLflow:" if remote else "in MLflow, while `seisweep ui` runs:"
-    addresses = [f"  {page:8} {base}{pages[page]}" for page in wanted if page in pages]
+    addresses = _addresses(base, pages, wanted)
     return [*_how_certain(outcome), *files, *report, *next_of_streams(outcome), heading, *addresses]
 
 
@@ -187,6 +194,21 @@ def next_of_streams(outcome: Outcome) -> list[str]:
         f"its scores on what is held out, and a picker folder: seisweep promote {outcome.name}",
         f"its picks: seisweep pick {outcome.name} WAVEFORMS --output picks.csv",
     ]
+
+
+def _addresses(base: str, pages: Mapping[str, str], wanted: Sequence[str]) -> list[str]:
+    """A line for each page: short where a terminal keeps the whole address behind it, whole where none reads. In other
+    terminals those that take several lines are left to the page of the trials, which has a way to them."""
+    shown = {page: f"{base}{pages[page]}" for page in wanted if page in pages}
+    lines = {
+        page: f"  {page:8} {linked(address.partition('?')[0], address, sys.stderr)}" for page, address in shown.items()
+    }
+    columns = columns_of(sys.stderr)
+    if columns is None or follows_links(sys.stderr):
+        return list(lines.values())
+    long = [page for page, line in lines.items() if len(line) > columns and page != "trials"]
+    views = [f"  {' and '.join(long)}: views of that page"] if long else []
+    return [*(line for page, line in lines.items() if page not in long), *views]
 
 
 def _how_certain(outcome: Outcome) -> list[str]:

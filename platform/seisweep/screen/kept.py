@@ -24,6 +24,8 @@ class Kept:
         self._watch, self._home = watch, home
         self._file: IO[str] | None = None
         self._lines: PlainLines | None = None
+        self._before: list[str] = []
+        """Said before the sweep had a folder."""
 
     def started(self, sweep: Sweep, name: str, num_trials: int | None) -> None:
         self._watch.started(sweep, name, num_trials)
@@ -31,6 +33,8 @@ class Kept:
             file = Path(self._home.sweep_dir(name), SCREEN_FILE)
             self._file = file.open("a", encoding="utf-8")  # closed with the watch
             self._lines = PlainLines(self._file)
+            for line in self._before:
+                self._lines.log(line)
             self._lines.started(sweep, name, num_trials)
 
     def trial_update(self, row: TrialRow) -> None:
@@ -41,7 +45,9 @@ class Kept:
 
     def log(self, line: str) -> None:
         self._watch.log(line)
-        if self._lines:
+        if self._lines is None:
+            self._before.append(line)
+        else:
             with contextlib.suppress(OSError):
                 self._lines.log(line)
 

@@ -1,4 +1,5 @@
-"""What a user sees while a sweep runs: a live table in a terminal, plain lines without one; notebook.py in a notebook.
+"""What a user sees while a sweep runs: a bar and a table in a terminal, plain lines without one; notebook.py in a
+notebook.
 
 The engine calls a `Watch`; everything here goes to standard error.
 """
@@ -10,14 +11,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from seisweep.engine.outcome import OVER, Outcome, TrialRow, Watch
 from seisweep.screen.progress import Progress
+from seisweep.screen.tables import GAP, aligned, fitting
+from seisweep.screen.terminal import redraws
 from seisweep.text import short_names, show_number, show_params, show_value
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Group, RenderableType
 
     from search_spaces.sweep import Sweep
 
@@ -27,21 +31,35 @@ MANY_TRIALS = 100
 SUMMARY_EVERY_S = 30.0
 """Plain lines say that often how the whole sweep stands."""
 
+LEAST_BAR, MOST_BAR = 10, 60
+"""Characters of the bar; where there is no room for the least there is none."""
+OTHER_LINES = 8
+"""Of the screen, which the rows of the table leave to bar, words and what stands above."""
+STATE_COLUMN = 1
+"""The one with words; all others are numbers, or settings."""
+
 WHOSE_SCORES = "scores: while a trial runs of its last epoch, then of its best weights"
 
 
 class PlainLines:
-    """A line when a trial begins or ends, now and then one for the whole; every epoch of a sweep of one trial."""
+    """A line when a trial begins or ends, now and then one for the whole; every epoch of a sweep of one trial. Each
+    begins with its time."""
 
-    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
         self.stream = stream or sys.stderr
+        self.stamp = Stamp(now)
         self.progress = Progress(clock)
         self.last_epoch_line: tuple[str, int] = ("", 0)
         self.last_summary_s: float | None = None
         self.said_best: float | None = None
 
     def log(self, line: str) -> None:
-        print(line, file=self.stream, flush=True)
+        print(f"{self.stamp()} {line}", file=self.stream, flush=True)
 
     def started(self, sweep: Sweep, name: str, num_trials: int | None) -> None:
         self.progress.begin(sweep.objectives, num_trials)
@@ -89,8 +107,23 @@ class PlainLines:
         return "".join(f", {name} {show_number(row.metrics[name])}" for name in shown)
 
 
+class Stamp:
+    """The time of a line as the user's clock has it: `23:41:07`, with the date where the day is another than before."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._day = ""
+
+    def __call__(self) -> str:
+        now = self._now()
+        day, before = f"{now:%Y-%m-%d}", self._day
+        self._day = day
+        return f"{now:%H:%M:%S}" if day == before else f"{now:%Y-%m-%d %H:%M:%S}"
+
+
 class LiveTable:
-    """A table that redraws itself: each trial with state, epoch, objectives and what varies; a summary."""
+    """A bar and a table that redraw themselves: each trial with state, epoch, objectives and what varies. Lines above
+    them say what happened, with their times."""
 
     def __init__(self, max_rows: int | None = None) -> None:
         from rich.console import Console
@@ -98,37 +131,74 @@ class LiveTable:
 
         self.console = Console(stderr=True)
         self.progress = Progress()
-        self.title = ""
+        self.stamp = Stamp(datetime.now)
+        self.stamp()  # who looks on knows the day
+        self.name = ""
+        self.state = "running"
         self.max_rows = max_rows
-        self.live = Live(console=self.console, refresh_per_second=2, get_renderable=self.table)
+        self.live = Live(console=self.console, refresh_per_second=2, get_renderable=self.view)
 
     def started(self, sweep: Sweep, name: str, num_trials: int | None) -> None:
-        self.title = name
+        self.name = name
         self.progress.begin(sweep.objectives, num_trials)
         self.live.start()
 
     def trial_update(self, row: TrialRow) -> None:
-        self.progress.update(row)
+        changed = self.progress.update(row)
+        if changed and row.state == "failed" and self.progress.any_ran:
+            self.log(f"trial {row.number} failed after epoch {row.epoch}: {row.reason}")
 
     def log(self, line: str) -> None:
-        self.console.print(line, markup=False, highlight=False)
+        self.console.print(f"{self.stamp()} {line}", markup=False, highlight=False, soft_wrap=True)
 
     def finished(self, outcome: Outcome) -> None:
-        self.title = f"{outcome.name} {outcome.state}"
+        self.state = outcome.state
         self.live.stop()
 
-    def table(self) -> Group:
-        """The table as of now. Where the terminal is too small, running trials stay, then the latest."""
+    def view(self) -> Group:
+        """Bar and table as of now; the bar alone where the sweep has ended, whose table comes below."""
         from rich.console import Group
-        from rich.table import Table
 
-        shown = shown_of(self.progress, self.max_rows or max(3, self.console.size.height - 9))
-        table = Table(title=self.title, title_justify="left", caption=WHOSE_SCORES, caption_justify="left")
-        for heading in shown.headings:
-            table.add_column(heading, no_wrap=heading in ("trial", "state", "epoch"))
-        for state, cells in shown.rows:
-            table.add_row(*cells, style={"failed": "red", "running": "bold", "stopped": "dim"}.get(state))
-        return Group(table, self.progress.summary())
+        return Group(*self._bar(), *(self._table() if self.state == "running" else []))
+
+    def _bar(self) -> list[RenderableType]:
+        """Two lines: how far, and what came of it."""
+        from rich.progress_bar import ProgressBar
+        from rich.text import Text
+
+        name = self.name if self.state == "running" else f"{self.name} {self.state}"
+        time_left = self.progress.time_in_words()
+        room = self.console.width - len(name) - len(time_left) - 2 * len(GAP)
+        if self.progress.num_trials and room >= LEAST_BAR:
+            bar = ProgressBar(1.0, self.progress.share_over, width=min(room, MOST_BAR))
+            first: list[RenderableType] = [_beside(Text(name, style="bold"), bar, Text(time_left))]
+        else:
+            first = [Text(f"{name}{GAP}{time_left}")]
+        return [*first, Text("; ".join(filter(None, [self.progress.counts_in_words(), self.progress.best_in_words()])))]
+
+    def _table(self) -> list[RenderableType]:
+        """Where the terminal is too low, running trials stay, then the latest; where it is too narrow, settings go."""
+        from rich.text import Text
+
+        shown = shown_of(self.progress, self.max_rows or max(3, self.console.height - OTHER_LINES), with_reasons=False)
+        if not shown.rows:
+            return []
+        lines = [shown.headings, *[cells for _, cells in shown.rows]]
+        kept = fitting(lines, self.console.width)
+        fit = aligned([[line[place] for place in kept] for line in lines], [place != STATE_COLUMN for place in kept])
+        styles = ["bold", *[{"failed": "red", "stopped": "dim"}.get(state, "") for state, _ in shown.rows]]
+        table = [Text(line, style, no_wrap=True) for line, style in zip(fit, styles, strict=True)]
+        left_out = [heading for place, heading in enumerate(shown.headings) if place not in kept]
+        note = f"no room for {', '.join(left_out)}; {WHOSE_SCORES}" if left_out else WHOSE_SCORES
+        return [Text(""), *table, Text(note, style="dim")]
+
+
+def _beside(*parts: RenderableType) -> RenderableType:
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, len(GAP)))
+    grid.add_row(*parts)
+    return grid
 
 
 class Shown(NamedTuple):
@@ -139,24 +209,26 @@ class Shown(NamedTuple):
     """State and cells of each trial."""
 
 
-def shown_of(progress: Progress, room: int) -> Shown:
+def shown_of(progress: Progress, room: int, with_reasons: bool = True) -> Shown:
     """So many rows of a sweep under way, by number: running trials first of all, then the latest."""
     rows = list(progress.rows.values())  # of this moment: the driver goes on meanwhile
     kept = heapq.nsmallest(room, rows, key=lambda row: (row.state != "running", -row.number))
     varied = list(progress.varied)
     headings = ["trial", "state", "epoch", *progress.objectives, *short_names(varied).values()]
-    return Shown(headings, [(row.state, _cells(row, progress, varied)) for row in sorted(kept, key=_number)])
+    return Shown(
+        headings, [(row.state, _cells(row, progress, varied, with_reasons)) for row in sorted(kept, key=_number)]
+    )
 
 
 def _number(row: TrialRow) -> int:
     return row.number
 
 
-def _cells(row: TrialRow, progress: Progress, varied: list[str]) -> list[str]:
+def _cells(row: TrialRow, progress: Progress, varied: list[str], with_reasons: bool) -> list[str]:
     values = [row.metrics.get(name) for name in progress.objectives]
     return [
         str(row.number),
-        f"{row.state}: {row.reason[:60]}" if row.state == "failed" and row.reason else row.state,
+        f"{row.state}: {row.reason[:60]}" if with_reasons and row.state == "failed" and row.reason else row.state,
         f"{row.epoch}/{row.epochs}" if row.epochs else str(row.epoch),
         *["" if value is None else show_number(value) for value in values],
         *[show_value(row.params.get(key, "")) for key in varied],
@@ -175,7 +247,7 @@ def watching() -> Iterator[Watch]:
         finally:
             view.close()
         return
-    if not sys.stderr.isatty():
+    if not redraws(sys.stderr):
         yield PlainLines()
         return
     table = LiveTable()
@@ -191,6 +263,6 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import Progress as Bar
 
-    with Bar(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    with Bar(console=Console(stderr=True), transient=True, disable=not redraws(sys.stderr)) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -19,6 +19,15 @@ _THEN = {
 _OWN = {"sigma_samples": "picking", "window_samples": "pretraining"}
 """Keys that only the configuration of one kind has in it."""
 
+_SPACES_THEN = {"search_spaces.distillation:student_space": "search_spaces.distillation:space"}
+"""By the name of a space of today the one that a named sweep had before it."""
+
+
+def with_the_space_of(begun: Sweep, wanted: Sweep) -> Sweep:
+    """A named sweep of today with the space that it had when `begun` began."""
+    then = _SPACES_THEN.get(wanted.space or "")
+    return wanted.changed(space=then) if then and then == begun.space else wanted
+
 
 def as_it_began(sweep: Sweep) -> Sweep:
     """A sweep of an earlier version, with what was then no setting."""

@@ -61,8 +61,12 @@ def takes_numbers_alone(annotation: Any) -> bool:
 def nearest(word: str, known: Iterable[str]) -> str:
     """How an unknown name's message ends: the names that look like it, else all of them when they are few."""
     names = list(known)
-    leaves = [name for name in names if name.rpartition(".")[2] == word.rpartition(".")[2]]
+    leaf = word.rpartition(".")[2]
+    leaves = [name for name in names if name.rpartition(".")[2] == leaf]
     close = list(dict.fromkeys([*leaves, *difflib.get_close_matches(word, names, n=3, cutoff=0.6)]))[:3]
+    if not close:  # a word for a whole key
+        alike = difflib.get_close_matches(leaf, {name.rpartition(".")[2] for name in names}, n=1, cutoff=0.6)
+        close = [name for name in names if name.rpartition(".")[2] in alike][:3]
     if close:
         return f"; did you mean {' or '.join(close)}?"
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
@@ -74,6 +78,8 @@ def _type_in_words(annotation: Any) -> str:
         return " or ".join("null" if part is type(None) else _type_in_words(part) for part in get_args(annotation))
     if get_origin(annotation) in (list, tuple):
         return "a list, as [a,b]"
+    if get_origin(annotation) is dict:
+        return "names and values"
     if get_origin(annotation) is Literal:
         return f"one of {', '.join(str(choice) for choice in get_args(annotation))}"
     return _TYPES.get(annotation, getattr(annotation, "__name__", str(annotation)))

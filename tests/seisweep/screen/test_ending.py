@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import io
+
 import pytest
 from seisweep.engine.outcome import Outcome, TrialRow
-from seisweep.screen.ending import closing_lines, left_out_line, next_of_streams, ranked
+from seisweep.screen.ending import _addresses, closing_lines, left_out_line, next_of_streams, ranked
 from seisweep.settings.home import Home
 
 
@@ -71,3 +73,33 @@ def test_nodes_left_out_are_counted_with_why():
     assert left_out_line([]) == []
     assert left_out_line(nodes[:1]) == ["1 node left out: w0: no data"]
     assert left_out_line(nodes)[0].endswith("w4: no data; and 2 more")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+LONG = {"charts": f"/#/runs?{'x' * 300}", "trials": "/#/runs?view=toy-1", "compare": f"/#/compare?{'y' * 300}"}
+
+
+@pytest.mark.parametrize(
+    ("stream", "forced", "expected"),
+    [
+        (io.StringIO, "0", [f"  {page:8} http://s{path}" for page, path in LONG.items()]),
+        (Terminal, "0", ["  trials   http://s/#/runs?view=toy-1", "  charts and compare: views of that page"]),
+        (
+            Terminal,
+            "1",
+            [
+                f"  {page:8} \x1b]8;;http://s{path}\x1b\\http://s{path.partition('?')[0]}\x1b]8;;\x1b\\"
+                for page, path in LONG.items()
+            ],
+        ),
+    ],
+)
+def test_no_address_fills_the_screen(stream, forced, expected, monkeypatch):
+    monkeypatch.setattr("sys.stderr", stream())
+    monkeypatch.setenv("FORCE_HYPERLINK", forced)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert _addresses("http://s", LONG, ("charts", "trials", "compare")) == expected

@@ -19,21 +19,100 @@ def row(number: int, state: str, epoch: int = 1, f1: float | None = None, **para
     return TrialRow(number, f"t{number}", state, epoch, 5, metrics, params)
 
 
-def test_progress_counts_rates_and_ends():
-    clock = Clock()
+def begun(clock: Clock, num_trials: int | None = 4) -> Progress:
     progress = Progress(clock)
-    progress.begin({"dev/f1": "max"}, num_trials=4)
+    progress.begin({"dev/f1": "max"}, num_trials)
+    return progress
+
+
+def train(progress: Progress, clock: Clock, number: int, epochs: int, state: str = "done", each_s: float = 10) -> None:
+    """A trial from its beginning to its end."""
+    for epoch in range(epochs + 1):
+        clock.now_s += each_s if epoch else 0
+        progress.update(row(number, "running", epoch, 0.5))
+    progress.update(row(number, state, epochs, 0.8))
+
+
+def test_done_counts_what_is_done():
+    progress = begun(Clock(), num_trials=12)
+    states = ["done"] * 3 + ["stopped", "failed", "running", "running", "pending"]
+    for number, state in enumerate(states):
+        progress.update(row(number, state, f1=float("nan") if state == "failed" else 0.5))
+    assert progress.counts_in_words() == "5 of 12 over: 3 done, 1 stopped, 1 failed; 2 running"
+
+
+def test_what_ends_alike_is_said_in_short():
+    progress = begun(Clock(), num_trials=None)
+    progress.update(row(0, "done"))
+    assert progress.counts_in_words() == "1 done"
+    progress.update(row(1, "running"))
+    assert progress.counts_in_words() == "1 done; 1 running"
+
+
+def test_the_time_left_is_at_most_that_of_all_epochs_until_a_trial_has_ended():
+    clock = Clock()
+    progress = begun(clock)
     assert progress.seconds_left() is None
-    assert progress.update(row(0, "running"))
-    assert not progress.update(row(0, "running", epoch=2, f1=0.5))
+    assert progress.time_in_words() == "0:00 elapsed"
+    progress.update(row(0, "running", 0))
+    clock.now_s = 10.0
+    progress.update(row(0, "running", 1))
+    assert progress.seconds_left() == pytest.approx((4 + 3 * 5) * 10)
+    assert progress.time_in_words() == "0:10 elapsed, at most 3 min left"
+
+
+def test_the_time_left_learns_how_many_epochs_trials_get():
+    clock = Clock()
+    progress = begun(clock)
+    train(progress, clock, 0, epochs=2, state="stopped")
+    assert progress.seconds_left() == pytest.approx(3 * 2 * 10)
+    assert progress.time_in_words() == "0:20 elapsed, about 60 s left"
+    progress.update(row(1, "running", 0))
+    assert progress.seconds_left() == pytest.approx(3 * 2 * 10)
+    for epoch in (1, 2, 3):
+        clock.now_s += 10
+        progress.update(row(1, "running", epoch))
+    assert progress.seconds_left() == pytest.approx((2 + 2 * 2) * 10), "one that got further may get all of its epochs"
+
+
+def test_the_time_left_learns_the_pace_of_the_latest_epochs():
+    clock = Clock()
+    progress = begun(clock, num_trials=100)
+    for number in range(20):
+        train(progress, clock, number, epochs=5, each_s=100)
+    slow_s = progress.seconds_left()
+    for number in range(20, 32):
+        train(progress, clock, number, epochs=5, each_s=1)
+    assert slow_s == pytest.approx(80 * 5 * 100)
+    assert progress.seconds_left() == pytest.approx(68 * 5 * 1, rel=0.01)
+
+
+def test_a_silence_makes_the_time_left_longer():
+    clock = Clock()
+    progress = begun(clock)
+    train(progress, clock, 0, epochs=5)
+    before_s = progress.seconds_left()
+    clock.now_s += 1000
+    assert progress.seconds_left() > 10 * before_s
+
+
+def test_trials_that_report_no_epochs_are_counted_by_the_hour():
+    clock = Clock()
+    progress = begun(clock)
+    progress.update(TrialRow(0, "t0", "running"))
     clock.now_s = 60.0
-    assert progress.update(row(0, "done", f1=0.8))
-    progress.update(row(1, "failed", f1=float("nan")))
-    assert progress.trials_per_hour == pytest.approx(120)
-    assert progress.seconds_left() == pytest.approx(60)
-    assert progress.summary() == (
-        "2 of 4 done, 0 running, best dev/f1 0.8 (trial 0), 1 failed, 120 trials/hour, about 60 s left"
-    )
+    progress.update(TrialRow(0, "t0", "done"))
+    assert progress.trials_per_hour == pytest.approx(60)
+    assert progress.seconds_left() == pytest.approx(180)
+    assert progress.time_in_words() == "1:00 elapsed, about 3 min left"
+
+
+def test_the_bar_counts_trials_under_way_by_their_epochs():
+    progress = begun(Clock())
+    progress.update(row(0, "done", 5))
+    progress.update(row(1, "running", 2))
+    assert progress.share_over == pytest.approx((1 + 2 / 5) / 4)
+    assert begun(Clock(), None).share_over == 0
 
 
 def test_a_smaller_value_is_better_where_the_objective_says_so():
@@ -112,5 +191,7 @@ def test_an_update_does_not_go_through_all_trials():
     for number in range(1000):
         progress.update(row(number, "running", x=0.5))
         progress.update(row(number, "failed" if number % 10 == 0 else "done", f1=number / 1000))
-    assert progress.summary() == "1000 of 1000 done, 0 running, best dev/f1 0.999 (trial 999), 100 failed"
+    assert progress.summary() == (
+        "1000 of 1000 over: 900 done, 100 failed; best dev/f1 0.999 (trial 999); 0:00 elapsed"
+    )
     assert list(progress.varied) == ["x"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from seisweep.screen.tables import as_csv, as_json, as_table
+from seisweep.screen.tables import as_csv, as_fitting_table, as_json, as_table, fitting_conditions, print_fitting
 
 ROWS = [{"trial": 0, "state": "done", "dev/f1": 0.87654}, {"trial": 11, "state": "failed", "dev/f1": float("nan")}]
 
@@ -32,3 +32,46 @@ def test_a_note_that_a_spreadsheet_would_run_is_no_formula_in_csv():
         "'+1 seed,,,",
     ]
     assert "'" not in as_table(rows) + as_json(rows), "nothing runs these"
+
+
+WIDE = [{"trial": 3, "state": "done", "epoch": 50, "dev/f1": 0.87654, "rate": 0.0012345, "patience": 7}]
+
+
+def test_columns_that_do_not_fit_leave_the_table_whole():
+    table, left_out = as_fitting_table(WIDE, 40, ["trial", "state", "dev/f1", "rate"])
+    assert table.splitlines() == ["trial  state  epoch  dev/f1      rate", "    3  done      50  0.8765  0.001234"]
+    assert left_out == ["patience"]
+    assert as_fitting_table(WIDE, 24, ["trial", "dev/f1", "rate"])[1] == ["state", "epoch", "patience"]
+    assert as_fitting_table(WIDE, 3)[0].splitlines() == ["trial", "    3"], "the first one stays"
+
+
+def test_a_pipe_gets_every_column():
+    assert as_fitting_table(WIDE, None) == (as_table(WIDE), [])
+
+
+def test_a_last_column_of_words_goes_on_below():
+    rows = [{"sweep": "picking", "what it is": "XiaoNet on labels alone, without a teacher"}]
+    table, left_out = as_fitting_table(rows, 40)
+    assert table.splitlines() == [
+        "sweep    what it is",
+        "picking  XiaoNet on labels alone,",
+        "         without a teacher",
+    ]
+    assert left_out == []
+
+
+def test_what_has_no_room_is_named_unless_it_is_empty(capsys, monkeypatch):
+    monkeypatch.setattr("seisweep.screen.tables.columns_of", lambda stream: 20)
+    rows = [{"name": "many-1", "objective": "dev/f1", "note": "", "kind": "distillation"}]
+    assert "kind" in print_fitting(rows, ["name", "objective"], "many-1")
+    shown = capsys.readouterr()
+    assert "name" in shown.out
+    assert " ".join(shown.err.split()) == "no room for kind (seisweep results many-1 --format csv has all)"
+
+
+def test_conditions_keep_their_difference_rather_than_their_spread(monkeypatch):
+    monkeypatch.setattr("seisweep.screen.tables.columns_of", lambda stream: 60)
+    rows = [{"model.start": "random", "seeds": 2, "dev/f1": 0.5, "sd": 0.1, "difference": 0.2, "95 % interval": "a"}]
+    renamed, first = fitting_conditions(rows)
+    assert list(renamed[0]) == ["start", "seeds", "dev/f1", "sd", "difference", "95 % interval"]
+    assert first == ["start", "dev/f1", "difference", "95 % interval"]

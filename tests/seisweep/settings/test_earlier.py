@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from seisweep.settings.earlier import as_it_began, as_it_was
+from seisweep.settings.earlier import as_it_began, as_it_was, with_the_space_of
 
 from search_spaces.distillation import distillation
 from search_spaces.foreshock import foreshock
@@ -59,3 +59,10 @@ def test_a_recorded_configuration_of_pretraining_says_around_picks():
 @pytest.mark.parametrize("config", [{"data": DataConfig(dataset="ETHZ").model_dump()}, {"data": {}}, {}, [], None])
 def test_any_other_stays(config):
     assert as_it_was(config) == config
+
+
+def test_a_sweep_that_began_with_larger_students_is_still_the_same_sweep():
+    begun = distillation().changed(space="search_spaces.distillation:space")
+    assert with_the_space_of(begun, distillation()) == begun
+    assert with_the_space_of(distillation(), distillation()) == distillation()
+    assert with_the_space_of(begun, pretraining()) == pretraining()

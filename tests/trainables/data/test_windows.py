@@ -16,7 +16,7 @@ from trainables.data import store_parts, windows
 from trainables.data.batches import DevWindows
 from trainables.data.config import DataConfig
 from trainables.data.seal import Opening
-from trainables.data.windows import open_store, which_test_split
+from trainables.data.windows import a_few, open_store, which_test_split
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -285,3 +285,15 @@ def test_processes_that_start_together_share_one_store(config):
         builder.join()
     assert results[0] == results[1]
     assert folders(config) == [results[0][0]]
+
+
+def test_a_few_traces_are_spread_over_their_split_and_lie_where_they_are_asked_for(earthquakes, tmp_path):
+    config = DataConfig(dataset=str(earthquakes), cache_dir=tmp_path / "cache")
+    some, num_traces = a_few(config, "train", 4, tmp_path / "few")
+    assert not (tmp_path / "cache").exists()
+    whole = open_store(config, "train")
+    assert (len(some), num_traces) == (4, len(whole))
+    assert some.trace_name_N[[0, -1]].tolist() == whole.trace_name_N[[0, -1]].tolist()
+    again, num_again = a_few(config, "train", 4, tmp_path / "none")
+    assert (len(again), num_again) == (len(whole), len(whole)), "the whole one is there now"
+    assert not (tmp_path / "none").exists()
