@@ -25,7 +25,7 @@ LOCAL = Profile()
 def study(home: Home, name: str) -> optuna.Study:
     file = str(home.sweep_dir(name) / "study.journal")
     storage = optuna.storages.journal.JournalStorage(optuna.storages.journal.JournalFileBackend(file))
-    return optuna.load_study(study_name="sweep", storage=storage)
+    return optuna.load_study(study_name=None, storage=storage)
 
 
 def begun(home: Home, sweep, **fields) -> Launch:

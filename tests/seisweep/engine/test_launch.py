@@ -26,7 +26,7 @@ LOCAL = Profile()
 def study_states(home: Home, name: str) -> list[str]:
     file = str(home.sweep_dir(name) / "study.journal")
     storage = optuna.storages.journal.JournalStorage(optuna.storages.journal.JournalFileBackend(file))
-    return [trial.state.name for trial in optuna.load_study(study_name="sweep", storage=storage).trials]
+    return [trial.state.name for trial in optuna.load_study(study_name=None, storage=storage).trials]
 
 
 def assert_every_step_once(loaded: results.SweepResults) -> None:

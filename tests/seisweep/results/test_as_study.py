@@ -17,7 +17,7 @@ SAME = ("state", "params", "distributions", "intermediate_values")
 def journal_of(home, name: str) -> list[optuna.trial.FrozenTrial]:
     file = str(home.sweep_dir(name) / "study.journal")
     storage = optuna.storages.journal.JournalStorage(optuna.storages.journal.JournalFileBackend(file))
-    return optuna.load_study(study_name="sweep", storage=storage).trials
+    return optuna.load_study(study_name=None, storage=storage).trials
 
 
 @pytest.fixture
