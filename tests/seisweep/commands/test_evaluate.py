@@ -265,7 +265,7 @@ def test_settings_are_looked_at_before_any_model(home, capsys):
 def test_data_that_have_changed_since_are_named(kept, scored, tmp_path, monkeypatch):
     changed = "has changed since own-1/0 was trained on it"
     assert changed not in scored("own-1/0")[1]
-    monkeypatch.setattr("seisweep.artifacts.trained_with.fingerprint", lambda dataset: "another")
+    monkeypatch.setattr("seisweep.artifacts.trained_with.fingerprints", lambda dataset: "another")
     assert f"{kept[1]} {changed}\n" in scored("own-1/0")[1]
 
 
