@@ -89,7 +89,8 @@ def test_a_used_name_offers_resume_and_a_trial_can_be_evaluated(demo):
     used = ask(folder, "train", "picking", dataset, "--name", "demo-1-teacher")
     assert used.returncode == 2
     assert "seisweep resume demo-1-teacher" in used.stderr
-    scored = ask(folder, "evaluate", "demo-1-sweep", dataset, "data.dev_windows_per_trace=1", "--format", "json")
+    # One trial for good: of networks that have hardly learned, some have peaks that lie on the threshold.
+    scored = ask(folder, "evaluate", "demo-1-sweep/0", dataset, "data.dev_windows_per_trace=1", "--format", "json")
     assert scored.returncode == 0, scored.stderr
     f1 = {row["model"]: row["f1"] for row in json.loads(scored.stdout) if row["phase"] == "both"}
     assert set(f1) == {"xiaonet", "model_fp32.onnx", "model_int8.onnx"}

@@ -54,6 +54,7 @@ def test_the_second_of_two_launches_takes_the_next_name(home, toy_sweep, monkeyp
         return name
 
     monkeypatch.setattr(launch_module, "launch", launch)
+    monkeypatch.setattr("seisweep.launching.start.with_report", lambda outcome: outcome)
     assert start(toy_sweep(), Profile()) == "toy-2"
     assert asked == ["toy-1", "toy-2"]
     with pytest.raises(NameTakenError):
