@@ -189,8 +189,8 @@ def test_the_notebook_that_runs_a_sweep(tmp_path):
     """Real trainings and a search of students, started from its cells; nothing beside the home is written."""
     (tmp_path / "here").mkdir()
     shown = run_notebook("running_from_python", tmp_path / "home", tmp_path / "here")
-    assert "distillation-1 finished: 3 of 3 done" in shown
-    assert "distillation-1 finished: 4 of 4 done" in shown, "the same cell's output, drawn again and again"
+    assert "distillation-1 finished: 3 of 3 " in shown
+    assert "distillation-1 finished: 4 of 4 " in shown, "the same cell's output, drawn again and again"
     assert "image/png" in shown
     assert "unknown key loss.alhpa; did you mean loss.alpha?" in shown
     assert list((tmp_path / "here").iterdir()) == []

@@ -86,8 +86,8 @@ def test_the_snippet_of_the_readme_runs_as_a_script_and_gives_the_process_back(t
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "4 picking-1"
-    assert "picking-1 finished: 3 of 3 done" in done.stderr
-    assert "picking-1 finished: 4 of 4 done" in done.stderr
+    assert "picking-1 finished: 3 of 3 " in done.stderr
+    assert "picking-1 finished: 4 of 4 " in done.stderr
     for noise in ("Traceback", "Warning", "WARNING", "ERROR", "INFO"):
         assert noise not in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "my_records", "script.py"]
