@@ -87,6 +87,10 @@ def asked(sweep: SweepResults) -> Asked:
     )
 
 
+_SPACES_OF_STUDENTS = "search_spaces.distillation:space", "search_spaces.distillation:student_space"
+"""Of sweeps that began before students were at most as large as their teacher, and of later ones."""
+
+
 def command_of(wanted: Sweep, profile: str = "local") -> str | None:
     """The line that launches such a sweep again; None where it takes more than the command line can say."""
     if wanted.confirms is not None:
@@ -95,6 +99,9 @@ def command_of(wanted: Sweep, profile: str = "local") -> str | None:
     if known is None:
         return None
     is_single, start = known
+    words_of_space = _of_earlier_space(wanted, start)
+    if (wanted.space, start.space) == _SPACES_OF_STUDENTS:
+        start = start.changed(space=wanted.space)
     now, then = start.model_dump(), wanted.model_dump()
     differing = {key for key in now if now[key] != then[key]} - {"base", "vary", "description"}
     if differing - _OPTIONS.keys() or (is_single and (wanted.vary or differing & {"sampler", "scheduler", "samples"})):
@@ -105,13 +112,21 @@ def command_of(wanted: Sweep, profile: str = "local") -> str | None:
     if gone or None in settings:
         return None
     words = ["seisweep", *(["train", wanted.trainable] if is_single else ["run", wanted.name])]
-    words += [word for word in settings if word]
+    words += [*words_of_space, *(word for word in settings if word)]
     for name in (name for name in _OPTIONS if name in differing):
         if then[name] is None:
             return None
         words += [_OPTIONS[name], _option(name, then[name])]
     words += ["--profile", profile] if profile != "local" else []
     return shlex.join(words)
+
+
+def _of_earlier_space(wanted: Sweep, start: Sweep) -> list[str]:
+    """What a sweep that began with the wider space of earlier versions says of it today; nothing of others."""
+    if (wanted.space, start.space) != _SPACES_OF_STUDENTS:
+        return []
+    key = "student.base_channels"
+    return [] if key in wanted.base | wanted.vary else [f"{key}=4,8,12,16,24,32"]
 
 
 def _confirming(wanted: Sweep) -> str | None:
