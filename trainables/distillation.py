@@ -36,13 +36,13 @@ from trainables.models.teacher import (
     Teacher,
     TeacherConfig,
     TeacherEnsemble,
+    digests,
     for_student,
     load_teacher,
     load_teachers,
     members,
     samples_around,
 )
-from trainables.models.weights import weights_digest
 from trainables.models.xiaonet import StudentConfig, XiaoNet
 from trainables.run import LocalRun, Run
 from trainables.training.agreeing import agree_on_streams
@@ -173,11 +173,6 @@ def preflight(config: DistillationConfig) -> dict[str, str]:
         "teacher": ", ".join(config.teachers or [config.teacher.weights]),
         "teacher_digest": ", ".join(digests(teacher)),
     }
-
-
-def digests(teacher: nn.Module) -> list[str]:
-    """Which weights the teacher has, or each of several."""
-    return [weights_digest(member.picker.network) for member in members(teacher)]
 
 
 def build_taught(config: DistillationConfig) -> XiaoNet | PickerAdapter:

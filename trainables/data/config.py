@@ -20,6 +20,15 @@ def each_of(dataset: str | list[str]) -> list[str]:
     return [dataset] if isinstance(dataset, str) else list(dataset)
 
 
+def one_share_each(shares: list[float], count: int, what: str) -> list[float]:
+    """Raises ValueError where they are not one for each of `count` sources, or say nothing. `what` ends the line."""
+    if len(shares) != count:
+        raise ValueError(f"{len(shares)} for {count} {what}")
+    if min(shares) < 0 or max(shares) == 0:
+        raise ValueError(f"{', '.join(f'{share:g}' for share in shares)}: none is below 0, and one is above")
+    return shares
+
+
 class DataConfig(Config):
     """SeisBench data sets and the prescribed windows of them: 3001 samples, 100 Hz, components E, N, Z."""
 
@@ -122,12 +131,8 @@ class DataConfig(Config):
     def _one_for_each(cls, shares: list[float] | None, others: ValidationInfo) -> list[float] | None:
         if shares is None or "dataset" not in others.data:
             return shares
-        names = each_of(others.data["dataset"])
-        if len(shares) != len(names):
-            raise ValueError(f"{len(shares)} for {len(names)} data sets; one is given for each, in their order")
-        if min(shares) < 0 or max(shares) == 0:
-            raise ValueError(f"{', '.join(f'{share:g}' for share in shares)}: none is below 0, and one is above")
-        return shares
+        count = len(each_of(others.data["dataset"]))
+        return one_share_each(shares, count, "data sets; one is given for each, in their order")
 
     @property
     def named(self) -> str:

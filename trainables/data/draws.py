@@ -12,6 +12,8 @@ import numpy as np
 from trainables.data.windows import WindowStore
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+GOLDEN, SILVER = (5**0.5 - 1) / 2, 2**0.5 - 1
+"""Multiples of an irrational number are spread evenly over [0, 1)."""
 NUM_STREAMS = 8
 """Independent numbers at each position; which is used for what is written in `choose_windows` and batches."""
 

@@ -17,11 +17,8 @@ from torch import Tensor
 
 from trainables.data.batches import MASK, Batch, cut, make_batch
 from trainables.data.config import SAMPLING_RATE_HZ, DataConfig
-from trainables.data.draws import Windows, choose_windows, uniform, visit_order
+from trainables.data.draws import GOLDEN, SILVER, Windows, choose_windows, uniform, visit_order
 from trainables.data.windows import WindowStore
-
-_GOLDEN, _SILVER = (5**0.5 - 1) / 2, 2**0.5 - 1
-"""Multiples of an irrational number are spread evenly over [0, 1)."""
 
 
 class Keys(NamedTuple):
@@ -111,7 +108,7 @@ def windows_of_each(share_S: np.ndarray, batch_size: int, epoch: int, step: int)
     whole_S = np.floor(wanted_S + 1e-9)
     edge_S = np.cumsum(np.clip(wanted_S - whole_S, 0, None))
     edge_S[-1] = batch_size - whole_S.sum()
-    start = (0.5 + step * _GOLDEN + epoch * _SILVER) % 1
+    start = (0.5 + step * GOLDEN + epoch * SILVER) % 1
     return (whole_S + np.diff(np.floor(edge_S + start), prepend=0)).astype(np.int64)
 
 

@@ -8,11 +8,9 @@ last bit, however many there are, and no waveform passes from one process to ano
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import logging
-import os
 import pickle
 import shutil
 import subprocess
@@ -28,7 +26,7 @@ import seisbench.data as sbd
 from trainables.data.arrivals import arrivals_in
 from trainables.data.catalog import dataset_folder, load_dataset
 from trainables.data.config import PHASES, SAMPLING_RATE_HZ, DataConfig
-from trainables.data.processes import MOST_PROCESSES, cores, end_with_parent
+from trainables.data.processes import MOST_PROCESSES, cores, end_with_parent, interpreters, last_words
 from trainables.data.windowing import PRESCRIBED, Windowing
 from trainables.edge.channels import flat_spans, is_waveform
 from trainables.edge.joining import is_count, without_gaps
@@ -124,15 +122,8 @@ def needed_part(
     low_W, high_W = (alive(waveform_XT) if windowing.whole else _around_picks(picks, num_samples, windowing)).T
     first = 0 if windowing.whole else max(0, low_W.min() - margin(config, windowing))
     last = num_samples if windowing.whole else min(num_samples, high_W.max() + margin(config, windowing))
-    part_XT = without_gaps(waveform_XT[:, first:last])
-    mean_X, gain_X = np.zeros(3), np.ones(3)
-    if config.store_dtype == "float16":
-        part_XT = part_XT.astype(np.float64)
-        mean_X = part_XT.mean(axis=1) if last > first else mean_X
-        part_XT = part_XT - mean_X[:, None]
-        gain_X = np.maximum(np.abs(part_XT).max(axis=1, initial=0.0), 1e-30)
-        part_XT = part_XT / gain_X[:, None]
-    return np.ascontiguousarray(part_XT, dtype=config.store_dtype).tobytes(), {
+    values, gain_X, mean_X = as_stored(without_gaps(waveform_XT[:, first:last]), config.store_dtype)
+    return values, {
         "length": last - first,
         "gain": gain_X,
         "mean": mean_X,
@@ -143,6 +134,18 @@ def needed_part(
         "highs": high_W - first,
         "name": str(metadata["trace_name"]),
     }
+
+
+def as_stored(part_XT: np.ndarray, store_dtype: str) -> tuple[bytes, np.ndarray, np.ndarray]:
+    """Counts as a store has them, and by what gain (X,) and with what mean (X,) they are counts again."""
+    mean_X, gain_X = np.zeros(3), np.ones(3)
+    if store_dtype == "float16":
+        part_XT = part_XT.astype(np.float64)
+        mean_X = part_XT.mean(axis=1) if part_XT.shape[1] else mean_X
+        part_XT = part_XT - mean_X[:, None]
+        gain_X = np.maximum(np.abs(part_XT).max(axis=1, initial=0.0), 1e-30)
+        part_XT = part_XT / gain_X[:, None]
+    return np.ascontiguousarray(part_XT, dtype=store_dtype).tobytes(), gain_X, mean_X
 
 
 def _around_picks(picks: list[tuple[str, float]], num_samples: int, windowing: Windowing) -> np.ndarray:
@@ -194,7 +197,8 @@ def _write_by_processes(
     (folder / _JOB).write_text(json.dumps(facts))
     np.save(folder / _TRACES, traces)
     parts: list[Part] = []
-    with _processes(count, folder) as processes:
+    ours = [["-m", __name__, str(folder), str(number), str(count)] for number in range(count)]
+    with interpreters(ours, folder / _ERRORS) as processes:
         for run in range(_num_runs(len(traces), RUN_TRACES)):
             _wait_for(_index_of(folder, run), processes[run % count], config, folder)
             values = _values_of(folder, run)
@@ -209,29 +213,11 @@ def _write_by_processes(
     return parts
 
 
-@contextlib.contextmanager
-def _processes(count: int, folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """They end when this does. Fresh interpreters: a trial has threads, which a fork would not survive."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
-    processes = []
-    try:
-        with (folder / _ERRORS).open("ab") as errors:
-            for number in range(count):
-                command = [sys.executable, "-m", __name__, str(folder), str(number), str(count)]
-                processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors))
-        yield processes
-    finally:
-        for process in processes:
-            process.kill()
-        for process in processes:
-            process.wait()
-
-
 def _wait_for(file: Path, process: subprocess.Popen[bytes], config: DataConfig, folder: Path) -> None:
     """Raises ValueError where its process has ended without it."""
     while not file.exists():
         if process.poll() is not None and not file.exists():
-            said = (folder / _ERRORS).read_text(errors="replace").strip().rpartition("\n")[2]
+            said = last_words(folder / _ERRORS)
             raise ValueError(said.removeprefix("ValueError: ") or f"data.dataset={config.dataset}: its reader died")
         time.sleep(LOOK_EVERY_S)
 

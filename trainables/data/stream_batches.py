@@ -44,7 +44,7 @@ def stream_windows(store: WindowStore, config: DataConfig, keys: Keys) -> Window
     span_B = np.searchsorted(until_W, place_B, side="right")
     start_B = store.span_low_W[span_B] + place_B - (until_W - num_starts_W)[span_B]
 
-    pick_K, span_K = _picks_in_spans(store)
+    pick_K, span_K = store.picks_in_spans
     share = config.streams_around_picks if len(pick_K) else 0.0
     rank_B = np.floor(keys.local_B * share + 1e-9).astype(np.int64)  # of the picks that earlier windows have taken
     is_around_B = np.floor((keys.local_B + 1) * share + 1e-9).astype(np.int64) > rank_B
@@ -56,17 +56,6 @@ def stream_windows(store: WindowStore, config: DataConfig, keys: Keys) -> Window
         within_B = keys.uniform_BU[is_around_B, 1] * (high_B - low_B + 1)
         start_B[is_around_B], span_B[is_around_B] = low_B + within_B.astype(np.int64), around_B
     return Windows(store.span_trace_W[span_B], start_B, store.span_low_W[span_B], store.span_high_W[span_B])
-
-
-def _picks_in_spans(store: StreamStore) -> tuple[np.ndarray, np.ndarray]:
-    """Whole sample and span of each pick that a window can hold."""
-    of_trace_K = np.repeat(np.arange(len(store)), np.diff(store.first_pick_N))[store.own_pick_K]
-    pick_K = store.pick_K[store.own_pick_K].astype(np.int64)
-    # Spans lie in the order of pieces and of time within them.
-    reach = int(store.length_N.max()) + 1
-    span_K = np.searchsorted(store.span_trace_W * reach + store.span_low_W, of_trace_K * reach + pick_K, "right") - 1
-    inside_K = (span_K >= 0) & (store.span_trace_W[span_K] == of_trace_K) & (pick_K < store.span_high_W[span_K])
-    return pick_K[inside_K], span_K[inside_K]
 
 
 class StreamDevWindows(DevWindows):

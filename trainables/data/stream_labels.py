@@ -8,9 +8,7 @@ of stations: the store is the same, however many there are.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import pickle
 import subprocess
 import sys
@@ -27,7 +25,8 @@ from torch import nn
 from trainables.atomic import whole_file
 from trainables.data.config import WINDOW_SAMPLES
 from trainables.data.continuous import BLOCK_SAMPLES, SAMPLE_NS, Continuous, Stretch, of_pieces
-from trainables.data.processes import MOST_PROCESSES, cores, end_with_parent
+from trainables.data.processes import MOST_PROCESSES, cores, end_with_parent, interpreters, last_words
+from trainables.data.store_parts import LOOK_EVERY_S, SAY_EVERY_S, as_stored
 from trainables.data.stream_splits import SPLITS, StreamSplits
 from trainables.data.teacher_picks import TeacherPick, as_network, picks_in
 from trainables.edge.network import Network
@@ -39,7 +38,6 @@ BEFORE_SAMPLES, AFTER_SAMPLES = 3000, 9000
 HOURS_EACH = 4.0
 """A process pays from about so many hours on: it loads its libraries first, which takes seconds."""
 
-SAY_EVERY_S, LOOK_EVERY_S = 10.0, 0.05
 _ERRORS, _JOB = "errors.txt", "job.pickle"
 
 logger = logging.getLogger("trainables.data")
@@ -108,7 +106,7 @@ def _parts(
         first = max(0, low - BEFORE_SAMPLES)
         last = min(stretch.num_samples, high - 1 + WINDOW_SAMPLES + AFTER_SAMPLES)
         raw_XT = found.read(stretch, first, last)
-        values, gain_X, mean_X = _stored(raw_XT, store_dtype)
+        values, gain_X, mean_X = as_stored(raw_XT, store_dtype)
         file.write(values)
         # Each pick is found in the piece in which its window would begin.
         own = (
@@ -154,16 +152,6 @@ def piece_ranges(num_samples: int) -> list[tuple[int, int]]:
     return [(low, min(low + BLOCK_SAMPLES, num_starts)) for low in range(0, num_starts, BLOCK_SAMPLES)]
 
 
-def _stored(raw_XT: np.ndarray, store_dtype: str) -> tuple[bytes, np.ndarray, np.ndarray]:
-    """Values as they are stored; times the gain plus the mean they are counts."""
-    mean_X, gain_X = np.zeros(3), np.ones(3)
-    if store_dtype == "float16":
-        mean_X = raw_XT.mean(axis=1, dtype=np.float64)
-        gain_X = np.maximum(np.abs(raw_XT - mean_X[:, None]).max(axis=1), 1e-30)
-        raw_XT = (raw_XT - mean_X[:, None]) / gain_X[:, None]
-    return np.ascontiguousarray(raw_XT, dtype=store_dtype).tobytes(), gain_X, mean_X
-
-
 class _Progress:
     """Says now and then how many stations are done, and how long the others will take."""
 
@@ -189,37 +177,19 @@ def _by_processes(
     for number, station in enumerate(stations):
         (folder / f"{number:05d}.pieces").write_bytes(pickle.dumps(continuous.pieces[station]))
     (folder / _JOB).write_bytes(pickle.dumps((job, len(stations))))
-    with _processes(count, folder) as processes:
+    with interpreters([["-m", __name__, str(folder)]] * count, folder / _ERRORS) as processes:
         for number in range(len(stations)):
             _wait_for(_folder_of(folder, number) / "index", processes, folder)
             yield _read(folder, number)
             progress.now(sum((_folder_of(folder, n) / "index").exists() for n in range(len(stations))))
 
 
-@contextlib.contextmanager
-def _processes(count: int, folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """They end when this does. Fresh interpreters: a trial has threads, which a fork would not survive."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
-    processes = []
-    try:
-        with (folder / _ERRORS).open("ab") as errors:
-            for _ in range(count):
-                command = [sys.executable, "-m", __name__, str(folder)]
-                processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors))
-        yield processes
-    finally:
-        for process in processes:
-            process.kill()
-        for process in processes:
-            process.wait()
-
-
 def _wait_for(file: Path, processes: list[subprocess.Popen[bytes]], folder: Path) -> None:
     """Raises ValueError where a process has died."""
     while not file.exists():
         if any(process.poll() for process in processes) and not file.exists():
-            said = (folder / _ERRORS).read_text(errors="replace").strip().rpartition("\n")[2]
-            raise ValueError(f"data.streams: a process that labels has died ({said or 'killed'})")
+            said = last_words(folder / _ERRORS) or "killed"
+            raise ValueError(f"data.streams: a process that labels has died ({said})")
         time.sleep(LOOK_EVERY_S)
 
 

@@ -62,6 +62,10 @@ class StreamSplits(NamedTuple):
                 found.append(part)
         return [part for part in found if part.num_samples >= WINDOW_SAMPLES]
 
+    def hours(self, stretches: Sequence[Stretch]) -> dict[str, float]:
+        """How much of these each split has."""
+        return {split: sum(part.seconds for part in self.of(stretches, split)) / 3600 for split in SPLITS}
+
 
 def split_streams(stretches: Sequence[Stretch], held_out_stations: float, held_out_share: float) -> StreamSplits:
     """`held_out_stations`: share of the stations; `held_out_share`: of the hours, for dev and for test each.

@@ -16,35 +16,44 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from filelock import FileLock
 from torch import nn
 
 from trainables.data.catalog import fingerprints
 from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ, WINDOW_SAMPLES, DataConfig
 from trainables.data.continuous import SAMPLE_NS, Continuous, open_continuous, places_of
 from trainables.data.seal import SEALED, Opening, check_seal
+from trainables.data.store_folder import building, check_room, made_once
 from trainables.data.stream_labels import LabelJob, Part, label
 from trainables.data.stream_splits import BLOCK_NS, SPLITS, StreamSplits, split_streams
-from trainables.data.teacher_picks import teacher_digests
 from trainables.data.windowing import PRESCRIBED, Windowing
-from trainables.data.windows import WindowStore, cache_folder
+from trainables.data.windows import SAMPLES_FILE, WindowStore, cache_folder, columns_of, read_columns, write_index
 from trainables.edge.chosen import EVERYTHING
 from trainables.edge.sds import files_of
 from trainables.edge.stretches import Span, merged, without
+from trainables.models.teacher import digests
 
 STREAM_FORMAT = 1
 FEW_PICKS = 50
 """Below so many in training one line is said."""
 
-_INDEX, _SAMPLES = "index.npz", "samples.bin"
 _SAMPLED_BLOCKS, _BLOCK_BYTES = 8, 4096
 
 logger = logging.getLogger("trainables.data")
+
+
+class File(NamedTuple):
+    """One of the files of streams."""
+
+    path: Path
+    named: str
+    """Within its folder."""
+    size_bytes: int
+    changed_ns: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +74,17 @@ class StreamStore(WindowStore):
     @property
     def num_picks(self) -> int:
         return int(self.own_pick_K.sum())
+
+    @cached_property
+    def picks_in_spans(self) -> tuple[np.ndarray, np.ndarray]:
+        """Whole sample and span of each pick that a window can hold."""
+        of_trace_K = np.repeat(np.arange(len(self)), np.diff(self.first_pick_N))[self.own_pick_K]
+        pick_K = self.pick_K[self.own_pick_K].astype(np.int64)
+        # Spans lie in the order of pieces and of time within them.
+        reach = int(self.length_N.max()) + 1
+        span_K = np.searchsorted(self.span_trace_W * reach + self.span_low_W, of_trace_K * reach + pick_K, "right") - 1
+        inside_K = (span_K >= 0) & (self.span_trace_W[span_K] == of_trace_K) & (pick_K < self.span_high_W[span_K])
+        return pick_K[inside_K], span_K[inside_K]
 
     @property
     def hours(self) -> float:
@@ -90,26 +110,15 @@ def open_streams(
     Without a teacher nobody picks. What is held out wants its opening. `labelled`: station and time (nanoseconds) of
     traces of data sets, with which no training window shares a sample. Raises ValueError in one line.
     """
-    digests = teacher_digests(teacher) if teacher is not None else []
     if split == SEALED:
         check_seal(opening, which_held_out(config))
-    key = _store_key(config, digests)
+    key = _store_key(config, digests(teacher) if teacher is not None else [])
     folder = cache_folder(config) / f"streams-{key}"
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        if not folder.is_dir():
-            with FileLock(folder.parent / f"{folder.name}.lock"):
-                if not folder.is_dir():
-                    _build(config, teacher, folder)
-    except OSError as error:
-        raise ValueError(f"data.cache_dir={folder.parent}: cannot be written ({error.strerror or error})") from error
-    with np.load(folder / split / _INDEX) as index:
-        columns = {name: index[name] for name in index.files}
+    made_once(folder, folder.is_dir, lambda: _build(config, teacher, folder))
+    columns, samples = read_columns(folder / split, config)
     spans = _spans(columns, windowing, labelled if split == "train" else ())
     everything = spans if not (labelled and split == "train") else _spans(columns, windowing, ())
     hours = hours_of(everything["span_low_W"], everything["span_high_W"])
-    dtype = np.dtype(config.store_dtype)
-    samples = np.memmap(folder / split / _SAMPLES, dtype=dtype, mode="r").view(np.ndarray)
     columns = {name: column for name, column in columns.items() if name not in ("own_low_N", "own_high_N")}
     store = StreamStore(
         fingerprint=f"{key}-{split}-{windowing.samples}", split=split, samples=samples, windowing=windowing,
@@ -136,11 +145,15 @@ def which_held_out(config: DataConfig) -> str:
 
 def check_streams(config: DataConfig) -> tuple[Continuous, StreamSplits]:
     """What there is, and how it is split, from headers alone. Raises ValueError in one line."""
-    return _surveyed(tuple(config.continuous), config.streams_held_out_stations, config.streams_held_out_share)
+    shares = config.streams_held_out_stations, config.streams_held_out_share
+    return _surveyed(tuple(config.continuous), *shares, _files(config))
 
 
 @lru_cache(maxsize=2)
-def _surveyed(streams: tuple[str, ...], stations: float, share: float) -> tuple[Continuous, StreamSplits]:
+def _surveyed(
+    streams: tuple[str, ...], stations: float, share: float, files: tuple[File, ...]
+) -> tuple[Continuous, StreamSplits]:
+    """`files` are those there now: a survey is of them alone."""
     continuous = open_continuous(streams)
     try:
         return continuous, split_streams(continuous.stretches, stations, share)
@@ -151,76 +164,74 @@ def _surveyed(streams: tuple[str, ...], stations: float, share: float) -> tuple[
 def streams_fingerprint(config: DataConfig) -> str:
     """Twelve hexadecimal digits that change with the files: their names within the folders, sizes and some of their
     bytes. No time of change counts, so that copies share what was made from them."""
-    digest = hashlib.blake2b(digest_size=6)
+    return _digest_of(_files(config))
+
+
+def _files(config: DataConfig) -> tuple[File, ...]:
+    """All files of the streams as they are now. Raises ValueError where a folder has none."""
+    found = []
     for root in places_of(config.continuous):
-        for file in sorted(files_of([root], EVERYTHING)):
-            size = file.stat().st_size
-            named = file.name if file == root else file.relative_to(root).as_posix()
-            digest.update(f"{named} {size} ".encode())
-            with file.open("rb") as stream:
-                for start in np.unique(np.linspace(0, max(0, size - _BLOCK_BYTES), _SAMPLED_BLOCKS).astype(np.int64)):
-                    stream.seek(int(start))
-                    digest.update(stream.read(_BLOCK_BYTES))
+        try:
+            files = sorted(files_of([root], EVERYTHING))
+        except ValueError as error:
+            raise ValueError(f"data.streams={','.join(config.continuous)}: {error}") from None
+        for file in files:
+            status, named = file.stat(), file.name if file == root else file.relative_to(root).as_posix()
+            found.append(File(file, named, status.st_size, status.st_mtime_ns))
+    return tuple(found)
+
+
+@lru_cache(maxsize=2)
+def _digest_of(files: tuple[File, ...]) -> str:
+    digest = hashlib.blake2b(digest_size=6)
+    for file in files:
+        digest.update(f"{file.named} {file.size_bytes} ".encode())
+        last = max(0, file.size_bytes - _BLOCK_BYTES)
+        with file.path.open("rb") as stream:
+            for start in np.unique(np.linspace(0, last, _SAMPLED_BLOCKS).astype(np.int64)):
+                stream.seek(int(start))
+                digest.update(stream.read(_BLOCK_BYTES))
     return digest.hexdigest()
 
 
-def _store_key(config: DataConfig, digests: Sequence[str]) -> str:
-    facts = [STREAM_FORMAT, streams_fingerprint(config), list(digests), config.streams_threshold, config.store_dtype]
+def _store_key(config: DataConfig, weights: Sequence[str]) -> str:
+    facts = [STREAM_FORMAT, streams_fingerprint(config), list(weights), config.streams_threshold, config.store_dtype]
     facts += [config.streams_held_out_share, config.streams_held_out_stations, COMPONENT_ORDER, SAMPLING_RATE_HZ]
     return hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
 
 
 def _build(config: DataConfig, teacher: nn.Module | None, folder: Path) -> None:
     """Write the stores of all splits under another name, then rename."""
-    for stale in folder.parent.glob(f".building-{folder.name}-*"):
-        shutil.rmtree(stale, ignore_errors=True)  # we hold the lock, so its builder is dead
     continuous, splits = check_streams(config)
     _check_disk(continuous, config, folder.parent)
     seconds = sum(stretch.seconds for stretch in continuous.stretches)
     logger.info("data.streams: labelling %.1f h of %d stations", seconds / 3600, len(continuous.stations))
-    building = folder.parent / f".building-{folder.name}-{os.getpid()}"
-    work = building / "work"
-    work.mkdir(parents=True)
     parts: dict[str, list[Part]] = {split: [] for split in SPLITS}
-    try:
-        for split in SPLITS:
-            (building / split).mkdir()
+    with building(folder) as arriving:
+        for name in ("work", *SPLITS):
+            (arriving / name).mkdir()
+        work = arriving / "work"
         job = LabelJob(teacher, config.streams_threshold, splits, config.store_dtype)
         for station, its in label(continuous, job, work):
             for split in SPLITS:
-                with (building / split / _SAMPLES).open("ab") as file, (station / split).open("rb") as written:
+                with (arriving / split / SAMPLES_FILE).open("ab") as file, (station / split).open("rb") as written:
                     shutil.copyfileobj(written, file)
                 parts[split] += its[split]
             for split in SPLITS:
                 (station / split).unlink()
         shutil.rmtree(work)
         for split in SPLITS:
-            with (building / split / _SAMPLES).open("rb") as file:
+            with (arriving / split / SAMPLES_FILE).open("rb") as file:
                 os.fsync(file.fileno())
-            with (building / split / _INDEX).open("wb") as file:
-                np.savez(file, **_columns(parts[split], split, continuous.said, teacher is not None))  # type: ignore[arg-type]
-                file.flush()
-                os.fsync(file.fileno())
-        building.rename(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+            write_index(arriving / split, _columns(parts[split], split, continuous.said, teacher is not None))
 
 
 def _columns(parts: list[Part], split: str, said: list[str], is_picked: bool) -> dict[str, np.ndarray]:
     index = {name: [part[name] for part in parts] for name in parts[0]}
-    length_N = np.array(index["length"], dtype=np.int64)
     is_reference = split != "train" and is_picked
-    return {
-        "offset_N": np.concatenate([[0], 3 * np.cumsum(length_N)[:-1]]),
-        "length_N": length_N,
-        "gain_NX": np.array(index["gain"], dtype=np.float32),
-        "mean_NX": np.array(index["mean"], dtype=np.float32),
-        "first_pick_N": np.concatenate([[0], np.cumsum([len(picks) for picks in index["picks"]])]),
-        "pick_K": np.concatenate(index["picks"]),
-        "pick_phase_K": np.concatenate(index["phases"]),
+    return columns_of(parts) | {
         "pick_probability_K": np.concatenate(index["probabilities"]),
         "own_pick_K": np.concatenate(index["is_own"]),
-        "trace_name_N": np.array(index["name"]),
         "row_N": np.arange(len(parts)),
         "labelled_NP": np.full((len(parts), len(PHASES)), is_reference),
         "left_out_J": np.array(said, dtype=str),
@@ -295,9 +306,4 @@ def _check_disk(continuous: Continuous, config: DataConfig, cache_dir: Path) -> 
         of_station[stretch.station] = of_station.get(stretch.station, 0) + stretch.num_samples
     samples: Any = sum(of_station.values())
     needed_gb = 1.05 * 3 * np.dtype(config.store_dtype).itemsize * samples * 2 / 1e9
-    free_gb = shutil.disk_usage(cache_dir).free / 1e9
-    if needed_gb > free_gb:
-        raise ValueError(
-            f"data.cache_dir={cache_dir}: the streams take {needed_gb:.1f} GB and the disk has {free_gb:.1f} GB free; "
-            "use data.store_dtype=float16, fewer hours or another disk"
-        )
+    check_room("the streams", needed_gb, cache_dir, "data.store_dtype=float16, fewer hours or another disk")

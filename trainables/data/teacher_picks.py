@@ -16,7 +16,6 @@ from trainables.edge.mean import mean_of
 from trainables.edge.network import Network
 from trainables.edge.picking import Peak, Peaks, annotate, annotate_mean
 from trainables.models.teacher import Teacher, members
-from trainables.models.weights import weights_digest
 
 
 class TeacherPick(NamedTuple):
@@ -26,11 +25,6 @@ class TeacherPick(NamedTuple):
     phase: int
     """0 P, 1 S."""
     probability: float
-
-
-def teacher_digests(teacher: nn.Module) -> list[str]:
-    """Which weights the teacher has, or each of several."""
-    return [weights_digest(member.picker.network) for member in members(teacher)]
 
 
 def as_network(teacher: nn.Module, threshold: float) -> Network:

@@ -10,8 +10,8 @@ import seisbench.data as sbd
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from trainables.config import Config
-from trainables.data.catalog import SPLITS, check_dataset, check_recordings, fingerprint, load_dataset
-from trainables.data.config import DataConfig
+from trainables.data.catalog import check_dataset, check_recordings, fingerprint, load_dataset
+from trainables.data.config import DataConfig, each_of, one_share_each
 from trainables.data.streams import check_streams, open_streams, streams_fingerprint
 from trainables.data.waveform_splits import RULES, NumClasses, waveform_splits
 from trainables.data.windowing import Windowing
@@ -66,12 +66,8 @@ class WaveformDataConfig(Config):
     def _one_for_each(cls, shares: list[float] | None, others: ValidationInfo) -> list[float] | None:
         if shares is None or not {"dataset", "streams"} <= others.data.keys():
             return shares
-        count = len(_each(others.data["dataset"])) + bool(others.data["streams"])
-        if len(shares) != count:
-            raise ValueError(f"{len(shares)} for {count} sources; one is given for each data set, then one for streams")
-        if min(shares) < 0 or max(shares) == 0:
-            raise ValueError(f"{', '.join(f'{share:g}' for share in shares)}: none is below 0, and one is above")
-        return shares
+        count = len(each_of(others.data["dataset"] or [])) + bool(others.data["streams"])
+        return one_share_each(shares, count, "sources; one is given for each data set, then one for streams")
 
     @model_validator(mode="after")
     def _has_waveforms(self) -> WaveformDataConfig:
@@ -82,12 +78,12 @@ class WaveformDataConfig(Config):
     @property
     def archives(self) -> list[str]:
         """Files and folders of streams."""
-        return _each(self.streams)
+        return each_of(self.streams or [])
 
     @property
     def datasets(self) -> list[str]:
         """Names or folders, one or several."""
-        return _each(self.dataset)
+        return each_of(self.dataset or [])
 
     def of(self, dataset: str) -> DataConfig:
         """What the window store needs to know of one of them."""
@@ -104,10 +100,6 @@ class WaveformDataConfig(Config):
             store_dtype=self.store_dtype,
             cache_dir=self.cache_dir,
         )
-
-
-def _each(named: str | list[str] | None) -> list[str]:
-    return [named] if isinstance(named, str) else list(named or [])
 
 
 def open_sources(config: WaveformDataConfig, split: Literal["train", "dev"]) -> list[tuple[str, WindowStore]]:
@@ -141,8 +133,7 @@ def check_sources(config: WaveformDataConfig, least_samples: int) -> dict[str, s
 def _about_streams(config: WaveformDataConfig) -> str:
     """Hours and stations of each split, and what is left out. Raises ValueError."""
     waveforms, splits = check_streams(config.of_streams)
-    parts = {split: splits.of(waveforms.stretches, split) for split in SPLITS}
-    hours = [f"{split} {sum(stretch.seconds for stretch in its) / 3600:.1f} h" for split, its in parts.items()]
+    hours = [f"{split} {its:.1f} h" for split, its in splits.hours(waveforms.stretches).items()]
     held_out = f"; of {', '.join(splits.held_out)} nothing is read" * bool(splits.held_out)
     line = f"streams: {len(waveforms.stations)} stations, {', '.join(hours)}{held_out}"
     return "; ".join([line, *waveforms.said])

@@ -13,12 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.data.draws import uniform, visit_order
+from trainables.data.draws import GOLDEN, SILVER, uniform, visit_order
 from trainables.data.sequence_batches import normalise
 from trainables.data.waveform_sources import WaveformDataConfig, open_sources
 from trainables.data.windows import WindowStore
-
-_GOLDEN, _SILVER = (5**0.5 - 1) / 2, 2**0.5 - 1
 
 logger = logging.getLogger("trainables.data")
 
@@ -104,8 +102,8 @@ class Waveforms:
         if self.config.shares is None:
             return visit_order(seed, epoch, position_Q, len(self))
         edge_S = np.cumsum(self.config.shares) / np.sum(self.config.shares)
-        # Multiples of an irrational number are spread evenly over [0, 1): shares hold in every batch.
-        spread_Q = ((position_Q + 0.5) * _GOLDEN + epoch * _SILVER) % 1
+        # Spread evenly: shares hold in every batch.
+        spread_Q = ((position_Q + 0.5) * GOLDEN + epoch * SILVER) % 1
         source_Q = np.searchsorted(edge_S, spread_Q, side="right").clip(0, len(edge_S) - 1)
         place_Q = np.empty(num_windows, dtype=np.int64)
         for source, count in enumerate(self.count_S.tolist()):

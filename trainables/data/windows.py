@@ -12,7 +12,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -23,7 +22,6 @@ import numpy as np
 import pandas as pd
 import seisbench
 import seisbench.data as sbd
-from filelock import FileLock
 
 from trainables.data.arrivals import PICK_COLUMNS, has_phase, possible_arrivals
 from trainables.data.catalog import check_dataset, fingerprint, fingerprints, load_dataset, no_pick
@@ -31,11 +29,12 @@ from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ, Da
 from trainables.data.labelled import labelled_phases
 from trainables.data.seal import SEALED, Opening, check_seal
 from trainables.data.splits import few_shot_traces, split_traces
+from trainables.data.store_folder import building, check_room, made_once
 from trainables.data.store_parts import NO_NUMBERS, NO_SAMPLES, NO_SIGNAL, NO_WAVEFORM, Part, margin, write_parts
 from trainables.data.windowing import PRESCRIBED, Windowing
 
 STORE_FORMAT = 3
-_INDEX, _SAMPLES = "index.npz", "samples.bin"
+INDEX_FILE, SAMPLES_FILE = "index.npz", "samples.bin"
 
 logger = logging.getLogger("trainables.data")
 
@@ -138,16 +137,8 @@ def stored(
     `chosen_by` names what they depend on beside data set, split and configuration. Raises ValueError as `open_store`.
     """
     key = _store_key(config, split, windowing, chosen_by)
-    cache_dir = cache_folder(config)
-    folder = cache_dir / key
-    try:
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        if not _is_complete(folder):
-            with FileLock(cache_dir / f"{key}.lock"):
-                if not _is_complete(folder):
-                    _build(config, split, folder, windowing, choose)
-    except OSError as error:
-        raise ValueError(f"data.cache_dir={cache_dir}: cannot be written ({error.strerror or error})") from error
+    folder = cache_folder(config) / key
+    made_once(folder, lambda: _is_complete(folder), lambda: _build(config, split, folder, windowing, choose))
     store = _read(folder, key, config, split, windowing)
     for line in store.left_out_J:
         logger.warning("data.dataset=%s, split %s: %s", config.dataset, split, line)
@@ -178,12 +169,8 @@ def a_few(
 
 
 def _read(folder: Path, key: str, config: DataConfig, split: str, windowing: Windowing) -> WindowStore:
-    with np.load(folder / _INDEX) as index:
-        columns = {name: index[name] for name in index.files}
-    dtype = np.dtype(config.store_dtype)
-    samples = np.memmap(folder / _SAMPLES, dtype=dtype, mode="r") if _num_values(columns) else np.empty(0, dtype)
-    # As a plain array its slices cost half as much; the file stays mapped as long as the array lives.
-    return WindowStore(fingerprint=key, split=split, samples=samples.view(np.ndarray), windowing=windowing, **columns)
+    columns, samples = read_columns(folder, config)
+    return WindowStore(fingerprint=key, split=split, samples=samples, windowing=windowing, **columns)
 
 
 def cache_folder(config: DataConfig) -> Path:
@@ -207,36 +194,55 @@ def _is_few_shot(config: DataConfig, split: str) -> bool:
 
 
 def _is_complete(folder: Path) -> bool:
-    return (folder / _INDEX).is_file() and (folder / _SAMPLES).is_file()
-
-
-def _num_values(columns: dict[str, np.ndarray]) -> int:
-    return 3 * int(columns["length_N"].sum())
+    return (folder / INDEX_FILE).is_file() and (folder / SAMPLES_FILE).is_file()
 
 
 def _build(config: DataConfig, split: str, folder: Path, windowing: Windowing, choose: Choose) -> None:
-    """Write the store under another name, then rename: a killed build leaves nothing that looks like a store."""
-    for stale in folder.parent.glob(f".building-{folder.name}-*"):
-        shutil.rmtree(stale, ignore_errors=True)  # we hold the lock, so its builder is dead
     dataset = load_dataset(config.only)
     traces = choose(dataset)
     _check_disk(dataset.metadata.iloc[traces], config, split, folder.parent, windowing)
-    building = folder.parent / f".building-{folder.name}-{os.getpid()}"
-    building.mkdir()
-    try:
-        with (building / _SAMPLES).open("wb") as file:
-            parts = write_parts(dataset, traces, config, split, file, building, windowing)
+    with building(folder) as arriving:
+        with (arriving / SAMPLES_FILE).open("wb") as file:
+            parts = write_parts(dataset, traces, config, split, file, arriving, windowing)
             _check_that_something_is_left(parts, config, split, dataset.metadata.iloc[traces], windowing)
             file.flush()
             os.fsync(file.fileno())
-        with (building / _INDEX).open("wb") as file:
-            np.savez(file, **_index_columns(parts, labelled_phases(dataset.metadata)))  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.rmtree(folder, ignore_errors=True)
-        building.rename(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+        write_index(arriving, _index_columns(parts, labelled_phases(dataset.metadata)))
+
+
+def write_index(folder: Path, columns: dict[str, np.ndarray]) -> None:
+    """Beside the samples, and on the disk when this returns."""
+    with (folder / INDEX_FILE).open("wb") as file:
+        np.savez(file, **columns)  # type: ignore[arg-type]
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_columns(folder: Path, config: DataConfig) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The index of a store, and its samples, mapped."""
+    with np.load(folder / INDEX_FILE) as index:
+        columns = {name: index[name] for name in index.files}
+    dtype = np.dtype(config.store_dtype)
+    there = (folder / SAMPLES_FILE).stat().st_size  # of nothing no map can be made
+    samples = np.memmap(folder / SAMPLES_FILE, dtype=dtype, mode="r") if there else np.empty(0, dtype)
+    # As a plain array its slices cost half as much; the file stays mapped as long as the array lives.
+    return columns, samples.view(np.ndarray)
+
+
+def columns_of(parts: list[Part]) -> dict[str, np.ndarray]:
+    """What the index of every store says of its traces: where they lie, how counts come back, their picks."""
+    index = {name: [part[name] for part in parts] for name in ("length", "gain", "mean", "picks", "phases", "name")}
+    length_N = np.array(index["length"], dtype=np.int64)
+    return {
+        "offset_N": np.concatenate([[0], 3 * np.cumsum(length_N)[:-1]]),
+        "length_N": length_N,
+        "gain_NX": np.array(index["gain"], dtype=np.float32),
+        "mean_NX": np.array(index["mean"], dtype=np.float32),
+        "first_pick_N": np.concatenate([[0], np.cumsum([len(picks) for picks in index["picks"]])]),
+        "pick_K": np.concatenate(index["picks"]),
+        "pick_phase_K": np.concatenate(index["phases"]),
+        "trace_name_N": np.array(index["name"]),
+    }
 
 
 def _traces_with_picks(dataset: sbd.WaveformDataset, config: DataConfig, split: str) -> np.ndarray:
@@ -278,22 +284,13 @@ def _left_out(parts: list[Part]) -> list[str]:
 
 def _index_columns(parts: list[Part], labelled_NP: np.ndarray) -> dict[str, np.ndarray]:
     kept = [part for part in parts if not part["left_out"]]
-    index = {name: [part[name] for part in kept] for name in kept[0]}
-    length_N = np.array(index["length"], dtype=np.int64)
-    return {
-        "offset_N": np.concatenate([[0], 3 * np.cumsum(length_N)[:-1]]),
-        "length_N": length_N,
-        "gain_NX": np.array(index["gain"], dtype=np.float32),
-        "mean_NX": np.array(index["mean"], dtype=np.float32),
-        "first_pick_N": np.concatenate([[0], np.cumsum([len(picks) for picks in index["picks"]])]),
-        "pick_K": np.concatenate(index["picks"]),
-        "pick_phase_K": np.concatenate(index["phases"]),
-        "first_span_N": np.concatenate([[0], np.cumsum([len(lows) for lows in index["lows"]])]),
-        "span_low_W": np.concatenate(index["lows"]),
-        "span_high_W": np.concatenate(index["highs"]),
-        "trace_name_N": np.array(index["name"]),
-        "row_N": np.array(index["row"], dtype=np.int64),
-        "labelled_NP": labelled_NP[np.array(index["row"], dtype=np.int64)],
+    row_N = np.array([part["row"] for part in kept], dtype=np.int64)
+    return columns_of(kept) | {
+        "first_span_N": np.concatenate([[0], np.cumsum([len(part["lows"]) for part in kept])]),
+        "span_low_W": np.concatenate([part["lows"] for part in kept]),
+        "span_high_W": np.concatenate([part["highs"] for part in kept]),
+        "row_N": row_N,
+        "labelled_NP": labelled_NP[row_N],
         "left_out_J": np.array(_left_out(parts), dtype=str),
     }
 
@@ -312,9 +309,5 @@ def _check_disk(metadata: pd.DataFrame, config: DataConfig, split: str, cache_di
         in_trace = metadata["trace_npts"].to_numpy(dtype=float) * factor
         needed = in_trace if windowing.whole else np.fmin(needed, in_trace)
     needed_gb = 3 * np.dtype(config.store_dtype).itemsize * np.nansum(needed) / 1e9
-    free_gb = shutil.disk_usage(cache_dir).free / 1e9
-    if needed_gb > free_gb:
-        raise ValueError(
-            f"data.cache_dir={cache_dir}: the windows of split {split} take {needed_gb:.1f} GB and the disk has "
-            f"{free_gb:.1f} GB free; use data.store_dtype=float16, a smaller data.few_shot_fraction or another disk"
-        )
+    remedies = "data.store_dtype=float16, a smaller data.few_shot_fraction or another disk"
+    check_room(f"the windows of split {split}", needed_gb, cache_dir, remedies)

@@ -22,6 +22,7 @@ from trainables.config import Config
 from trainables.models.adapters import PickerAdapter, adapter_of
 from trainables.models.architectures import PHASENET, ArchitectureName, load_picker, load_seisbench
 from trainables.models.interface import LEAST_SHARE, Interface, as_curves, as_distribution
+from trainables.models.weights import weights_digest
 from trainables.models.xiaonet import XiaoNet
 
 
@@ -167,6 +168,11 @@ def for_student(teacher: Teacher | TeacherEnsemble, student: Interface) -> nn.Mo
 def members(teacher: nn.Module) -> list[Teacher]:
     """The teacher, or each of several."""
     return [member for member in teacher.modules() if isinstance(member, Teacher)]
+
+
+def digests(teacher: nn.Module) -> list[str]:
+    """Which weights the teacher has, or each of several."""
+    return [weights_digest(member.picker.network) for member in members(teacher)]
 
 
 def _same_kind(teacher: Teacher, student: Interface) -> bool:

@@ -22,7 +22,6 @@ from trainables.data.labelled import masking_notice
 from trainables.data.mixing import Source, mixed_batches
 from trainables.data.splits import shared_events
 from trainables.data.stream_batches import open_dev, open_sources
-from trainables.data.stream_splits import SPLITS
 from trainables.data.streams import StreamStore, check_streams, streams_fingerprint
 from trainables.evaluation.counts import COUNTS_FILE, EventCounts, write_counts
 from trainables.evaluation.event_scores import count_by_event, picking_intervals
@@ -148,24 +147,21 @@ def steps_of_an_epoch(config: TrainingConfig, num_windows: float) -> int:
 def check_data(config: DataConfig) -> dict[str, str]:
     """Whether pickers can be trained on each data set, and on streams; facts of them for the record. Raises
     ValueError."""
-    if config.continuous:
-        streams = streams_facts(config)
-        return (
-            _dataset_facts(config) if config.has_dataset else {"data_fingerprint": streams_fingerprint(config)}
-        ) | streams
-    return _dataset_facts(config)
+    streams = streams_facts(config) if config.continuous else {}
+    facts = _dataset_facts(config) if config.has_dataset else {"data_fingerprint": streams_fingerprint(config)}
+    return facts | streams
 
 
 def streams_facts(config: DataConfig) -> dict[str, str]:
     """What is there to learn from and to be held out, from headers alone. Raises ValueError in one line."""
     continuous, splits = check_streams(config)
-    hours = {split: sum(one.seconds for one in splits.of(continuous.stretches, split)) / 3600 for split in SPLITS}
     whole = f" (with all hours of {', '.join(splits.held_out)})" if splits.held_out else ""
     reference = {} if config.has_dataset else {"reference": "teacher's picks"}
     return reference | {
         "streams": ", ".join(config.continuous),
         "streams_fingerprint": streams_fingerprint(config),
-        "streams_hours": ", ".join(f"{split} {its:.1f}" for split, its in hours.items()) + whole,
+        "streams_hours": ", ".join(f"{split} {its:.1f}" for split, its in splits.hours(continuous.stretches).items())
+        + whole,
         **({"streams_notice": "; ".join(continuous.said)} if continuous.said else {}),
     }
 

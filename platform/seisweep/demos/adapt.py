@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seisweep.demos.pickers import FULL as PICKERS
 from seisweep.demos.pickers import TINY as TINY_PICKERS
-from seisweep.demos.tour import Command, free_stem, name_option, say
+from seisweep.demos.tour import Command, check_files, free_stem, name_option, say
 from seisweep.engine.outcome import Outcome
 from seisweep.screen.ending import best_files
 from seisweep.screen.tables import as_table
@@ -75,8 +75,7 @@ def play(command: Command, home: Home, tiny: bool) -> None:
     dataset = f"data.dataset={from_here(data)}"
     fresh = ["model.architecture=phasenet", dataset, *size.teacher, "--cpus", cores]
     teacher = command("train", "picking", *fresh, *name_option(stem, "teacher"))
-    if teacher.lacks_in_mlflow:
-        raise RuntimeError(f"the demo goes on from files that MLflow lacks yet: seisweep resume {teacher.name}")
+    check_files(teacher)
 
     say("4. Before: a student of the labelled network, which learns nothing from the other one (its share is 0).")
     common = [f"data.streams={from_here(streams)}", f"teacher.weights={teacher.name}"]

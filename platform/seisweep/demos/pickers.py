@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from seisweep.demos.tour import Command, free_stem, name_option, say
+from seisweep.demos.tour import Command, check_files, free_stem, name_option, say
 from seisweep.engine.outcome import Outcome
 from seisweep.screen.ending import best_files
 from seisweep.screen.tables import as_table
@@ -89,7 +89,7 @@ def play(command: Command, home: Home, tiny: bool) -> None:
     say("2. A teacher: PhaseNet, trained from scratch on these data, on two cores.")
     fresh = ["model.architecture=phasenet", dataset, *size.teacher, "--cpus", str(min(2, cores))]
     teacher = command("train", "picking", *fresh, *name_option(stem, "teacher"))
-    _check_files(teacher)
+    check_files(teacher)
 
     say("3. The sweep: XiaoNet students learn from it; what falls behind is stopped early.")
     common = [dataset, f"teacher.weights={teacher.name}"]
@@ -112,13 +112,8 @@ def _best(sweep: Outcome, size: Size) -> list[str]:
     return [*fixed, *(f"{key}={show_value(value)}" for key, value in params.items())]
 
 
-def _check_files(outcome: Outcome) -> None:
-    if outcome.lacks_in_mlflow:
-        raise RuntimeError(f"the demo goes on from files that MLflow lacks yet: seisweep resume {outcome.name}")
-
-
 def _files_of(outcome: Outcome) -> Path:
-    _check_files(outcome)
+    check_files(outcome)
     folder = best_files(outcome)
     assert folder is not None, f"{outcome.name} is finished and has a best trial"
     return folder

@@ -37,6 +37,12 @@ def commands_of(program: Any, outcomes: list[Outcome]) -> Command:
     return command
 
 
+def check_files(outcome: Outcome) -> None:
+    """What comes next takes files of it out of MLflow. Raises RuntimeError where it lacks them."""
+    if outcome.lacks_in_mlflow:
+        raise RuntimeError(f"the demo goes on from files that MLflow lacks yet: seisweep resume {outcome.name}")
+
+
 def free_stem(home: Home) -> str:
     """`demo-1`, or the first number that no part of a demo has used."""
     number = 1

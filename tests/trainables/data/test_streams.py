@@ -16,7 +16,7 @@ from trainables.data.config import DataConfig
 from trainables.data.continuous import SAMPLE_NS, open_continuous
 from trainables.data.seal import Opening
 from trainables.data.stream_batches import open_stream_dev
-from trainables.data.streams import few_picks, open_streams, streams_fingerprint, which_held_out
+from trainables.data.streams import check_streams, few_picks, open_streams, streams_fingerprint, which_held_out
 from trainables.data.teacher_picks import as_network, picks_in
 from trainables.data.windowing import Windowing
 from trainables.models.teacher import TeacherEnsemble
@@ -154,6 +154,14 @@ def test_the_fingerprint_is_of_what_files_hold(config, folder, tmp_path):
     assert streams_fingerprint(copy) == streams_fingerprint(config)
     write_noise(copied, "ST01", seed=1)
     assert streams_fingerprint(copy) != streams_fingerprint(config)
+
+
+def test_files_that_came_since_an_archive_was_looked_at_are_seen(folder, tmp_path):
+    copied = shutil.copytree(folder, tmp_path / "copy")
+    config = DataConfig(dataset=[], streams=[str(copied)])
+    before = check_streams(config)[0].stations
+    write_noise(copied, "ST07", seed=1)
+    assert check_streams(config)[0].stations == sorted([*before, "XX.ST07"])
 
 
 def test_dev_windows_lie_side_by_side_with_the_teachers_picks_as_truth(config, teacher):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trainables.data import store_parts, windows
+from trainables.data import store_folder, store_parts, windows
 from trainables.data.batches import DevWindows
 from trainables.data.config import DataConfig
 from trainables.data.seal import Opening
@@ -143,7 +143,7 @@ def test_what_a_killed_build_left_is_removed(config):
 
 
 def test_a_disk_that_is_too_small_is_one_line(config, monkeypatch):
-    monkeypatch.setattr(windows.shutil, "disk_usage", lambda path: Usage(10**6, 10**6, 200_000))
+    monkeypatch.setattr(store_folder.shutil, "disk_usage", lambda path: Usage(10**6, 10**6, 200_000))
     with pytest.raises(ValueError, match=r"take 0\.\d+ GB .* data\.store_dtype=float16") as error:
         open_store(config, "train")
     assert "\n" not in str(error.value)
@@ -151,7 +151,7 @@ def test_a_disk_that_is_too_small_is_one_line(config, monkeypatch):
 
 
 def test_half_precision_needs_half_the_disk(config, monkeypatch):
-    monkeypatch.setattr(windows.shutil, "disk_usage", lambda path: Usage(10**6, 10**6, 150_000))
+    monkeypatch.setattr(store_folder.shutil, "disk_usage", lambda path: Usage(10**6, 10**6, 150_000))
     half = config.model_copy(update={"store_dtype": "float16"})
     with pytest.raises(ValueError, match="GB free"):
         open_store(config, "train")
