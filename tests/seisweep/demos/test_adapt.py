@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 
 import pytest
+from as_a_user import seisweep
 
 pytestmark = pytest.mark.integration
 
 
 def test_the_demo_of_adaptation_ends_with_agreement_before_and_after_and_an_int8_file(tmp_path):
-    environment = {**os.environ, "SEISWEEP_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    done = subprocess.run(
-        [sys.executable, "-m", "seisweep.cli", "demo", "adapt", "--tiny"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-    )
+    done = seisweep(tmp_path, "demo", "adapt", "--tiny")
     assert done.returncode == 0, done.stderr
     for noise in ("Traceback", "Warning", "WARNING", "ERROR", "INFO", "deprecated"):
         assert noise not in done.stdout + done.stderr, noise

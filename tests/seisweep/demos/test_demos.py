@@ -12,6 +12,7 @@ from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+from as_a_user import seisweep
 from seisweep.cli import run
 from seisweep.results import load
 from seisweep.settings.home import Home
@@ -23,20 +24,6 @@ pytestmark = pytest.mark.integration
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
     folder = tmp_path_factory.mktemp("demo")
     return seisweep(folder, "demo", "--tiny"), folder
-
-
-def seisweep(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "SEISWEEP_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    return subprocess.run(
-        [sys.executable, "-m", "seisweep.cli", *words],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-    )
 
 
 def ask(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
