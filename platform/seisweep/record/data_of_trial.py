@@ -23,25 +23,33 @@ USED_FOR = "train, dev"
 
 
 def inputs_of(config: Mapping[str, Any], facts: Mapping[str, str]) -> list[DatasetInput]:
-    """The data sets that a configuration names (`data.dataset`, `data.datasets`); of a trainable without them none.
+    """The data sets and streams that a configuration names (`data.dataset`, `data.datasets`, `data.streams`); of a
+    trainable without them none.
 
-    `facts`: tags of the sweep, which say the fingerprint of its data.
+    `facts`: tags of the sweep, which say the fingerprints of its data.
     """
     group = config.get("data")
-    said = [group[key] for key in ("dataset", "datasets") if group.get(key)] if isinstance(group, Mapping) else []
-    names = [name for one in said for name in (one if isinstance(one, list) else [one]) if isinstance(name, str)]
+    if not isinstance(group, Mapping):
+        return []
+    names = [*_each(group.get("dataset")), *_each(group.get("datasets"))]
+    streams = _each(group.get("streams"))
+    known = _fingerprints(names, facts) | dict.fromkeys(streams, facts.get("streams_fingerprint", ""))
     return [
         DatasetInput(
             Dataset(
                 name=text(PurePosixPath(name).name or name, LONGEST_NAME),
-                digest=_digest(name, names, facts),
-                source_type="seisbench",
+                digest=_digest(name, known),
+                source_type="seisbench" if name in names else "streams",
                 source=json.dumps({"uri": text(name)}),
             ),
             [InputTag(MLFLOW_DATASET_CONTEXT, USED_FOR)],
         )
-        for name in dict.fromkeys(names)
+        for name in dict.fromkeys([*names, *streams])
     ]
+
+
+def _each(named: Any) -> list[str]:
+    return [name for name in (named if isinstance(named, list) else [named]) if name and isinstance(name, str)]
 
 
 def log_inputs(client: MlflowClient, run_id: str, inputs: Sequence[DatasetInput]) -> None:
@@ -50,9 +58,13 @@ def log_inputs(client: MlflowClient, run_id: str, inputs: Sequence[DatasetInput]
         ask(partial(client.log_inputs, run_id, datasets=list(inputs)))
 
 
-def _digest(name: str, names: Sequence[str], facts: Mapping[str, str]) -> str:
-    """The fingerprint of the data set where the sweep's facts are about it, else one of its name."""
-    known = facts.get(tags.DATA_FINGERPRINT, "")
-    if known and facts.get(tags.DATASET) == name and len(names) == 1:
-        return known[:LONGEST_DIGEST]
-    return blake2b(name.encode("utf-8", "replace"), digest_size=8).hexdigest()
+def _fingerprints(names: Sequence[str], facts: Mapping[str, str]) -> dict[str, str]:
+    """Of each data set, where the sweep's facts are about these."""
+    found = facts.get(tags.DATA_FINGERPRINT, "").split("+")
+    is_about_them = facts.get(tags.DATASET) == ", ".join(names) and len(found) == len(names)
+    return dict(zip(names, found, strict=True)) if is_about_them else {}
+
+
+def _digest(name: str, known: Mapping[str, str]) -> str:
+    """The fingerprint where it is known, else one of the name."""
+    return known.get(name, "")[:LONGEST_DIGEST] or blake2b(name.encode("utf-8", "replace"), digest_size=8).hexdigest()

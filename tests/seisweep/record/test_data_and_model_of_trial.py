@@ -162,3 +162,10 @@ def test_the_fingerprint_is_of_the_data_set_that_it_was_taken_of():
     }
     assert digests["/archive/ETHZ"] == "f00d"
     assert len(set(digests.values())) == 3
+
+
+def test_streams_are_inputs_and_each_of_several_data_sets_has_its_own_fingerprint():
+    facts = {"dataset": "A, /archive/B", "data_fingerprint": "f00d+beef", "streams_fingerprint": "cafe"}
+    data = {"dataset": ["A", "/archive/B"], "streams": "/archive/year"}
+    found = [(one.dataset.name, one.dataset.digest) for one in inputs_of({"data": data}, facts)]
+    assert found == [("A", "f00d"), ("B", "beef"), ("year", "cafe")]
