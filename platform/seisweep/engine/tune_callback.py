@@ -11,6 +11,7 @@ from seisweep.engine.finish import close_trial, take_back
 from seisweep.engine.nodes import Nodes
 from seisweep.engine.outcome import LeftBehind, State
 from seisweep.engine.parts import Parts
+from seisweep.engine.preparing import Preparing
 from seisweep.engine.recovery import Recovery
 from seisweep.engine.schedulers import Comparing
 from seisweep.record.ledger import EndState, TrialRecord
@@ -27,6 +28,7 @@ class TuneCallback(tune.Callback):
         self.plan, self.ledger, self.study = parts.plan, parts.ledger, parts.study
         self.tracker, self.population, self.watch = parts.tracker, parts.population, parts.watch
         self.recovery = Recovery(parts)
+        self.preparing = Preparing(self.plan.logs, self.watch.log)
         self.relay: Any = None
         """The actor that frees the workers of Ray Train trials; None where trials train by themselves."""
         self.nodes: Nodes | None = None
@@ -189,6 +191,8 @@ class TuneCallback(tune.Callback):
         if full := self.parts.checkpoints.free_disk.full():
             self.recovery.stop.end(full)
         self.recovery.end_hung(trials)
+        begun = [trial.trial_id for trial in trials if trial.status == "RUNNING" and trial.trial_id not in self._seen]
+        self.preparing.look(self._numbers[trial_id] for trial_id in begun)
         self.look_at_nodes()
 
     def look_at_nodes(self) -> None:
