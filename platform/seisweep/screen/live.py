@@ -31,6 +31,9 @@ MANY_TRIALS = 100
 SUMMARY_EVERY_S = 30.0
 """Plain lines say that often how the whole sweep stands."""
 
+QUIET_S = 60.0
+"""After so long without a line one says how the whole sweep stands, if an epoch has ended meanwhile."""
+
 LEAST_BAR, MOST_BAR = 10, 60
 """Characters of the bar; where there is no room for the least there is none."""
 OTHER_LINES = 8
@@ -56,9 +59,11 @@ class PlainLines:
         self.progress = Progress(clock)
         self.last_epoch_line: tuple[str, int] = ("", 0)
         self.last_summary_s: float | None = None
+        self.last_line_s = clock()
         self.said_best: float | None = None
 
     def log(self, line: str) -> None:
+        self.last_line_s = self.progress.clock()
         print(f"{self.stamp()} {line}", file=self.stream, flush=True)
 
     def started(self, sweep: Sweep, name: str, num_trials: int | None) -> None:
@@ -80,6 +85,8 @@ class PlainLines:
         elif self.progress.num_trials == 1 and self.last_epoch_line != (row.trial_id, row.epoch):
             self.last_epoch_line = (row.trial_id, row.epoch)
             self.log(f"trial {row.number} {epoch}{self._metrics(row)}")
+        elif row.epoch and self.progress.clock() - self.last_line_s >= QUIET_S:
+            self._now_and_then()
 
     def finished(self, outcome: Outcome) -> None:
         self.log(f"{outcome.name} {outcome.state}: {self.progress.summary()}")

@@ -75,6 +75,19 @@ def test_plain_lines_show_every_epoch_of_a_single_run():
     ]
 
 
+def test_a_sweep_of_long_trials_says_now_and_then_how_it_stands():
+    clock, stream = Clock(), io.StringIO()
+    watch = watch_of(stream, clock)
+    watch.started(SWEEP, "long", 4)
+    watch.trial_update(row(0, "running", epoch=0))
+    for epoch in range(1, 10):
+        clock.now_s += 25.0
+        watch.trial_update(row(0, "running", epoch=epoch, f1=0.1 * epoch))
+    summaries = [line for line in said(stream) if line.startswith("  ")]
+    assert len(summaries) == 3  # after 75, 150 and 225 s
+    assert "1 running; best dev/f1 0.9 (trial 0)" in summaries[-1]
+
+
 def test_each_line_has_its_time_and_the_day_where_it_is_a_new_one():
     stream, clock = io.StringIO(), Clock()
     watch = watch_of(stream, clock)
