@@ -20,6 +20,7 @@ from seisweep.commands import (
     archive,
     confirm,
     data,
+    delete,
     evaluate,
     jobs,
     pick,
@@ -28,6 +29,7 @@ from seisweep.commands import (
     report,
     results,
     settings,
+    sweeps,
     system,
     ui,
 )
@@ -57,13 +59,14 @@ app.command()(evaluate.evaluate)
 app.command()(promote.promote)
 app.command()(pick.pick)
 app.command()(results.results)
-app.command()(results.sweeps)
+app.command()(sweeps.sweeps)
 app.command()(settings.settings)
 app.command()(plot.plot)
 app.command()(report.report)
 app.add_typer(data.app, name="data")
 app.command()(archive.pack)
 app.command()(archive.merge)
+app.command()(delete.delete)
 app.command()(ui.ui)
 app.command()(system.doctor)
 

@@ -1,4 +1,4 @@
-"""`seisweep results` and `seisweep sweeps`: what was found, and what there is."""
+"""`seisweep results`: what was found, in one sweep or in several."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seisweep.commands.jobs import latest_jobs, with_jobs
 from seisweep.commands.options import ProfileName
 from seisweep.record.gc_pause import no_collections
 from seisweep.screen.tables import Format, TableFormat, fitting_conditions, fitting_verdict, print_fitting, write
@@ -18,7 +17,6 @@ from seisweep.settings.home import Home
 from seisweep.settings.overrides import parse_overrides
 from seisweep.settings.paths import with_absolute_paths
 from seisweep.settings.which_profile import profile_of
-from seisweep.settings.which_store import Store, kept_store, store_by_default
 from seisweep.text import short_names
 
 if TYPE_CHECKING:
@@ -163,85 +161,10 @@ def _settings(words: list[str] | None) -> dict[str, Any] | None:
     return with_absolute_paths(base)
 
 
-def sweeps(format: TableFormat = Format.TABLE, profile: ProfileName = "local") -> None:
-    """Named sweeps that can be run, and those launched with their state."""
-    from search_spaces.named import descriptions
-
-    if format is Format.TABLE:
-        print_fitting([{"sweep": name, "what it is": words} for name, words in descriptions().items()], [])
-    home, where = Home.find(), profile_of(profile)
-    store = store_by_default(home, where)
-    jobs = latest_jobs(home, where)
-    here, elsewhere = _sweeps_by_store(home, store)
-    if elsewhere:
-        count = f"{len(elsewhere)} sweep{'s' if elsewhere[1:] else ''}"
-        shown = f"{', '.join(elsewhere[:3])}{' ...' if len(elsewhere) > 3 else ''}"
-        print(f"{count} of this home {'are' if elsewhere[1:] else 'is'} in another store: {shown}", file=sys.stderr)
-    if store.is_own and not home.database.exists() and not jobs:
-        _say_unrecorded(home, here, store.uri)
-        return
-    from seisweep import results as record
-    from seisweep.results.tables import sweeps_frame
-
-    is_empty = store.is_own and not home.database.exists()
-    launched = with_jobs(sweeps_frame([]) if is_empty else record.sweeps(profile=where), jobs)
-    _say_unrecorded(home, here - set(launched["name"]), store.uri)
-    launched["state"] = [
-        _state_now(home, name, state) if name in here else state
-        for name, state in zip(launched["name"], launched["state"], strict=True)
-    ]
-    if format is Format.TABLE and not launched.empty:
-        print()
-        launched["started"] = launched["started"].dt.strftime("%Y-%m-%d %H:%M")
-    if format is Format.TABLE:
-        print_fitting(rows_of(launched), ["name", "state", "trials", "best", "started"])
-    else:
-        write(rows_of(launched), format)
-
-
-def _say_unrecorded(home: Home, names: set[str], store: str) -> None:
-    """Folders of sweeps whose record is not where they began: half of a home was moved, or a server's was lost."""
-    for name in sorted(names):
-        print(
-            f"{home.sweep_dir(name)} is a sweep's folder, and its record is not in {store}: bring that along, or write "
-            f"it again with `seisweep resume {name}`",
-            file=sys.stderr,
-        )
-
-
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as dictionaries, whole numbers as such, what is missing as None."""
     plain = frame.astype(object).where(frame.notna(), None)
     return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
-
-
-def _sweeps_by_store(home: Home, store: Store) -> tuple[set[str], list[str]]:
-    """The home's sweeps: those recorded in this store, and those in another one. Of a description that cannot be read a
-    line says so."""
-    here: set[str] = set()
-    elsewhere: list[str] = []
-    for name in home.sweep_names:
-        try:
-            if kept_store(home, name).uri == store.uri:
-                here.add(name)
-            else:
-                elsewhere.append(name)
-        except ValueError as error:
-            print(error, file=sys.stderr)
-    return here, elsewhere
-
-
-def _state_now(home: Home, name: str, recorded: str) -> str:
-    """A driver that was killed has left its sweep running in MLflow; its lock and its ledger know better."""
-    if recorded != "running":
-        return recorded
-    from seisweep.engine.launch import sweep_state
-
-    try:
-        return sweep_state(home, name)
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return recorded
 
 
 def _ordered(loaded: SweepResults, sort: str | None) -> pd.DataFrame:

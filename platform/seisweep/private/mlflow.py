@@ -21,6 +21,9 @@ USES = {
     "mlflow.tracking._tracking_service.utils._artifact_repos_cache": "a process that used a home before it was moved "
     "writes into it where it lies now",
     "mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore": "a home gets its database",
+    "mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore._hard_delete_run": "the runs of a deleted sweep leave the "
+    "database",
+    "mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore._hard_delete_logged_model": "the same of its models",
     "mlflow.environment_variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES": "a run that the server may have made is not "
     "asked for twice",
     "mlflow.utils.rest_utils.http_request": "curves of many trials come with one call",
@@ -92,6 +95,27 @@ def create_store(database: Path, artifacts: Path) -> None:
     connection = sqlite3.connect(database)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.close()
+
+
+class Database:
+    """A database whose runs and models can be deleted for good; MLflow's client only puts them into its bin."""
+
+    def __init__(self, uri: str, artifacts_uri: str | None) -> None:
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        self._store = SqlAlchemyStore(uri, artifacts_uri or "mlflow-artifacts:/")  # where new experiments keep files
+
+    def delete_run(self, run_id: str) -> None:
+        self._store._hard_delete_run(run_id)
+
+    def delete_model(self, model_id: str) -> None:
+        self._store._hard_delete_logged_model(model_id)
+
+    def delete_files(self, uri: str) -> None:
+        """What lies at an address of files, in whatever storage."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        get_artifact_repository(uri).delete_artifacts()
 
 
 class _AskedOnce:

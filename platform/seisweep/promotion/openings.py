@@ -24,7 +24,7 @@ from seisweep.record.mlflow_store import experiment_named, store_answers
 from seisweep.settings.which_store import Store
 from trainables.data.seal import Opening
 
-DONE, FAILED, REFUSED, RUNNING = "done", "failed", "refused", "running"
+DONE, FAILED, RUNNING = "done", "failed", "running"
 SAME = (tags.PROMOTED_RUN, tags.MODELS)
 """Tags in which two promotions of one test split are one."""
 
@@ -71,7 +71,7 @@ class Openings:
         wanted = f"tags.{tags.ROLE} = '{tags.PROMOTION_ROLE}'{condition}"
         with store_answers(self.client.tracking_uri):
             runs = self.client.search_runs([self.experiment_id], wanted, ViewType.ALL, max_results=1000)
-        return [run for run in runs if run.data.tags.get(tags.STATE) != REFUSED]
+        return [run for run in runs if run.data.tags.get(tags.STATE) != tags.REFUSED]
 
     def check(self, about: Mapping[str, str], again: bool) -> None:
         """Raises ValueError where it was opened before, for something else, and not to be opened again."""
@@ -118,7 +118,7 @@ class Openings:
             known = self.known()  # another promotion may have come between
             opened = self._numbered(run, known)
             if opened.opening.number > 1 and not again:
-                self._ends(run, REFUSED)
+                self._ends(run, tags.REFUSED)
                 raise ValueError(_refusal(known))
             return opened
 

@@ -62,21 +62,10 @@ class Asked:
 def asked(sweep: SweepResults) -> Asked:
     """What the record says about the launch."""
     facts, wanted = sweep.parent.data.tags, sweep.definition
-    plan = [("trainable", facts.get(tags.TRAINABLE, "")), ("objectives", _objectives(sweep.objectives))]
+    plan = [("trainable", facts.get(tags.TRAINABLE, "")), ("objectives", objectives_in_words(sweep.objectives))]
     if wanted is None:
         return Asked(plan)
-    seeds = ", ".join(map(str, wanted.seeds))
-    plan += [("proposed by", _SAMPLERS[wanted.sampler])] if wanted.space or wanted.vary else []
-    plan += [
-        ("early stopping", _early_stopping(wanted)),
-        ("budget", _budget(wanted, facts.get(tags.NUM_TRIALS, ""))),
-        ("seeds" if len(wanted.seeds) > 1 else "seed", seeds),
-    ]
-    if wanted.confirms is not None:
-        trials = ", ".join(map(str, wanted.confirms.trials))
-        plan.append(("trains again", f"of {wanted.confirms.sweep} the trials {trials}, the best first"))
-    if wanted.baseline:
-        plan.append(("baseline", " ".join(f"{key}={in_text(value)}" for key, value in wanted.baseline.items())))
+    plan += plan_of(wanted, facts.get(tags.NUM_TRIALS, ""))
     command = command_of(wanted, facts.get(tags.PROFILE, "local"))
     return Asked(
         plan,
@@ -85,6 +74,22 @@ def asked(sweep: SweepResults) -> Asked:
         command or "",
         own_code=not command,
     )
+
+
+def plan_of(wanted: Sweep, num_trials: str = "") -> Facts:
+    """How a sweep goes about it. `num_trials`: how many it wants by now, if it was extended."""
+    plan = [("proposed by", _SAMPLERS[wanted.sampler])] if wanted.space or wanted.vary else []
+    plan += [
+        ("early stopping", _early_stopping(wanted)),
+        ("budget", _budget(wanted, num_trials)),
+        ("seeds" if len(wanted.seeds) > 1 else "seed", ", ".join(map(str, wanted.seeds))),
+    ]
+    if wanted.confirms is not None:
+        trials = ", ".join(map(str, wanted.confirms.trials))
+        plan.append(("trains again", f"of {wanted.confirms.sweep} the trials {trials}, the best first"))
+    if wanted.baseline:
+        plan.append(("baseline", " ".join(f"{key}={in_text(value)}" for key, value in wanted.baseline.items())))
+    return plan
 
 
 _SPACES_OF_STUDENTS = "search_spaces.distillation:space", "search_spaces.distillation:student_space"
@@ -187,7 +192,7 @@ def _searched(wanted: Sweep, varied: list[str]) -> Mapping[str, str]:
         return {key: "" for key in varied if key != tags.SEED}
 
 
-def _objectives(objectives: Mapping[str, str]) -> str:
+def objectives_in_words(objectives: Mapping[str, str]) -> str:
     words = {"max": "as large as possible", "min": "as small as possible"}
     return ", ".join(f"{metric} {words[direction]}" for metric, direction in objectives.items())
 

@@ -41,5 +41,10 @@ def missing(runs: Mapping[str, Run]) -> str:
 
 def folder_here(run: Run) -> Path | None:
     """Where the files of a run lie, or should; None where a server has them."""
-    place = urlparse(run.info.artifact_uri)
+    return folder_at(run.info.artifact_uri)
+
+
+def folder_at(uri: str) -> Path | None:
+    """The folder of this machine that an address of files means; None of any other."""
+    place = urlparse(uri)
     return Path(unquote(place.path)) if place.scheme in ("", "file") else None

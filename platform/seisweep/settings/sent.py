@@ -23,6 +23,11 @@ def keep(home: Home, sweep: str, profile: Profile) -> None:
         file.write_text(json.dumps(record, indent=2), encoding="utf-8")
 
 
+def forget(home: Home, sweep: str) -> None:
+    """It was not sent, as far as this home knows."""
+    (home.jobs_dir / f"{sweep}.json").unlink(missing_ok=True)
+
+
 def sent_with(home: Home, sweep: str) -> Profile | None:
     """The profile with which a sweep was sent from this home; None where it was not. Raises ValueError where the file
     that says so cannot be read."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from seisweep.cli import run
-from seisweep.commands.results import sweeps
+from seisweep.commands.sweeps import sweeps
 from seisweep.engine import launch as launch_module
 from seisweep.engine.search import Study
 from seisweep.engine.sweep_folder import JOURNAL_FILE, LEDGER_FILE, Launch, NameTakenError
@@ -73,9 +73,9 @@ def test_sweeps_knows_whether_a_driver_lives(engine_home: Home, toy_sweep, capsy
     writer.begin("", {})
     if driver == "lives":
         with driver_lock(folder):
-            sweeps(Format.CSV)
+            sweeps(format=Format.CSV)
     else:
-        sweeps(Format.CSV)
+        sweeps(format=Format.CSV)
     heading, line = capsys.readouterr().out.splitlines()
     assert dict(zip(heading.split(","), line.split(","), strict=True))["state"] == expected
 

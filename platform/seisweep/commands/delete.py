@@ -1,0 +1,85 @@
+"""`seisweep delete`: a sweep goes, with all that MLflow has of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seisweep.commands.jobs import latest_jobs
+from seisweep.commands.options import ProfileName
+from seisweep.screen.asking import ask, can_ask
+from seisweep.screen.terminal import wrapped
+from seisweep.settings.home import Home
+from seisweep.settings.paths import from_here
+from seisweep.settings.sent import sent_with
+from seisweep.settings.which_profile import profile_of
+
+if TYPE_CHECKING:
+    from seisweep.archive.leaving import Leaving
+
+
+def delete(
+    name: Annotated[str, typer.Argument(help="A sweep that does not run (see `seisweep sweeps`).")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    profile: ProfileName = "local",
+) -> int:
+    """Delete a sweep for good: its folder, its runs in MLflow and their files. Shows what goes and asks.
+
+    A sweep that runs, or that has been promoted, is not deleted.
+    """
+    home, where = Home.find(), profile_of(profile)
+    from seisweep.archive import deleting, leaving
+
+    if deleting.finish(name, home) and not home.sweep_dir(name).exists():
+        _say(f"{name}: what was left of it is gone")
+        return 0
+    if sent_with(home, name) and (job := latest_jobs(home, where).get(name)) and not job.is_over:
+        raise ValueError(f"{name} is {job.state} as a job of a cluster: `seisweep stop {name}` ends it")
+    found = leaving.look(name, home, where)
+    if not yes:
+        if not can_ask():
+            raise ValueError(
+                f"delete asks before it deletes, and here is nobody to ask: `seisweep delete {name} --yes`"
+            )
+        for line in _what_goes(found):
+            _say(line)
+        if ask(f"delete {name} for good? [y/N]").lower() not in ("y", "yes"):
+            _say("nothing is deleted")
+            return 1
+    files = _files(found)
+    gone = deleting.delete(name, home, where)
+    _say(f"{name} is deleted: {', '.join([*_in_mlflow(gone), files])}")
+    return 0
+
+
+def _what_goes(found: Leaving) -> Iterator[str]:
+    yield f"{found.name}{f', {found.state}' if found.state else ''}; with it go"
+    if found.folder is not None:
+        yield f"  its folder {from_here(found.folder)}"
+    if in_mlflow := _in_mlflow(found):
+        into = "" if found.is_for_good else ", into the bin of that server, and their files with `mlflow gc` there"
+        yield f"  of {found.store.uri} {', '.join(in_mlflow)}{into}"
+    yield f"  on this machine {_files(found)}"
+    if found.storage is not None:
+        yield f"  its checkpoints in {found.storage.place}"
+    for words in found.stays:
+        yield f"what stays: {words}"
+
+
+def _files(found: Leaving) -> str:
+    count, size_bytes = found.size
+    return f"{count} files, {size_bytes / 1e6:.1f} MB"
+
+
+def _in_mlflow(found: Leaving) -> list[str]:
+    names = [name for name in found.experiments.values() if name]
+    counted = [(len(found.runs), "run"), (len(found.models), "model")]
+    words = [f"{count} {what}{'s' if count > 1 else ''}" for count, what in counted if count]
+    return [*words, *(f"the experiment {name}, which is empty then" for name in names)]
+
+
+def _say(line: str) -> None:
+    print(wrapped(line, sys.stderr), file=sys.stderr, flush=True)

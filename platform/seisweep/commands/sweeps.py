@@ -1,0 +1,140 @@
+"""`seisweep sweeps`: what can be run and what there is; one of them in full."""
+
+from __future__ import annotations
+
+import sys
+
+from seisweep.commands.jobs import latest_jobs, with_jobs
+from seisweep.commands.options import ProfileName
+from seisweep.commands.results import rows_of
+from seisweep.screen.tables import Format, TableFormat, print_fitting, write
+from seisweep.settings.fields import nearest
+from seisweep.settings.home import Home
+from seisweep.settings.profile import Profile
+from seisweep.settings.which_profile import profile_of
+from seisweep.settings.which_store import Store, kept_store, store_by_default
+
+
+def sweeps(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="One of them in full: a launched sweep, else a named one.", show_default=False),
+    ] = None,
+    format: TableFormat = Format.TABLE,
+    profile: ProfileName = "local",
+) -> None:
+    """Named sweeps that can be run, and those launched with their state; or one of them in full."""
+    from search_spaces.named import descriptions
+
+    if name is not None:
+        _show_one(name, format, profile)
+        return
+    if format is Format.TABLE:
+        print_fitting([{"sweep": name, "what it is": words} for name, words in descriptions().items()], [])
+    home, where = Home.find(), profile_of(profile)
+    store = store_by_default(home, where)
+    jobs = latest_jobs(home, where)
+    here, elsewhere = _sweeps_by_store(home, store)
+    if elsewhere:
+        count = f"{len(elsewhere)} sweep{'s' if elsewhere[1:] else ''}"
+        shown = f"{', '.join(elsewhere[:3])}{' ...' if len(elsewhere) > 3 else ''}"
+        print(f"{count} of this home {'are' if elsewhere[1:] else 'is'} in another store: {shown}", file=sys.stderr)
+    if store.is_own and not home.database.exists() and not jobs:
+        _say_unrecorded(home, here, store.uri)
+        return
+    from seisweep import results as record
+    from seisweep.results.tables import sweeps_frame
+
+    is_empty = store.is_own and not home.database.exists()
+    launched = with_jobs(sweeps_frame([]) if is_empty else record.sweeps(profile=where), jobs)
+    _say_unrecorded(home, here - set(launched["name"]), store.uri)
+    launched["state"] = [
+        _state_now(home, name, state) if name in here else state
+        for name, state in zip(launched["name"], launched["state"], strict=True)
+    ]
+    if format is Format.TABLE and not launched.empty:
+        print()
+        launched["started"] = launched["started"].dt.strftime("%Y-%m-%d %H:%M")
+    if format is Format.TABLE:
+        print_fitting(rows_of(launched), ["name", "state", "trials", "best", "started"])
+    else:
+        write(rows_of(launched), format)
+
+
+def _show_one(name: str, format: Format, profile: str) -> None:
+    from seisweep.commands.one_sweep import print_facts
+
+    with no_collections():
+        facts = _facts_of(name, Home.find(), profile_of(profile))
+    if format is Format.TABLE:
+        print_facts(facts)
+    elif format is Format.CSV:
+        write([{what: json.dumps(one) if isinstance(one, dict | list) else one for what, one in facts.items()}], format)
+    else:
+        write([facts], format)
+
+
+def _facts_of(name: str, home: Home, profile: Profile) -> dict[str, Any]:
+    """Raises ValueError where neither the record nor anything that can be run has the name."""
+    from search_spaces.named import NAMED, named_sweep
+    from seisweep import results
+    from seisweep.commands import one_sweep
+    from seisweep.results.loading import names_in
+    from seisweep.results.tables import sweeps_frame
+
+    is_own = ":" in name
+    store = store_by_default(home, profile)
+    known = [] if is_own else names_in(store, home)
+    if not is_own and (home.sweep_file(name).is_file() or name in known or name not in NAMED):
+        try:
+            loaded = results.load_from(home, name, profile)
+        except ValueError as error:
+            if known or home.sweep_file(name).is_file():
+                raise
+            raise ValueError(f"no sweep named {name}{nearest(name, [*NAMED, *home.sweep_names])}") from error
+        job = latest_jobs(home, profile).get(name)
+        state = str(with_jobs(sweeps_frame([loaded.parent]), {name: job} if job else {})["state"].iloc[0])
+        state = _state_now(home, name, state) if home.sweep_file(name).is_file() else state
+        return one_sweep.of_record(loaded, state, home, job)
+    launched = [] if is_own or not known else results.sweeps(profile=profile)
+    of_kind = [row["name"] for row in rows_of(launched) if row["kind"] == name] if len(launched) else []
+    return one_sweep.of_name(name, named_sweep(name), of_kind)
+
+
+def _say_unrecorded(home: Home, names: set[str], store: str) -> None:
+    """Folders of sweeps whose record is not where they began: half of a home was moved, or a server's was lost."""
+    for name in sorted(names):
+        print(
+            f"{home.sweep_dir(name)} is a sweep's folder, and its record is not in {store}: bring that along, or write "
+            f"it again with `seisweep resume {name}`",
+            file=sys.stderr,
+        )
+
+
+def _sweeps_by_store(home: Home, store: Store) -> tuple[set[str], list[str]]:
+    """The home's sweeps: those recorded in this store, and those in another one. Of a description that cannot be read a
+    line says so."""
+    here: set[str] = set()
+    elsewhere: list[str] = []
+    for name in home.sweep_names:
+        try:
+            if kept_store(home, name).uri == store.uri:
+                here.add(name)
+            else:
+                elsewhere.append(name)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+    return here, elsewhere
+
+
+def _state_now(home: Home, name: str, recorded: str) -> str:
+    """A driver that was killed has left its sweep running in MLflow; its lock and its ledger know better."""
+    if recorded != "running":
+        return recorded
+    from seisweep.engine.launch import sweep_state
+
+    try:
+        return sweep_state(home, name)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return recorded
