@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from seisweep.commands.jobs import latest_jobs, with_jobs
 from seisweep.commands.options import ProfileName
 from seisweep.commands.results import rows_of
+from seisweep.record.gc_pause import no_collections
 from seisweep.screen.tables import Format, TableFormat, print_fitting, write
 from seisweep.settings.fields import nearest
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
 from seisweep.settings.which_profile import profile_of
-from seisweep.settings.which_store import Store, kept_store, store_by_default
+from seisweep.settings.which_store import Store, kept_store, store_by_default, store_of_sweep
+
+if TYPE_CHECKING:
+    from seisweep.engine.job import Job
+    from seisweep.results.sweep_results import SweepResults
 
 
 def sweeps(
@@ -75,30 +84,44 @@ def _show_one(name: str, format: Format, profile: str) -> None:
 
 
 def _facts_of(name: str, home: Home, profile: Profile) -> dict[str, Any]:
-    """Raises ValueError where neither the record nor anything that can be run has the name."""
+    """Of what is launched, else of what can be run. Raises ValueError where nothing has the name."""
     from search_spaces.named import NAMED, named_sweep
-    from seisweep import results
     from seisweep.commands import one_sweep
-    from seisweep.results.loading import names_in
+
+    if ":" in name:
+        return one_sweep.of_name(name, named_sweep(name), [])
+    from seisweep.results.loading import load_from, names_in
+
+    store = store_of_sweep(home, name, profile)
+    job = latest_jobs(home, profile).get(name)
+    if home.sweep_file(name).is_file() or name in names_in(store, home):
+        loaded = load_from(home, name, profile)
+        return one_sweep.of_record(loaded, _state_of_one(home, loaded, job), home, job)
+    if job is not None:
+        return {"name": name, "what it is": job.kind, "note": job.note, "state": job.state, "job": job.id}
+    if name not in NAMED:
+        raise ValueError(f"no sweep named {name}{nearest(name, [*names_in(store, home), *home.sweep_names, *NAMED])}")
+    return one_sweep.of_name(name, NAMED[name](), _launched(name, home, profile))
+
+
+def _state_of_one(home: Home, loaded: SweepResults, job: Job | None) -> str:
+    """As the list of all has it."""
     from seisweep.results.tables import sweeps_frame
 
-    is_own = ":" in name
+    jobs = {loaded.name: job} if job else {}
+    state = str(with_jobs(sweeps_frame([loaded.parent]), jobs)["state"].iloc[0])
+    return _state_now(home, loaded.name, state) if home.sweep_file(loaded.name).is_file() else state
+
+
+def _launched(kind: str, home: Home, profile: Profile) -> list[str]:
+    """Sweeps of the record that are of this kind, the latest first."""
     store = store_by_default(home, profile)
-    known = [] if is_own else names_in(store, home)
-    if not is_own and (home.sweep_file(name).is_file() or name in known or name not in NAMED):
-        try:
-            loaded = results.load_from(home, name, profile)
-        except ValueError as error:
-            if known or home.sweep_file(name).is_file():
-                raise
-            raise ValueError(f"no sweep named {name}{nearest(name, [*NAMED, *home.sweep_names])}") from error
-        job = latest_jobs(home, profile).get(name)
-        state = str(with_jobs(sweeps_frame([loaded.parent]), {name: job} if job else {})["state"].iloc[0])
-        state = _state_now(home, name, state) if home.sweep_file(name).is_file() else state
-        return one_sweep.of_record(loaded, state, home, job)
-    launched = [] if is_own or not known else results.sweeps(profile=profile)
-    of_kind = [row["name"] for row in rows_of(launched) if row["kind"] == name] if len(launched) else []
-    return one_sweep.of_name(name, named_sweep(name), of_kind)
+    if store.is_own and not home.database.exists():
+        return []
+    from seisweep import results
+
+    found = results.sweeps(profile=profile)
+    return list(found["name"][found["kind"] == kind])
 
 
 def _say_unrecorded(home: Home, names: set[str], store: str) -> None:
