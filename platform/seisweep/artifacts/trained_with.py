@@ -22,27 +22,13 @@ from seisweep.results import SweepResults
 from seisweep.settings.earlier import as_it_was
 from seisweep.settings.fields import known_keys
 from seisweep.settings.overrides import build_config, flatten
+from seisweep.settings.scored_with import CACHE, DATASET, OF_TRAINING, SHARES, STREAMS
 from seisweep.text import show_value
 from trainables.config import Config
 from trainables.data.catalog import fingerprints
 from trainables.data.config import DataConfig, each_of
 from trainables.evaluation.picks import PickConfig
 from trainables.export.picker_folder import DESCRIPTION_FILE
-
-DATASET, SHARES, CACHE = "data.dataset", "data.shares", "data.cache_dir"
-STREAMS = "data.streams"
-"""The streams, and how the settings about them begin."""
-
-OF_TRAINING = (
-    "data.few_shot_fraction",
-    "data.few_shot_seed",
-    "data.sigma_samples",
-    "data.max_time_shift_s",
-    "data.max_amplitude_scale",
-    SHARES,
-    CACHE,
-)
-"""Settings on which no dev window, arrival or pick depends: models that are scored together may differ in them."""
 
 
 class ScoringConfig(Config):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from seisweep.statistics.conditions import Baseline, Condition
 
 
+TOP_OF_EACH = 3
+"""Of several sweeps."""
 TOP_REASONS = 5
 """Of failed trials that are named below a table that has no room for them."""
 
@@ -39,7 +42,10 @@ class By(StrEnum):
 
 
 def results(
-    name: Annotated[str, typer.Argument(help="Name of a launched sweep (see `seisweep sweeps`).")],
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME...", help="A launched sweep (see `seisweep sweeps`), or several to be compared."),
+    ],
     top: Annotated[int | None, typer.Option(min=1, help="Show only the best K.")] = None,
     sort: Annotated[
         str | None, typer.Option(help="Metric to sort by, the best first, or a setting; default the objective.")
@@ -58,7 +64,12 @@ def results(
     """Trials of a sweep, the best first; with several seeds also its conditions, with mean, spread and differences.
 
     A table shows what counts. csv and json hold every metric; with several seeds, --by condition holds the other table.
+    Of several sweeps the best three of each, or --top K, and in what the sweeps differ.
     """
+    if names[1:]:
+        _compare(names, top, format, profile, {"--sort": sort, "--by": by, "--baseline": baseline})
+        return
+    (name,) = names
     with no_collections():  # MLflow's imports included
         from seisweep import results as record
 
@@ -81,6 +92,27 @@ def results(
             _write_verdict(found, confirms, loaded, format, below=by is None)
         elif whom is not None:
             _write_conditions(found, whom, loaded, format, below=by is None)
+
+
+def _compare(names: list[str], top: int | None, format: Format, profile: str, of_one: Mapping[str, Any]) -> None:
+    """Several sweeps in one table. `of_one`: options that are about a single sweep. Raises ValueError."""
+    if given := next((option for option, value in of_one.items() if value), None):
+        raise ValueError(f"{given} is for one sweep: name one, or leave it out")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"{twice} is named twice")
+    with no_collections():
+        from seisweep import results as record
+        from seisweep.report.compared import Compared
+
+        home, where = Home.find(), profile_of(profile)
+        compared = Compared([record.load_from(home, name, where) for name in names], top or TOP_OF_EACH)
+        rows = compared.rows()
+        if format is Format.TABLE:
+            print_fitting(rows, ["sweep", "trial", *compared.metrics])
+        else:
+            write(rows, format)
+        for line in compared.lines():
+            print(wrapped(line, sys.stderr), file=sys.stderr)
 
 
 def _write_trials(trials: pd.DataFrame, loaded: SweepResults, sort: str | None) -> None:

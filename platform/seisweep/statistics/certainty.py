@@ -90,9 +90,12 @@ class Told(NamedTuple):
 
 
 def tell_apart(
-    metric: str, first: tuple[int, Mapping[str, EventCounts]], second: tuple[int, Mapping[str, EventCounts]]
+    metric: str,
+    first: tuple[int | str, Mapping[str, EventCounts]],
+    second: tuple[int | str, Mapping[str, EventCounts]],
 ) -> Told | None:
-    """Whether the better one of two trials is better by more than chance; None where their counts do not say it."""
+    """Whether the better one of two trials, by number or name, is better by more than chance; None where their counts
+    do not say it."""
     (one, counts_of_one), (other, counts_of_other) = first, second
     a, b = counts_behind(metric, counts_of_one), counts_behind(metric, counts_of_other)
     if a is None or b is None:
