@@ -54,6 +54,10 @@ from trainables.training.picker import PickerTask, check_data, finish, start
 from trainables.training.rehearsal import Pace, picker_pace, taught
 from trainables.training.state import TrainingState
 
+PRESCRIBED = ("loss.alpha", "loss.temperature", "training.lr_factor", "training.lr_patience")
+"""Settings that XiaoNet's document calls fixed, of those that can be set; their defaults are its values. It wants every
+change in the notes, with its reason."""
+
 
 class DistillationLossConfig(Config):
     """Response distillation (Hinton et al. 2015, arXiv:1503.02531)."""

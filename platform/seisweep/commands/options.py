@@ -28,6 +28,16 @@ Name = Annotated[
 ]
 
 
+SettingsFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--settings-from",
+        metavar="NAME/TRIAL",
+        help="Begin with the settings of a trial, as distillation-1/3; key=value goes before them.",
+    ),
+]
+
+
 Extend = Annotated[int | None, typer.Option(min=1, metavar="N", help="Add N trials to a sweep that exists.")]
 
 

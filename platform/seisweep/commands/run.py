@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
+from search_spaces.sweep import Sweep, single_run
 from seisweep.commands.options import (
     Cpus,
     DiskBudget,
@@ -18,19 +21,28 @@ from seisweep.commands.options import (
     ReportTimeout,
     RetryOom,
     Settings,
+    SettingsFrom,
     Workers,
 )
 from seisweep.engine.outcome import Outcome
+from seisweep.launching import command_line
 from seisweep.launching.fields import limit_fields, resource_fields
+from seisweep.launching.python_values import as_words
 from seisweep.launching.sending import Sent
 from seisweep.launching.start import Brought, look_ahead, resume_sweep, run_sweep, train_once
-from seisweep.requested.sweep import SEEDS, parse_duration, parse_seeds
-from seisweep.settings.overrides import parse_overrides
+from seisweep.requested.sweep import SEEDS, narrow, parse_duration, parse_seeds
+from seisweep.requested.trainable import Trainable
+from seisweep.screen.asking import ask, can_ask
+from seisweep.screen.terminal import wrapped
+from seisweep.settings.home import Home
+from seisweep.settings.overrides import Overrides, parse_overrides
+from seisweep.settings.which_profile import profile_by_default, profile_of
 
 
 def run(
     sweep: Annotated[str, typer.Argument(help="A named sweep (see `seisweep sweeps`) or module:function.")],
     settings: Settings = None,
+    settings_from: SettingsFrom = None,
     samples: Annotated[int | None, typer.Option(min=1, help="Number of trials.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials to run at a time.")] = None,
     extend: Extend = None,
@@ -74,13 +86,23 @@ def run(
         "concurrency": concurrency,
         "extend": extend,
     }
+    if settings_from and extend is not None:
+        raise ValueError(f"--extend adds trials to the sweep as it is: leave out --settings-from {settings_from}")
     overrides = parse_overrides(settings or [])
+    from search_spaces.named import named_sweep
+
+    chosen, typed = named_sweep(sweep), command_line.words()
+    if settings_from:
+        overrides, typed = _with_settings_of(settings_from, chosen, overrides, profile)
     if dry_run:
         from seisweep.commands.dry_run import show
 
         show(look_ahead(sweep, overrides, profile, **asked))
         return 0
-    return finish(run_sweep(sweep, overrides, profile, note=note, **asked))
+    if extend is None and not note and (note := _why(chosen, overrides, fields)):
+        typed = command_line.instead_of(typed, "--note", [f"--note={note}"])
+    with command_line.typed(typed):
+        return finish(run_sweep(sweep, overrides, profile, note=note, **asked))
 
 
 def train(
@@ -88,6 +110,7 @@ def train(
         str, typer.Argument(help="distillation, picking, pretraining, finetuning, or your own module:function.")
     ],
     settings: Settings = None,
+    settings_from: SettingsFrom = None,
     profile: ProfileName = "local",
     name: Name = None,
     note: Note = "",
@@ -104,7 +127,13 @@ def train(
     fields = {"seeds": None if seed is None else [seed], **resource_fields(workers, cpus, gpus, memory)}
     limits = _limits(retry_oom, report_timeout, disk_budget)
     overrides = parse_overrides(settings or [])
-    return finish(train_once(trainable, overrides, profile, fields=fields, limits=limits, name=name, note=note))
+    chosen, typed = single_run(trainable, {}), command_line.words()
+    if settings_from:
+        overrides, typed = _with_settings_of(settings_from, chosen, overrides, profile)
+    if not note and (note := _why(chosen, overrides, fields)):
+        typed = command_line.instead_of(typed, "--note", [f"--note={note}"])
+    with command_line.typed(typed):
+        return finish(train_once(trainable, overrides, profile, fields=fields, limits=limits, name=name, note=note))
 
 
 def resume(
@@ -119,6 +148,38 @@ def resume(
     """Go on with a sweep that was interrupted: same search, same checkpoints, same record. Or add trials to one."""
     limits = _limits(retry_oom, report_timeout, disk_budget)
     return finish(resume_sweep(name, profile, limits=limits, concurrency=concurrency, extend=extend))
+
+
+def _with_settings_of(
+    trial: str, chosen: Sweep, given: Overrides, profile: str | None
+) -> tuple[Overrides, Sequence[str]]:
+    """What was asked for over the settings of a trial, and the command line that says the same without it: another
+    machine may not have that trial. Raises ValueError."""
+    from seisweep.launching.settings_from import OPTION, with_settings_of
+
+    where = profile_of(profile or profile_by_default())
+    taken = with_settings_of(trial, chosen, given, Home.find(), where)
+    for line in taken.words:
+        print(wrapped(line, sys.stderr), file=sys.stderr)
+    typed = command_line.words()
+    if not where.submit_to:
+        return taken.overrides, typed
+    words = as_words(Overrides(taken.settings, {}))
+    return taken.overrides, command_line.instead_of(typed, OPTION, words)
+
+
+def _why(chosen: Sweep, given: Overrides, fields: Mapping[str, Any]) -> str:
+    """Whoever changes a prescribed default in a terminal is asked why, once; the answer is the note. Raises ValueError
+    where the settings make no sense: they come first."""
+    if not can_ask():
+        return ""
+    from seisweep.requested.prescribed import question
+
+    asked = question(chosen, given)
+    if asked:
+        narrowed = narrow(chosen, given, fields)
+        Trainable.find(narrowed.trainable).check(narrowed)
+    return ask(asked) if asked else ""
 
 
 def _limits(retry_oom: bool | None, report_timeout: str | None, disk_budget_gb: float | None) -> dict[str, Any]:

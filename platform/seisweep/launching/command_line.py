@@ -35,14 +35,27 @@ def settings() -> dict[str, str]:
 
 def for_another_machine(**chosen: str) -> list[str]:
     """The same command with these options (`profile`, `name`) instead of the user's."""
-    kept, rest = [], list(words())
+    kept, rest = _without(words(), _CHOSEN)
+    return [*kept, *(text for option, value in chosen.items() for text in (f"--{option}", value)), *rest]
+
+
+def instead_of(typed_words: Sequence[str], option: str, others: Sequence[str]) -> list[str]:
+    """A command without an option that has a value, and with other words behind its name."""
+    kept, rest = _without(typed_words, (option,))
+    return [*kept[:1], *others, *kept[1:], *rest]
+
+
+def _without(typed_words: Sequence[str], options: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words without these options and their values, as they are before a `--` and from it on."""
+    kept: list[str] = []
+    rest = list(typed_words)
     while rest:
         word = rest.pop(0)
         if word == "--":
             rest = [word, *rest]
             break
-        if word in _CHOSEN:
+        if word in options:
             rest = rest[1:]
-        elif not word.startswith(tuple(f"{option}=" for option in _CHOSEN)):
+        elif not word.startswith(tuple(f"{option}=" for option in options)):
             kept.append(word)
-    return [*kept, *(text for option, value in chosen.items() for text in (f"--{option}", value)), *rest]
+    return kept, rest

@@ -69,6 +69,11 @@ class Trainable:
         """A function of the same module for the same config (`network`, `rehearse`); None where there is none."""
         return _beside(self.train, name, self.config_class) if self.config_class else None
 
+    @property
+    def prescribed(self) -> Sequence[str]:
+        """Keys whose defaults its module calls fixed (`PRESCRIBED`): who changes one is asked why."""
+        return getattr(inspect.getmodule(self.train), "PRESCRIBED", ())
+
     def configure(self, settings: Mapping[str, Any]) -> Any:
         """The config with these dotted keys over its defaults. Raises ValueError in one line."""
         return build_config(self.config_class, settings) if self.config_class else nest(settings)

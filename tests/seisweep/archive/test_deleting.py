@@ -158,7 +158,7 @@ def promote(home: Home, state: str) -> str:
 @pytest.mark.parametrize(
     ("name", "part"),
     [
-        ("many-2", "no sweep named many-2 in {home}: did you mean many-1?"),
+        ("many-2", "no sweep named many-2 in {home}; did you mean many-1?"),
         ("../many-1", "is no name of a sweep"),
     ],
 )

@@ -1,0 +1,127 @@
+"""The settings of a recorded trial as those that a new sweep or training begins with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pydantic_core import to_jsonable_python
+
+from search_spaces.narrowing import searched_keys
+from search_spaces.sweep import Sweep
+from seisweep.record import tags
+from seisweep.requested.sweep import narrow
+from seisweep.requested.trainable import CACHE_KEY, OUTPUTS_KEY, SEED_KEY, Trainable
+from seisweep.results.loading import load_from
+from seisweep.results.sweep_results import SweepResults
+from seisweep.settings.fields import walk
+from seisweep.settings.home import Home
+from seisweep.settings.overrides import Overrides, flatten
+from seisweep.settings.paths import BEST, TRIAL_NAME
+from seisweep.settings.profile import Profile
+from seisweep.text import show_value
+
+MOST_NAMED = 8
+OPTION = "--settings-from"
+OF_ITS_RUN = (SEED_KEY, CACHE_KEY, OUTPUTS_KEY)
+"""Settings that a sweep gives to each trial."""
+
+
+class Taken(NamedTuple):
+    """What was asked for, over the settings of a trial."""
+
+    overrides: Overrides
+    words: list[str]
+    """What was taken and what was not."""
+    settings: dict[str, Any]
+    """Those of the trial that were taken."""
+
+
+def with_settings_of(reference: str, sweep: Sweep, given: Overrides, home: Home, profile: Profile) -> Taken:
+    """`given` for `sweep`, over the settings of the trial `NAME/3`; `NAME` and `NAME/best` are the best one.
+
+    Taken is what differs from the defaults of today or from what `sweep` has. What the user says goes before it, and
+    what `sweep` searches stays searched. Raises ValueError in one line.
+    """
+    loaded, number = _trial(reference, home, profile)
+    had = _configuration(loaded, number)
+    trainable = Trainable.find(sweep.trainable)
+    known = _defaults(trainable)
+    searched = set(searched_keys(narrow(sweep.changed(required=[]), given, {})))
+    aside = {*OF_ITS_RUN, *given.base, *given.vary, *searched}
+    taken = {
+        key: value
+        for key, value in had.items()
+        if key not in aside
+        and (known is None or key in known)
+        and (known is None or value != known[key] or sweep.base.get(key, value) != value)
+    }
+    words = [f"settings of {loaded.name}/{number}: {_pairs(taken) or 'all of them are the defaults'}"]
+    words += _not_taken(had, given, searched, known, sweep)
+    if changed := loaded.tags(number).get(tags.CHANGED):
+        words.append(f"as it went on after it had run out of memory: {changed}")
+    return Taken(Overrides({**taken, **given.base}, given.vary), words, taken)
+
+
+def _trial(reference: str, home: Home, profile: Profile) -> tuple[SweepResults, int]:
+    name, _, number = reference.partition("/")
+    if not re.fullmatch(TRIAL_NAME, reference):
+        raise ValueError(f"{OPTION} {reference}: give a trial of a sweep, as distillation-1/3 or distillation-1/{BEST}")
+    try:
+        loaded = load_from(home, name, profile)
+        found = int(number) if number.isdigit() else loaded.best()
+        loaded.run(found)
+    except ValueError as error:
+        raise ValueError(f"{OPTION} {reference}: {error}") from None
+    if (wanted := loaded.definition) is not None and wanted.scheduler == "pbt":
+        raise ValueError(
+            f"{OPTION} {reference}: {name} is a population, whose trials took over settings from each other under way: "
+            "none of them has one configuration"
+        )
+    return loaded, found
+
+
+def _configuration(loaded: SweepResults, number: int) -> dict[str, Any]:
+    try:
+        return dict(flatten(loaded.config(number)))
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"the configuration of {loaded.name}/{number} cannot be read: {reason}") from None
+
+
+def _defaults(trainable: Trainable) -> dict[str, Any] | None:
+    """Of each setting, as a configuration has it as plain data; something that equals nothing where it must be given.
+    None of a trainable that does not say what it takes."""
+    if trainable.config_class is None:
+        return None
+    return {
+        key: object() if field.is_required() else to_jsonable_python(field.get_default(call_default_factory=True))
+        for key, field in walk(trainable.config_class)
+    }
+
+
+def _not_taken(
+    had: Mapping[str, Any], given: Overrides, searched: set[str], known: Mapping[str, Any] | None, sweep: Sweep
+) -> list[str]:
+    """In words, by the reason."""
+    yours = {key: value for key, value in had.items() if given.base.get(key, value) != value or key in given.vary}
+    there = {key: value for key, value in had.items() if key in searched and key not in given.vary}
+    unknown = [key for key in had if known is not None and key not in known]
+    words = [f"not taken, as you say otherwise: {_pairs(yours)}"] if yours else []
+    words += [f"not taken, as {sweep.name} searches them: {_pairs(there)}"] if there else []
+    words += [f"not taken, as {sweep.trainable} has no such settings: {_some(unknown)}"] if unknown else []
+    if of_run := {
+        key: value for key, value in had.items() if key in OF_ITS_RUN and key not in yours and value is not None
+    }:
+        words.append(f"not taken, as each run has its own: {_pairs(of_run)}")
+    return words
+
+
+def _pairs(settings: Mapping[str, Any]) -> str:
+    return _some([f"{key}={show_value(value)}" for key, value in settings.items()])
+
+
+def _some(words: Sequence[str]) -> str:
+    more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
+    return f"{' '.join(words[:MOST_NAMED])}{more}"
