@@ -50,7 +50,11 @@ def delete(
             _say("nothing is deleted")
             return 1
     files = _files(found)
-    gone = deleting.delete(name, home, where)
+    try:
+        gone = deleting.delete(name, home, where)
+    except KeyboardInterrupt:
+        _say(f"interrupted: `seisweep delete {name}` deletes the rest")
+        return 1
     _say(f"{name} is deleted: {', '.join([*_in_mlflow(gone), files])}")
     return 0
 

@@ -31,11 +31,12 @@ def of_record(loaded: SweepResults, state: str, home: Home, job: Job | None) -> 
 
     facts, wanted = loaded.parent.data.tags, asked(loaded)
     how = dict(ran(loaded))
+    description = loaded.definition.description if loaded.definition else ""
     folder = home.sweep_dir(loaded.name)
     return {
         "name": loaded.name,
-        "what it is": facts.get(tags.KIND, ""),
-        "note": how.get("note", ""),
+        "what it is": ": ".join(filter(None, [facts.get(tags.KIND, ""), description])),
+        "note": note if (note := how.get("note", "")) != description else "",
         "state": state,
         "trials": _trials(loaded),
         "best": _best(loaded),
@@ -57,8 +58,14 @@ def of_name(name: str, sweep: Sweep, launched: Sequence[str]) -> Facts:
     """A named sweep, or one that a user's own function returns. `launched`: those of this kind in the record."""
     from search_spaces.narrowing import dimensions
     from seisweep.report.question import objectives_in_words, plan_of
+    from seisweep.requested.trainable import Trainable
+    from seisweep.settings.fields import walk
 
-    required = " ".join(f"{key}=..." for key in sweep.required)
+    config = Trainable.find(sweep.trainable).config_class
+    wanted = (
+        [*sweep.required, *(key for key, field in walk(config) if field.is_required())] if config else sweep.required
+    )
+    given = "".join(f" {key}=..." for key in dict.fromkeys(wanted) if key not in sweep.base | sweep.vary)
     return {
         "name": name,
         "what it is": sweep.description,
@@ -68,7 +75,7 @@ def of_name(name: str, sweep: Sweep, launched: Sequence[str]) -> Facts:
         "searched": dimensions(sweep),
         "fixed": {key: show_value(value) for key, value in sweep.base.items()},
         "launched": ", ".join(launched),
-        "run it": [f"seisweep run {name}{f' {required}' if required else ''}"],
+        "run it": [f"seisweep run {name}{given}"],
         "what can be set": f"seisweep settings {name}",
     }
 
@@ -136,7 +143,8 @@ def _again(loaded: SweepResults, command: str, *, own_code: bool) -> list[str]:
     from seisweep.report.again import replaceable
 
     if command and loaded.definition is not None:
-        return replaceable(command, loaded.definition)
+        *places, line = replaceable(command, loaded.definition)
+        return ["# with your own paths", *places, line] if places else [line]
     if own_code:
         return ["no single line launches it: it comes from code of its own"]
     return ["its record does not hold how it was launched"]

@@ -100,7 +100,8 @@ def _facts_of(name: str, home: Home, profile: Profile) -> dict[str, Any]:
     if job is not None:
         return {"name": name, "what it is": job.kind, "note": job.note, "state": job.state, "job": job.id}
     if name not in NAMED:
-        raise ValueError(f"no sweep named {name}{nearest(name, [*names_in(store, home), *home.sweep_names, *NAMED])}")
+        known = dict.fromkeys([*names_in(store, home), *home.sweep_names, *NAMED])
+        raise ValueError(f"no sweep named {name}{nearest(name, known)}")
     return one_sweep.of_name(name, NAMED[name](), _launched(name, home, profile))
 
 

@@ -81,10 +81,10 @@ class Compared:
 
     def _not_comparable(self) -> Iterator[str]:
         if self.metrics[1:]:
-            yield self._said({sweep.name: f"ranked by {sweep.objective.metric}" for sweep in self.sweeps})
+            yield _said({sweep.name: f"ranked by {sweep.objective.metric}" for sweep in self.sweeps})
         data = {sweep.name: _data_of(sweep) for sweep in self.sweeps}
         if len({fingerprint for fingerprint, _ in data.values()}) > 1:
-            yield self._said({name: f"on {words}" for name, (_, words) in data.items()})
+            yield _said({name: f"on {words}" for name, (_, words) in data.items()})
         about_streams = any(metric.startswith(metrics.AGREEMENT) for metric in self.metrics)
         for key in self._otherwise(SCORED_WITH):
             if key not in (*OF_TRAINING, DATASET) and (about_streams or not key.startswith(STREAMS)):
@@ -92,9 +92,14 @@ class Compared:
 
     def _varied(self) -> str:
         searched = {sweep.name: [key for key in sweep.params if key != tags.SEED] for sweep in self.sweeps}
-        keys = dict.fromkeys(key for found in searched.values() for key in found)
-        whose = {key: [name for name, found in searched.items() if key in found] for key in keys}
-        return _some([f"{key} in {', '.join(names)}" for key, names in whose.items() if len(names) < len(self.sweeps)])
+        by_sweeps: dict[tuple[str, ...], list[str]] = {}
+        for key in dict.fromkeys(key for found in searched.values() for key in found):
+            by_sweeps.setdefault(tuple(name for name, found in searched.items() if key in found), []).append(key)
+        return "; ".join(
+            f"{_some(keys, ', ')} in {' and '.join(names)} alone"
+            for names, keys in by_sweeps.items()
+            if len(names) < len(self.sweeps)
+        )
 
     def _fixed(self) -> str:
         """Settings that some sweep gives, none searches, and that are not the same in all; of data that are the same by
@@ -102,9 +107,9 @@ class Compared:
         given = {key for sweep in self.sweeps if (wanted := sweep.definition) for key in wanted.base}
         searched = {key for sweep in self.sweeps for key in sweep.params}
         trainables = {sweep.name: sweep.parent.data.tags.get(tags.TRAINABLE, "") for sweep in self.sweeps}
-        words = [self._said(trainables)] if len(set(trainables.values())) > 1 else []
+        words = [f"trainable {_said(trainables)}"] if len(set(trainables.values())) > 1 else []
         aside = {DATASET, *searched, *(key for key in self._otherwise(SCORED_WITH) if key not in OF_TRAINING)}
-        return _some([*words, *(self._setting(key) for key in self._otherwise() if key in given - aside)])
+        return _some([*words, *(self._setting(key) for key in self._otherwise() if key in given - aside)], "; ")
 
     def _otherwise(self, begins: tuple[str, ...] = ("",)) -> list[str]:
         """Settings that not all have the same, of those that all have."""
@@ -123,10 +128,7 @@ class Compared:
 
     def _setting(self, key: str) -> str:
         values = {name: show_value(one[key]) for name, one in self._settings.items() if key in one}
-        return f"{key} {self._said(values)}"
-
-    def _said(self, by_sweep: Mapping[str, str]) -> str:
-        return ", ".join(f"{words} in {name}" for name, words in by_sweep.items())
+        return f"{key} {_said(values)}"
 
     def _told_apart(self) -> list[str]:
         """Whether the best of the two best sweeps differ by more than chance, where their counts by event say it."""
@@ -184,6 +186,14 @@ def _whole(value: float | None) -> int | None:
     return None if value is None else int(value)
 
 
-def _some(words: Sequence[str]) -> str:
+def _said(by_sweep: Mapping[str, str]) -> str:
+    """Words and the sweeps that they are said of."""
+    whose: dict[str, list[str]] = {}
+    for name, words in by_sweep.items():
+        whose.setdefault(words, []).append(name)
+    return ", ".join(f"{words} in {' and '.join(names)}" for words, names in whose.items())
+
+
+def _some(words: Sequence[str], between: str) -> str:
     more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
-    return "; ".join(words[:MOST_NAMED]) + more
+    return between.join(words[:MOST_NAMED]) + more

@@ -211,11 +211,12 @@ def test_checkpoints_outside_of_the_home_go_where_they_are_its_own(home, tmp_pat
 
 
 @pytest.mark.parametrize("step", ["model", "first run", "last run", "view", "folder"])
-def test_a_deletion_that_was_ended_is_typed_again_and_ends(home, monkeypatch, step):
+def test_a_deletion_that_was_ended_is_typed_again_and_ends(home, monkeypatch, step, capsys):
     """The last moment of each part."""
     with monkeypatch.context() as patch:
         end_at(patch, step, lambda: (_ for _ in ()).throw(KeyboardInterrupt))
         assert run(["delete", "many-1", "--yes"]) == 1
+    assert capsys.readouterr().err == "interrupted: `seisweep delete many-1` deletes the rest\n"
     assert traces(home) != []
     assert run(["delete", "many-1", "--yes"]) == 0
     assert traces(home) == []
