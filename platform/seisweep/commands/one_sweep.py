@@ -87,8 +87,7 @@ def print_facts(facts: Facts) -> None:
     columns = columns_of(sys.stdout)
     for what, lines in shown.items():
         for number, line in enumerate(lines):
-            label = what if not number else ""
-            heading = bold(label, sys.stdout) + " " * (widest - len(label))
+            heading = " " * widest if number else bold(what, sys.stdout) + " " * (widest - len(what))
             is_words = columns is not None and "://" not in line and not isinstance(facts[what], list)
             room = max(20, columns - widest - 2) if columns is not None and is_words else len(line) + 1
             first, *more = textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False)

@@ -57,7 +57,7 @@ def with_settings_of(reference: str, sweep: Sweep, given: Overrides, home: Home,
         and (known is None or key in known)
         and (known is None or value != known[key] or sweep.base.get(key, value) != value)
     }
-    words = [f"settings of {loaded.name}/{number}: {_pairs(taken) or 'all of them are the defaults'}"]
+    words = [f"settings of {loaded.name}/{number}: {_pairs(taken) or 'none but the defaults'}"]
     words += _not_taken(had, given, searched, known, sweep)
     if changed := loaded.tags(number).get(tags.CHANGED):
         words.append(f"as it went on after it had run out of memory: {changed}")
@@ -119,9 +119,9 @@ def _not_taken(
 
 
 def _pairs(settings: Mapping[str, Any]) -> str:
-    return _some([f"{key}={show_value(value)}" for key, value in settings.items()])
+    return " ".join(f"{key}={show_value(value)}" for key, value in settings.items())
 
 
 def _some(words: Sequence[str]) -> str:
     more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
-    return f"{' '.join(words[:MOST_NAMED])}{more}"
+    return f"{', '.join(words[:MOST_NAMED])}{more}"

@@ -62,6 +62,26 @@ def test_run_is_sent_as_it_was_typed_and_followed_to_its_end(cluster, home, caps
     assert "seisweep-distillation-2-1" in cluster.jobs
 
 
+def test_one_that_runs_as_a_job_is_shown_and_not_deleted(cluster, home, capsys):
+    run(["train", TOY, "--profile", "lab.toml", "--name", "mine", "--note", "first look"])
+    cluster.ends("seisweep-mine-1", "RUNNING")
+    capsys.readouterr()
+    assert run(["sweeps", "mine", "--format", "json"]) == 0
+    (facts,) = json.loads(capsys.readouterr().out)
+    assert facts == {
+        "name": "mine",
+        "what it is": facts["what it is"],
+        "note": "first look",
+        "state": "running",
+        "job": "seisweep-mine-1",
+    }
+    assert run(["delete", "mine", "--yes"]) == 2
+    assert capsys.readouterr().err == (
+        "seisweep: mine is running as a job of a cluster: `seisweep stop mine` ends it\n"
+    )
+    assert (home / "jobs" / "mine.json").exists()
+
+
 def test_a_sweep_that_was_sent_is_known_by_its_name_alone(cluster, home, capsys):
     run(["train", TOY, "--profile", "lab.toml", "--name", "mine", "--note", "first look"])
     capsys.readouterr()
