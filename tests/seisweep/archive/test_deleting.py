@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from archived import LOCAL, contents, describe
+from archived import LOCAL, contents, describe, silent
 from mlflow.entities import ViewType
 from mlflow.tracking import MlflowClient
 from seisweep import results
 from seisweep.archive import deleting
+from seisweep.archive.bringing import bring_sweep
 from seisweep.cli import run
-from seisweep.private.mlflow import SHARED_VIEW, Database
+from seisweep.private.mlflow import SHARED_VIEW, Database, sqlite_uri
 from seisweep.record import tags
 from seisweep.settings.driver_lock import driver_lock
 from seisweep.settings.home import Home
+from seisweep.settings.which_store import Store
+from tracking_server import LOGIN, tracking_server
 
 
 @pytest.fixture
@@ -200,14 +205,81 @@ def test_other_sweeps_that_need_it_are_named(home, monkeypatch, capsys):
     assert "what stays: later-1, which begins from files of it" in " ".join(capsys.readouterr().err.split())
 
 
-def test_checkpoints_outside_of_the_home_go_where_they_are_its_own(home, tmp_path, capsys):
+@pytest.mark.parametrize("was_launched_here", [True, False])
+def test_checkpoints_outside_of_the_home_go_where_they_are_its_own(home, tmp_path, was_launched_here):
     kept = tmp_path / "storage" / "many-1-id-many-" / "session-001"
     kept.mkdir(parents=True)
-    file = home.sweep_file("many-1")
-    text = file.read_text().replace('"storage_path": null', f'"storage_path": "{tmp_path / "storage"}"')
-    file.write_text(text.replace(str(home.root), "/another/home"))
+    (beside := tmp_path / "storage" / "other-1-01234567").mkdir()
+    described = json.loads(home.sweep_file("many-1").read_text())
+    described["profile"]["storage_path"] = str(tmp_path / "storage")
+    described["lain_at"] = [str(home.root)] if was_launched_here else ["/another/home"]
+    home.sweep_file("many-1").write_text(json.dumps(described))
     assert run(["delete", "many-1", "--yes"]) == 0
-    assert kept.exists(), "the home that it came from may need them"
+    assert kept.exists() != was_launched_here, "the home that it came from may need them"
+    assert beside.exists()
+
+
+def test_checkpoints_in_s3_go_too(home, s3):
+    prefix = "sweeps/many-1-id-many-"
+    for key in (f"{prefix}/session-001/trial-00000/checkpoint_000001/state.pt", "sweeps/other-1-01234567/state.pt"):
+        s3.put(key, b"weights")
+    described = json.loads(home.sweep_file("many-1").read_text())
+    described["profile"] |= {"storage_path": "s3://lab/sweeps", "storage_endpoint": s3.endpoint}
+    home.sweep_file("many-1").write_text(json.dumps(described))
+    assert run(["delete", "many-1", "--yes"]) == 0
+    assert s3.objects() == ["sweeps/other-1-01234567/state.pt"]
+
+
+@pytest.fixture
+def recorded_in(home: Home) -> Callable[[Store], None]:
+    """Lets `many-1` be recorded in another store too, and its folder say that one."""
+
+    def bring(store: Store) -> None:
+        bring_sweep("many-1", home, store, silent)
+        described = json.loads(home.sweep_file("many-1").read_text())
+        home.sweep_file("many-1").write_text(json.dumps(described | {"store": store.uri}))
+
+    return bring
+
+
+def test_of_a_database_elsewhere_runs_and_files_go(home, recorded_in, empty_store, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(empty_store, tmp_path / "elsewhere" / "runs.db")
+    store = Store(sqlite_uri(tmp_path / "elsewhere" / "runs.db"), "--to", (tmp_path / "elsewhere" / "files").as_uri())
+    recorded_in(store)
+    own = len(results.load("many-1", home.mlflow_uri).runs)
+    assert run(["delete", "many-1", "--yes"]) == 0
+    client = MlflowClient(store.uri)
+    assert client.get_experiment_by_name("distillation").lifecycle_stage == "deleted"
+    assert not list((tmp_path / "elsewhere" / "files").iterdir())
+    assert len(results.load("many-1", home.mlflow_uri).runs) == own, "that is another record"
+
+
+@pytest.mark.integration
+def test_of_a_server_runs_go_into_its_bin(home, recorded_in, empty_store, tmp_path, monkeypatch, capsys):
+    (tmp_path / "server").mkdir()
+    shutil.copy(empty_store, tmp_path / "server" / "runs.db")
+    for name, value in LOGIN.items():
+        monkeypatch.setenv(name, value)
+    with tracking_server(tmp_path / "server", tmp_path / "server" / "runs.db") as address:
+        recorded_in(Store(address, "--to"))
+        client = MlflowClient(address)
+        places = [client.get_experiment_by_name("distillation").experiment_id]
+        files = contents(tmp_path / "server" / "files")
+        answers(monkeypatch, "y")
+        capsys.readouterr()
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "another one")
+        assert run(["delete", "many-1"]) == 2
+        assert "does not let you in" in capsys.readouterr().err
+        assert home.sweep_file("many-1").is_file()
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", LOGIN["MLFLOW_TRACKING_PASSWORD"])
+        assert run(["delete", "many-1"]) == 0
+        assert "13 runs" in (said := " ".join(capsys.readouterr().err.split()))
+        assert "into the bin of that server, and their files with `mlflow gc` there" in said
+        assert not client.search_runs(places)
+        assert len(client.search_runs(places, run_view_type=ViewType.DELETED_ONLY)) == 13
+        assert contents(tmp_path / "server" / "files") == files
+        assert not home.sweep_dir("many-1").exists()
 
 
 @pytest.mark.parametrize("step", ["model", "first run", "last run", "view", "folder"])
