@@ -79,9 +79,9 @@ def look(name: str, home: Home, profile: Profile, *, is_locked: bool = False) ->
     if launch is None:
         _check_that_it_can_be_found(name, home, store, [run.data.tags[tags.SWEEP] for run in parents])
     with store_answers(store.uri):
-        found = _Recorded.of(store, launch, parents) if has_record else _Recorded([], [], {})
+        found = _Recorded.of(store, launch, parents) if has_record else _Recorded([], [], {}, set())
         if has_record:
-            _check_that_it_is_not_promoted(name, store, found.runs)
+            _check_that_it_is_not_promoted(name, store, found.ids)
     files = list(_folders(found, home)) if is_database(store.uri) else []
     storage, stays = _storage(launch, home)
     return Leaving(
@@ -121,8 +121,11 @@ class _Recorded:
     """What a store holds of a sweep."""
 
     runs: list[Run]
+    """A server has them no longer once they are in its bin."""
     models: list[LoggedModel]
     experiments: dict[str, str]
+    ids: set[str]
+    """Of all its runs, those in a bin too."""
 
     @classmethod
     def of(cls, store: Store, launch: Launch | None, parents: Sequence[Any]) -> _Recorded:
@@ -131,21 +134,22 @@ class _Recorded:
         facts = parents[0].data.tags if parents else {}
         sweep_id, kind = (launch.id, launch.sweep.name) if launch else (facts[tags.SWEEP_ID], facts[tags.KIND])
         known = {one.experiment_id: one for one in _every(client.search_experiments, ViewType.ALL)}
-        runs = list(_runs(client, list(known), f"tags.{tags.SWEEP_ID} = '{sweep_id}'", is_database(store.uri)))
-        runs.sort(key=lambda run: run.data.tags.get(tags.ROLE) != tags.TRIAL_ROLE)
-        ids = {run.info.run_id for run in runs}
-        places = {run.info.experiment_id for run in runs}
+        own = [run for run in _runs(client, known, f"tags.{tags.SWEEP_ID} = '{sweep_id}'") if not _is_promotion(run)]
+        own.sort(key=lambda run: run.data.tags.get(tags.ROLE) != tags.TRIAL_ROLE)
+        ids = {run.info.run_id for run in own}
+        places = {run.info.experiment_id for run in own}
         places |= {one for one, experiment in known.items() if experiment.name == kind}
         models, experiments = [], {}
         for place in sorted(places):
             in_it = list(_models(client, place))
             models += [model for model in in_it if model.source_run_id in ids]
             has_others = any(model.source_run_id not in ids for model in in_it) or any(
-                run.info.run_id not in ids for run in _runs(client, [place], "", is_in_bin_too=True)
+                run.info.run_id not in ids for run in _runs(client, [place])
             )
             goes = not has_others and place != DEFAULT_EXPERIMENT and known[place].lifecycle_stage == "active"
             experiments[place] = known[place].name if goes else ""
-        return cls(runs, models, experiments)
+        runs = own if is_database(store.uri) else [run for run in own if run.info.lifecycle_stage == "active"]
+        return cls(runs, models, experiments, ids)
 
 
 def _every(search: Callable[..., Any], *what: Any, **more: Any) -> Iterator[Any]:
@@ -158,9 +162,14 @@ def _every(search: Callable[..., Any], *what: Any, **more: Any) -> Iterator[Any]
             return
 
 
-def _runs(client: MlflowClient, experiments: Sequence[str], wanted: str, is_in_bin_too: bool) -> Iterator[Run]:
-    view = ViewType.ALL if is_in_bin_too else ViewType.ACTIVE_ONLY
-    return _every(client.search_runs, list(experiments), wanted, view, max_results=PAGE) if experiments else iter(())
+def _runs(client: MlflowClient, experiments: Iterable[str], wanted: str = "") -> Iterator[Run]:
+    """Those in the bin too."""
+    places = list(experiments)
+    return _every(client.search_runs, places, wanted, ViewType.ALL, max_results=PAGE) if places else iter(())
+
+
+def _is_promotion(run: Run) -> bool:
+    return bool(run.data.tags.get(tags.ROLE) == tags.PROMOTION_ROLE)
 
 
 def _models(client: MlflowClient, experiment: str) -> Iterator[LoggedModel]:
@@ -171,14 +180,14 @@ def _models(client: MlflowClient, experiment: str) -> Iterator[LoggedModel]:
         return
 
 
-def _check_that_it_is_not_promoted(name: str, store: Store, runs: Sequence[Run]) -> None:
+def _check_that_it_is_not_promoted(name: str, store: Store, runs: set[str]) -> None:
     """No trial has opened a test split, also where somebody has put the record of that into MLflow's bin. Raises
     ValueError."""
-    client, ids = MlflowClient(tracking_uri=store.uri), {run.info.run_id for run in runs}
+    client = MlflowClient(tracking_uri=store.uri)
     experiments = [one.experiment_id for one in _every(client.search_experiments, ViewType.ALL)]
-    for run in _runs(client, experiments, f"tags.{tags.ROLE} = '{tags.PROMOTION_ROLE}'", is_in_bin_too=True):
+    for run in _runs(client, experiments, f"tags.{tags.ROLE} = '{tags.PROMOTION_ROLE}'"):
         facts = run.data.tags
-        if facts.get(tags.PROMOTED_RUN) in ids and facts.get(tags.STATE) != tags.REFUSED:
+        if facts.get(tags.PROMOTED_RUN) in runs and facts.get(tags.STATE) != tags.REFUSED:
             raise ValueError(
                 f"{name} has been promoted: trial {facts.get(tags.TRIAL)} opened a test split, and the record of that "
                 "wants its sweep; it is not deleted"
@@ -209,10 +218,10 @@ def _storage(launch: Launch | None, home: Home) -> tuple[Storage | None, list[st
 def _named_by(name: str, folders: Iterable[Path], home: Home) -> Iterator[str]:
     """Other sweeps of the home that are about it."""
     for other in home.sweep_names:
-        described = read_description(home, other)
+        described: dict[str, Any] = {}
+        with suppress(ValueError):  # one that cannot be read keeps nobody from deleting this one
+            described = read_description(home, other) if other != name else {}
         confirms = (described.get("sweep") or {}).get("confirms") or {}
-        if other == name:
-            continue
         if any(str(folder) in str(described) for folder in folders):
             yield f"{other}, which begins from files of it and could not be resumed then"
         elif confirms.get("sweep") == name:
