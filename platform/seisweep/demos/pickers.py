@@ -100,7 +100,8 @@ def play(command: Command, home: Home, tiny: bool) -> None:
 
     say("4. The best one once more, on two Ray Train workers.")
     workers = ["--workers", "2", "--cpus", "1" if cores > 1 else "0.5"]
-    again = command("train", "distillation", *common, *_best(sweep, size), *workers, *name_option(stem, "best"))
+    note = ["--note", f"loss as in the best trial of {sweep.name}"]
+    again = command("train", "distillation", *common, *_best(sweep, size), *workers, *note, *name_option(stem, "best"))
     _close(teacher, sweep, again)
 
 
