@@ -91,7 +91,8 @@ def run(
     overrides = parse_overrides(settings or [])
     from search_spaces.named import named_sweep
 
-    chosen, typed = named_sweep(sweep), command_line.words()
+    chosen = named_sweep(sweep)
+    typed: Sequence[str] = command_line.words()
     if settings_from:
         overrides, typed = _with_settings_of(settings_from, chosen, overrides, profile)
     if dry_run:
@@ -127,7 +128,8 @@ def train(
     fields = {"seeds": None if seed is None else [seed], **resource_fields(workers, cpus, gpus, memory)}
     limits = _limits(retry_oom, report_timeout, disk_budget)
     overrides = parse_overrides(settings or [])
-    chosen, typed = single_run(trainable, {}), command_line.words()
+    chosen = single_run(trainable, {})
+    typed: Sequence[str] = command_line.words()
     if settings_from:
         overrides, typed = _with_settings_of(settings_from, chosen, overrides, profile)
     if not note and (note := _why(chosen, overrides, fields)):
