@@ -29,7 +29,7 @@ def test_one_of_the_record(home, capsys):
     loaded = results.load("many-1", home.mlflow_uri)
     assert facts["what it is"] == f"distillation: {loaded.definition.description}"
     assert facts["state"] == "finished"
-    assert facts["trials"] == "12 of 20: 11 done, 1 failed"
+    assert facts["trials"] == "12: 11 done, 1 failed"
     assert facts["best"] == f"trial {loaded.best()}: dev/f1 0.908"
     assert facts["searched"]["student.pooling"] == "2 or 4"
     assert facts["folder"] == str(home.sweep_dir("many-1"))

@@ -98,7 +98,8 @@ def test_what_was_varied_and_fixed_otherwise_is_said(record):
     assert "varied otherwise: student.pooling in a alone" in said
     assert "fixed otherwise: training.epochs 20 in a, 50 in b" in said
     assert "not comparable" not in said
-    assert "nothing is varied or fixed otherwise" in lines(other, other)
+    third = record("c", [({"loss.alpha": 0.4}, 0, scored(0.6))])
+    assert "nothing is varied or fixed otherwise" in lines(other, third)
 
 
 @pytest.mark.parametrize(
