@@ -180,7 +180,7 @@ def _draw(column: Sequence[Axes], example: Example) -> None:
     for axes, trace_T, peak in zip(component_axes, example.waveforms, example.peaks, strict=True):
         axes.plot(time_s, trace_T, color=GREY, linewidth=0.6)
         axes.set(yticks=[-1, 0, 1], ylim=(-1.15, 1.15))
-        said = f"peak {peak:,.4g}" if peak else "dead: no signal"
+        said = f"peak {peak:,.0f}" if peak >= 100 else f"peak {peak:.3g}" if peak else "dead: no signal"
         axes.text(0.01, 0.94, said, transform=axes.transAxes, fontsize=8, va="top", bbox=_PAPER, zorder=5)
         if not peak:
             axes.set_facecolor("#eeeeee")

@@ -191,7 +191,7 @@ def importances(sweep: SweepResults) -> Figure:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
     axes.set(
         xlim=(0, 1.12 * found.max()),
-        xlabel=f"share in being among the best by {words_of(sweep.objective.metric)} (PED-ANOVA)",
+        xlabel=f"share in being among the best (PED-ANOVA)\nby {words_of(sweep.objective.metric)}",
     )
     done = int((sweep.trials["state"] == DONE).sum())
     axes.set_title(f"what matters, by {done} finished trials", fontsize=9)

@@ -54,7 +54,7 @@ def _search_curves(sweep: SweepResults, by_trial: dict[int, Curve]) -> Figure:
         line.set(marker=marker, markersize=5, markevery=0.34, label=f"trial {number}: {value:.4g}")
     keep_to_the_bulk(axes, [value for curve in by_trial.values() for _, value in curve], sweep.objective)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set(xlabel="epoch", ylabel=f"{words_of(metric)}, of each epoch")
+    axes.set(xlabel="epoch", ylabel=words_of(metric))
     axes.set_title(f"every trial of {sweep.name}, and the best with the score of their best weights", fontsize=9)
     finish(axes, has_legend=True)
     return figure

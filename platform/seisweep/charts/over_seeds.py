@@ -96,7 +96,7 @@ def learning_curves(found: Sequence[Condition], curves: Sequence[Sequence[Curve]
             line.set(marker=marker, markersize=4, markevery=[-1])
             label = None  # one entry of the legend for all seeds
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set(xlabel="epoch", ylabel=f"{words_of(objective.metric)}, of each epoch")
+    axes.set(xlabel="epoch", ylabel=words_of(objective.metric))
     axes.set_title(f"every trial{which}", fontsize=9)
     finish(axes, has_legend=len(shown) > 1)
     return figure
