@@ -75,23 +75,7 @@ def parallel_coordinates(sweep: SweepResults) -> Figure:
 
     figure = Figure(figsize=(max(8.0, 1.5 * len(scales) + 1), 4.6), layout="constrained")
     axes = figure.subplots()
-    goodness = [-objective.loss(value) for value in ordered[objective.metric]]
-    colouring = Normalize(min(goodness), max(goodness))
-    shades = matplotlib.colormaps[COLOURS]
-    for row, good in enumerate(goodness):
-        heights, behind = [scale.places[row] for scale in scales], len(goodness) - 1 - row
-        if behind == 0:
-            axes.plot(range(len(scales)), heights, "o-", color=VERMILION, linewidth=3, markersize=7, zorder=4)
-        else:
-            named = behind <= NEXT_BEST
-            axes.plot(
-                range(len(scales)),
-                heights,
-                color=shades(colouring(good)),
-                linewidth=1.6 if named else 0.8,
-                alpha=0.9 if named else faint(len(goodness)),
-                zorder=3 if named else 1,
-            )
+    _draw_lines(axes, scales, [-objective.loss(value) for value in ordered[objective.metric]])
     for x, scale in enumerate(scales):
         _draw_scale(axes, x, scale)
     best_first = list(zip(scales[-1].places[::-1], ordered.index[::-1], strict=True))[: 1 + NEXT_BEST]
@@ -152,6 +136,23 @@ def _told_apart(values: Sequence[float]) -> list[str]:
         if len(set(words)) == len(values):
             return words
     return [f"{value:.{MOST_DIGITS}g}" for value in values]
+
+
+def _draw_lines(axes: Axes, scales: Sequence[_Scale], goodness: Sequence[float]) -> None:
+    """A line for each row, dark where it is good; the last row is the best."""
+    colouring, shades = Normalize(min(goodness), max(goodness)), matplotlib.colormaps[COLOURS]
+    *others, best = ([scale.places[row] for scale in scales] for row in range(len(goodness)))
+    for row, heights in enumerate(others):
+        is_named = len(others) - row <= NEXT_BEST
+        axes.plot(
+            range(len(scales)),
+            heights,
+            color=shades(colouring(goodness[row])),
+            linewidth=1.6 if is_named else 0.8,
+            alpha=0.9 if is_named else faint(len(goodness)),
+            zorder=3 if is_named else 1,
+        )
+    axes.plot(range(len(scales)), best, "o-", color=VERMILION, linewidth=3, markersize=7, zorder=4)
 
 
 def _draw_scale(axes: Axes, x: int, scale: _Scale) -> None:
