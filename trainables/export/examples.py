@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -214,15 +214,15 @@ def _mark_times(axes: Axes, example: Example, with_symbols: bool) -> None:
                 axes.plot(times_s, above, transform=axes.get_xaxis_transform(), clip_on=False, **look)
 
 
-def _of_pick(phase: str) -> dict[str, object]:
+def _of_pick(phase: str) -> dict[str, Any]:
     return {"marker": _PICK_MARKER[phase], "color": PHASE_COLOUR[phase], "linestyle": "none"}
 
 
-def _of_false(phase: str) -> dict[str, object]:
+def _of_false(phase: str) -> dict[str, Any]:
     return {"marker": "X", "color": PHASE_COLOUR[phase], "linestyle": "none", "markersize": 8}
 
 
-_MISSED: dict[str, object] = {
+_MISSED: dict[str, Any] = {
     "marker": "o", "color": BLACK, "markerfacecolor": "none", "linestyle": "none", "markersize": 8,
 }  # fmt: skip
 
@@ -233,7 +233,7 @@ def _legend(shown: Sequence[Example]) -> list[Line2D]:
     def any_of(phase: str, *ends: str) -> bool:
         return any(len(getattr(example.marks[phase], end)) for example in shown for end in ends)
 
-    entries: list[tuple[bool, str, dict[str, object]]] = []
+    entries: list[tuple[bool, str, dict[str, Any]]] = []
     for phase in PHASES:
         arrival = {"color": BLACK, "linestyle": _ARRIVAL_STYLE[phase]}
         entries += [
