@@ -250,7 +250,7 @@ def _legend(shown: Sequence[Example]) -> list[Line2D]:
             (True, f"{phase} threshold {threshold:g}", {"color": colour, "linestyle": _THRESHOLD_STYLE[phase]}),
         ]
     entries += [(True, f"probabilities, {name}", {"color": BLACK, "linestyle": "--"}) for name in others]
-    return [Line2D([], [], label=label, **look) for is_there, label, look in entries if is_there]  # type: ignore[arg-type]
+    return [Line2D([], [], label=label, **look) for is_there, label, look in entries if is_there]
 
 
 def _shown_s(example: Example) -> tuple[float, float]:
