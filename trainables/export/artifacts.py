@@ -15,7 +15,7 @@ from seisbench.models import WaveformModel
 
 from trainables import metrics
 from trainables.atomic import whole_folder
-from trainables.data.batches import Arrivals, Batch, DevWindows
+from trainables.data.batches import Batch, DevWindows
 from trainables.data.config import PHASES
 from trainables.edge.network import RESIDUAL_STD
 from trainables.evaluation.counts import EventCounts
@@ -25,11 +25,11 @@ from trainables.evaluation.picks import (
     PickCounts,
     count_picks,
     count_windows,
-    match_picks,
     residuals_s,
     scores,
 )
-from trainables.export.figures import Example, example_picks, residual_histograms, residual_table
+from trainables.export.examples import Example, Examples, example_picks
+from trainables.export.figures import residual_histograms, residual_table
 from trainables.export.files import FP32_FILE, INT8_FILE, RESIDUALS_FILE
 from trainables.export.gate import ExportConfig, Loss, QuantizedPicker, judge
 from trainables.export.history import training_history
@@ -141,11 +141,11 @@ def _without(
 
 
 def _tell(evaluation: Evaluation, folder: Path, picks: PickConfig) -> None:
-    """Residuals as a table and as histograms, and an example."""
+    """Residuals as a table and as histograms, and examples."""
     residual_table(evaluation.residuals_s, picks.tolerance_s).to_csv(folder / RESIDUALS_FILE, index=False)
     residual_histograms(evaluation.residuals_s, folder / "residuals.png", picks.tolerance_s)
-    if evaluation.example is not None:
-        example_picks(evaluation.example, folder / "example_picks.png")
+    if evaluation.examples:
+        example_picks(evaluation.examples, folder / "example_picks.png")
 
 
 def save_seisbench(
@@ -168,8 +168,8 @@ class Evaluation:
     counts: dict[str, PickCounts]
     residuals_s: dict[str, dict[str, np.ndarray]]
     """Residuals of true picks, by picker and phase."""
-    example: Example | None = None
-    """The first window that has both phases."""
+    examples: Mapping[str, Example] = field(default_factory=dict)
+    """Windows that show what the last one does, by kind."""
     windows_BPF: dict[str, list[np.ndarray]] = field(default_factory=dict)
     """Counts of each window at the thresholds, by picker: (window, phase, field) batch by batch."""
 
@@ -189,6 +189,7 @@ def evaluate(
         counts={name: PickCounts.zeros() for name in pickers},
         residuals_s={name: {phase: np.empty(0) for phase in PHASES} for name in pickers},
     )
+    examples = Examples(thresholds, picks)
     for batch, arrivals in dev.batches(EVALUATION_BATCH):
         probabilities = {name: picker(batch) for name, picker in pickers.items()}
         for name, probabilities_BCT in probabilities.items():
@@ -197,9 +198,8 @@ def evaluate(
             result.windows_BPF.setdefault(name, []).append(counted)
             for phase, values in residuals_s(probabilities_BCT, arrivals, thresholds, picks).items():
                 result.residuals_s[name][phase] = np.append(result.residuals_s[name][phase], values)
-        shown = [b for b, window in enumerate(arrivals) if all(_any(window[phase]) for phase in dev.phases)]
-        if shown and result.example is None:
-            result.example = _example(batch, arrivals, probabilities, shown[0], thresholds, picks)
+        examples.look(batch, arrivals, probabilities, counted)
+    result.examples = examples.by_kind
     return result
 
 
@@ -254,29 +254,3 @@ def _judged(
         metrics.INT8_ACCEPTED: float(verdict.accepted),
     }
     return Exported(found, {GATE_TAG: str(verdict), metrics.INT8_VERDICT: verdict.word}, events)
-
-
-def _any(arrivals: np.ndarray | None) -> bool:
-    return arrivals is not None and len(arrivals) > 0
-
-
-def _example(
-    batch: Batch,
-    arrivals: Arrivals,
-    probabilities: Mapping[str, np.ndarray],
-    window: int,
-    thresholds: Mapping[str, float],
-    picks: PickConfig,
-) -> Example:
-    last_CT = list(probabilities.values())[-1][window]
-    picked, true = {}, {phase: np.empty(0) if its is None else its for phase, its in arrivals[window].items()}
-    for row, phase in enumerate(PHASES):
-        found = match_picks(last_CT[row], true[phase], picks)
-        picked[phase] = found.samples[found.probabilities >= thresholds[phase]]
-    return Example(
-        waveforms=batch.normalised_BXT[window].cpu().numpy(),
-        probabilities={name: values_BCT[window] for name, values_BCT in probabilities.items()},
-        arrivals=true,
-        picks=picked,
-        thresholds=thresholds,
-    )

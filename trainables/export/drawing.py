@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -19,12 +20,14 @@ from trainables.atomic import whole_file
 BLUE, VERMILION, GREEN, ORANGE, GREY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#666666"
 PURPLE, SKY, BLACK = "#CC79A7", "#56B4E9", "#000000"
 DPI = 130
+_TRUETYPE = 42
+"""Kind of fonts in a PDF file that journals take, and whose words can be searched for."""
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all."""
-    with whole_file(path) as arriving:
-        FigureCanvasAgg(figure).print_figure(arriving, format="png", dpi=DPI)
+    """Write a figure, whole or not at all, as what the name ends in: .png, .svg or .pdf."""
+    with whole_file(path) as arriving, matplotlib.rc_context({"pdf.fonttype": _TRUETYPE}):
+        FigureCanvasAgg(figure).print_figure(arriving, format=path.suffix[1:], dpi=DPI)
 
 
 def draw_confusions(axes: Axes, counts_CK: np.ndarray, names: Sequence[str]) -> str:

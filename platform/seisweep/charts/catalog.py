@@ -33,6 +33,11 @@ def available(sweep: SweepResults) -> dict[str, Chart]:
     return {name: chart for name, chart in CHARTS.items() if chart is not skipped and chart.applicable(sweep)}
 
 
+def left_out(sweep: SweepResults) -> list[str]:
+    """Of each chart that this sweep is better without, the line that says what it would have shown."""
+    return [line for chart in CHARTS.values() if (line := chart.left_out(sweep))]
+
+
 def chart_named(name: str) -> Chart:
     """Raises ValueError with the nearest names."""
     if name not in CHARTS:

@@ -6,6 +6,9 @@
     conditions.applicable(sweep)  # asks only what it must
     conditions(sweep)             # a matplotlib figure, or a ValueError that says why there is none
 
+`alike` says why a chart of this kind would show noise alone: what it draws hardly differs between the trials. It is
+left out then, and whoever shows the others says that line.
+
 Readable in print and by colour-blind readers: Okabe and Ito's colours or cividis, and never a colour alone.
 """
 
@@ -24,24 +27,28 @@ Lacking = Callable[[SweepResults], str]
 class Chart:
     """One kind of chart of a whole sweep, out of its record."""
 
-    def __init__(self, draw: Callable[[SweepResults], Figure], lacking: Lacking) -> None:
+    def __init__(self, draw: Callable[[SweepResults], Figure], lacking: Lacking, alike: Lacking) -> None:
         self.name, self.__doc__ = draw.__name__, draw.__doc__
-        self.draw, self.lacking = draw, lacking
+        self.draw, self.lacking, self.alike = draw, lacking, alike
 
     def applicable(self, sweep: SweepResults) -> bool:
         """Whether this sweep can have it. Nothing is drawn to find out."""
-        return not self.lacking(sweep)
+        return not self.lacking(sweep) and not self.alike(sweep)
+
+    def left_out(self, sweep: SweepResults) -> str:
+        """Why a sweep that has all it takes is better without it, in one line; empty of any other."""
+        return "" if self.lacking(sweep) else self.alike(sweep)
 
     def __call__(self, sweep: SweepResults) -> Figure:
         """The figure. Raises ValueError where the sweep has nothing of this kind."""
-        if reason := self.lacking(sweep):
+        if reason := self.lacking(sweep) or self.alike(sweep):
             raise ValueError(reason)
         return self.draw(sweep)
 
 
-def chart(lacking: Lacking) -> Callable[[Callable[[SweepResults], Figure]], Chart]:
+def chart(lacking: Lacking, alike: Lacking = lambda sweep: "") -> Callable[[Callable[[SweepResults], Figure]], Chart]:
     """Makes a chart of a function that draws one."""
-    return lambda draw: Chart(draw, lacking)
+    return lambda draw: Chart(draw, lacking, alike)
 
 
 def reason_of(look: Callable[[], object]) -> str:

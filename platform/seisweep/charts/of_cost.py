@@ -11,12 +11,17 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from seisweep.charts.chart import chart, reason_of
-from seisweep.charts.style import LOG_SPAN, finished_with
+from seisweep.charts.style import LOG_SPAN, are_alike, extent, finished_with
+from seisweep.record.metric_names import CONSTANT
 from seisweep.results.sweep_results import SweepResults
+from seisweep.settings.words import words_of
 from seisweep.statistics.objective import Objective
 from trainables import metrics
 from trainables.export.drawing import BLACK, BLUE, GREY, VERMILION
 
+LEAST_SPREAD = 0.05
+"""Bytes and latencies that differ by less than such a share of the largest are alike: what an axis of them would show
+is chance."""
 COST = (metrics.INT8_BYTES, metrics.INT8_LATENCY_MS)
 NAMED_ON_A_FRONT = 8
 
@@ -31,11 +36,23 @@ def _no_front(sweep: SweepResults) -> str:
     return f"{sweep.name} has no two finished trials with {' and '.join(names)}"
 
 
-@chart(lacking=_no_front)
+def _one_cost(sweep: SweepResults) -> str:
+    """Said where no cost differs: what is best is told by the accuracy alone."""
+    accuracy, *costs = _wanted(sweep)
+    trials, (differing, alike) = _compared(sweep, accuracy, costs)
+    if differing:
+        return ""
+    same = f"the {len(trials)} finished trials cost the same ({_in_words(trials, alike)})"
+    return f"accuracy against cost (pareto_front) is left out: {same}"
+
+
+@chart(lacking=_no_front, alike=_one_cost)
 def pareto_front(sweep: SweepResults) -> Figure:
     """Accuracy against cost, a panel for each other objective (default bytes and latency of the INT8 file): the trials
-    that nothing dominates are filled, and a line bounds what is reached in each panel."""
+    that nothing dominates are filled, and a line bounds what is reached in each panel. What hardly differs has no
+    panel, but a line above them."""
     accuracy, *costs = _wanted(sweep)
+    compared, (costs, alike) = _compared(sweep, accuracy, costs)
     trials = finished_with(sweep, accuracy.metric, *(cost.metric for cost in costs))
     front = set(sweep.front([accuracy, *costs]))
     figure = Figure(figsize=(max(7.0, 1.2 + 4.3 * len(costs)), 4.4), layout="constrained")
@@ -55,10 +72,12 @@ def pareto_front(sweep: SweepResults) -> Figure:
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_minor_formatter(NullFormatter())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
-        axes.set_xlabel(cost.metric)
+        axes.set_xlabel(words_of(cost.metric))
         axes.margins(x=0.09)
         axes.grid(alpha=0.25)
-    panels[0].set_ylabel(accuracy.metric)
+    panels[0].set_ylabel(words_of(accuracy.metric))
+    if alike:
+        figure.suptitle(f"alike in all trials: {_in_words(compared, alike)}", fontsize=9)
     figure.legend(handles=_legend(len(front), len(trials)), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
@@ -70,6 +89,21 @@ def _wanted(sweep: SweepResults) -> list[Objective]:
         return own
     paid = [name for name in COST if name in sweep.metrics and name not in sweep.objectives]
     return own + [Objective.named(name, sweep.objectives) for name in paid]
+
+
+def _compared(
+    sweep: SweepResults, accuracy: Objective, costs: list[Objective]
+) -> tuple[pd.DataFrame, tuple[list[Objective], list[Objective]]]:
+    """The trials that have all of it; which costs differ between them, and which do not, or as little as bytes and
+    latency of one architecture do."""
+    trials = finished_with(sweep, accuracy.metric, *(cost.metric for cost in costs))
+    spread = {cost.metric: LEAST_SPREAD if cost.metric in CONSTANT else 0.0 for cost in costs}
+    alike = [cost for cost in costs if are_alike(trials[cost.metric], spread[cost.metric])]
+    return trials, ([cost for cost in costs if cost not in alike], alike)
+
+
+def _in_words(trials: pd.DataFrame, costs: list[Objective]) -> str:
+    return "; ".join(f"{words_of(cost.metric)} {extent(trials[cost.metric])}" for cost in costs)
 
 
 def _staircase(x: pd.Series, y: pd.Series, cost: Objective, accuracy: Objective) -> tuple[list[float], list[float]]:

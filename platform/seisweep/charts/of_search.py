@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,13 +21,18 @@ from seisweep.charts.chart import chart, reason_of
 from seisweep.charts.style import LOG_SPAN, faint, finished_with
 from seisweep.results.as_study import proposals
 from seisweep.results.sweep_results import SweepResults
+from seisweep.settings.words import words_apart, words_of
 from seisweep.statistics.objective import DONE
-from seisweep.text import short_names, show_value
-from trainables.export.drawing import BLACK, BLUE, GREY
+from seisweep.text import show_value
+from trainables.export.drawing import BLACK, BLUE, GREY, VERMILION
 
 MOST_AXES = 10
-BEST = 5
-"""Trials that are drawn thick and named."""
+WRAPPED = 18
+"""Characters in a line below an axis."""
+NEXT_BEST = 4
+"""Trials behind the best that are named too."""
+MOST_DIGITS = 6
+"""Of a tick; three do where these tell it from the others."""
 COLOURS = "cividis_r"
 """Dark is good: a bright line is lost on paper."""
 MOST_WORDS = 8
@@ -53,7 +59,8 @@ def _nothing_varies(sweep: SweepResults) -> str:
 
 @chart(lacking=_nothing_varies)
 def parallel_coordinates(sweep: SweepResults) -> Figure:
-    """A line for each finished trial through all its settings to the objective, whose colour it has; the best thick."""
+    """A line for each finished trial through all its settings to the objective, whose colour it has; the best one
+    stands out, in a colour and with markers that no other has."""
     objective = sweep.objective
     trials = finished_with(sweep, objective.metric)
     keys = [key for key in sweep.params if trials[key].nunique(dropna=False) > 1]
@@ -62,33 +69,26 @@ def parallel_coordinates(sweep: SweepResults) -> Figure:
             keys = [key for key in sweep.importances().index if key in keys]
         keys = keys[:MOST_AXES]
     ordered = trials.loc[sweep.finished()[::-1]]  # the best are drawn last
-    short, logs = short_names(keys), _logarithmic(sweep, trials, keys)
-    scales = [_scale(short[key], list(ordered[key]), key in logs) for key in keys]
-    scales.append(_numbers(objective.metric, list(ordered[objective.metric]), log=False))
+    words, logs = words_apart(keys), _logarithmic(sweep, trials, keys)
+    scales = [_scale(words[key], list(ordered[key]), key in logs) for key in keys]
+    scales.append(_numbers(words_of(objective.metric), list(ordered[objective.metric]), log=False))
 
     figure = Figure(figsize=(max(8.0, 1.5 * len(scales) + 1), 4.6), layout="constrained")
     axes = figure.subplots()
-    goodness = [-objective.loss(value) for value in ordered[objective.metric]]
-    colouring = Normalize(min(goodness), max(goodness))
-    shades = matplotlib.colormaps[COLOURS]
-    for row, good in enumerate(goodness):
-        is_best = row >= len(goodness) - BEST
-        axes.plot(
-            range(len(scales)),
-            [scale.places[row] for scale in scales],
-            color=shades(colouring(good)),
-            linewidth=2.4 if is_best else 0.8,
-            alpha=1.0 if is_best else faint(len(goodness)),
-            zorder=3 if is_best else 1,
-        )
+    _draw_lines(axes, scales, [-objective.loss(value) for value in ordered[objective.metric]])
     for x, scale in enumerate(scales):
         _draw_scale(axes, x, scale)
-    _name_the_best(axes, len(scales) - 1, list(scales[-1].places[::-1][:BEST]), list(ordered.index[::-1][:BEST]))
-    axes.set_xticks(range(len(scales)), [scale.title for scale in scales])
+    best_first = list(zip(scales[-1].places[::-1], ordered.index[::-1], strict=True))[: 1 + NEXT_BEST]
+    _name_the_best(axes, len(scales) - 1, best_first)
+    axes.set_xticks(range(len(scales)), [textwrap.fill(scale.title, WRAPPED) for scale in scales])
     axes.tick_params(axis="x", length=0, pad=8)
     axes.set(xlim=(-0.35, len(scales) - 0.45), ylim=(-0.04, 1.04), yticks=[])
     axes.spines[:].set_visible(False)
-    axes.set_title(f"{len(ordered)} finished trials of {sweep.name}; thick and numbered: the best", fontsize=9)
+    axes.set_title(
+        f"{len(ordered)} finished trials of {sweep.name}, dark where the objective is good; "
+        f"thick with dots: the best, trial {ordered.index[-1]}",
+        fontsize=9,
+    )
     return figure
 
 
@@ -123,9 +123,36 @@ def _numbers(title: str, values: Sequence[Any], log: bool) -> _Scale:
     back = math.exp if log else float
     bottom = 0.15 if np.isnan(numbers).any() else 0.0
     shares = np.linspace(0, 1, 4) if high > low else np.zeros(1)
-    ticks = {float(bottom + share * (1 - bottom)): f"{back(low + share * span):.3g}" for share in shares}
+    words = _told_apart([back(low + share * span) for share in shares])
+    ticks = {float(bottom + share * (1 - bottom)): said for share, said in zip(shares, words, strict=True)}
     places = np.nan_to_num(bottom + (scaled - low) / span * (1 - bottom))
     return _Scale(title, places, ({0.0: "none"} if bottom else {}) | ticks)
+
+
+def _told_apart(values: Sequence[float]) -> list[str]:
+    """Numbers with as many digits as tell them apart."""
+    for digits in range(3, MOST_DIGITS):
+        words = [f"{value:.{digits}g}" for value in values]
+        if len(set(words)) == len(values):
+            return words
+    return [f"{value:.{MOST_DIGITS}g}" for value in values]
+
+
+def _draw_lines(axes: Axes, scales: Sequence[_Scale], goodness: Sequence[float]) -> None:
+    """A line for each row, dark where it is good; the last row is the best."""
+    colouring, shades = Normalize(min(goodness), max(goodness)), matplotlib.colormaps[COLOURS]
+    *others, best = ([scale.places[row] for scale in scales] for row in range(len(goodness)))
+    for row, heights in enumerate(others):
+        is_named = len(others) - row <= NEXT_BEST
+        axes.plot(
+            range(len(scales)),
+            heights,
+            color=shades(colouring(goodness[row])),
+            linewidth=1.6 if is_named else 0.8,
+            alpha=0.9 if is_named else faint(len(goodness)),
+            zorder=3 if is_named else 1,
+        )
+    axes.plot(range(len(scales)), best, "o-", color=VERMILION, linewidth=3, markersize=7, zorder=4)
 
 
 def _draw_scale(axes: Axes, x: int, scale: _Scale) -> None:
@@ -136,13 +163,15 @@ def _draw_scale(axes: Axes, x: int, scale: _Scale) -> None:
         text.set_bbox({"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8})
 
 
-def _name_the_best(axes: Axes, x: int, places: Sequence[float], numbers: Sequence[int]) -> None:
-    """Beside the last axis, apart from each other where they would overlap."""
+def _name_the_best(axes: Axes, x: int, best_first: Sequence[tuple[float, int]]) -> None:
+    """Beside the last axis, apart from each other where they would overlap. Pairs of height and trial."""
     height = 2.0
-    for place, number in zip(places, numbers, strict=True):
-        height = min(place, height - 0.055)
+    for rank, (place, number) in enumerate(best_first):
+        height = min(place, height - 0.06)
         axes.annotate(
-            f"trial {number}", (x, place), (x + 0.1, height), va="center", fontsize=8, annotation_clip=False,
+            f"best: trial {number}" if rank == 0 else f"trial {number}",
+            (x, place), (x + 0.12, height), va="center", fontsize=8, annotation_clip=False,
+            color=VERMILION if rank == 0 else BLACK, weight="bold" if rank == 0 else "normal",
             arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": GREY},
         )  # fmt: skip
 
@@ -157,12 +186,13 @@ def importances(sweep: SweepResults) -> Figure:
     found = sweep.importances()[::-1]
     figure = Figure(figsize=(7, 1.3 + 0.36 * len(found)), layout="constrained")
     axes = figure.subplots()
-    short = short_names(list(found.index))
-    bars = axes.barh([short[key] for key in found.index], found, color=BLUE, height=0.65)
+    words = words_apart(found.index)
+    bars = axes.barh([words[key] for key in found.index], found, color=BLUE, height=0.65)
     axes.bar_label(bars, [f"{share:.0%}" for share in found], padding=3, fontsize=9)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
     axes.set(
-        xlim=(0, 1.12 * found.max()), xlabel=f"share in being among the best by {sweep.objective.metric} (PED-ANOVA)"
+        xlim=(0, 1.12 * found.max()),
+        xlabel=f"share in being among the best (PED-ANOVA)\nby {words_of(sweep.objective.metric)}",
     )
     done = int((sweep.trials["state"] == DONE).sum())
     axes.set_title(f"what matters, by {done} finished trials", fontsize=9)

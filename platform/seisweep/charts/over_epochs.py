@@ -9,6 +9,7 @@ from seisweep.charts import over_seeds
 from seisweep.charts.chart import chart, reason_of
 from seisweep.charts.style import Curve, faint, finish, keep_to_the_bulk, style_of
 from seisweep.results.sweep_results import SweepResults
+from seisweep.settings.words import words_of
 from trainables.export.drawing import GREY
 
 HIGHLIGHTED = 5
@@ -53,7 +54,7 @@ def _search_curves(sweep: SweepResults, by_trial: dict[int, Curve]) -> Figure:
         line.set(marker=marker, markersize=5, markevery=0.34, label=f"trial {number}: {value:.4g}")
     keep_to_the_bulk(axes, [value for curve in by_trial.values() for _, value in curve], sweep.objective)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set(xlabel="epoch", ylabel=f"{metric} of each epoch")
+    axes.set(xlabel="epoch", ylabel=words_of(metric))
     axes.set_title(f"every trial of {sweep.name}, and the best with the score of their best weights", fontsize=9)
     finish(axes, has_legend=True)
     return figure

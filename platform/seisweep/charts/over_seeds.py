@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from seisweep.charts.style import Curve, finish, style_of
+from seisweep.settings.words import words_of
 from seisweep.statistics.conditions import RANGE, Baseline, Condition, Estimate, best_conditions, differences
 from seisweep.statistics.objective import Objective
 from seisweep.text import show_number
@@ -33,9 +34,13 @@ def conditions(found: Sequence[Condition], baseline: Baseline, objective: Object
         elif condition in baseline.holders:
             right.text(0, row, "baseline ", ha="right", va="center", fontsize=8, color=GREY)
     left.set_yticks(range(len(shown)), [condition.label() or "all trials" for condition in shown])
-    left.set(ylim=(len(shown) - 0.5, -0.5), xlabel=objective.metric, title=f"each seed; mean and its {RANGE}{which}")
+    left.set(
+        ylim=(len(shown) - 0.5, -0.5),
+        xlabel=words_of(objective.metric),
+        title=f"each seed; mean and its {RANGE}{which}",
+    )
     right.axvline(0, color=GREY, linewidth=1, zorder=0)
-    right.set(xlabel=f"difference in {objective.metric}", title="differences from the baseline, seed by seed")
+    right.set(xlabel=f"difference in {words_of(objective.metric)}", title="differences from the baseline, seed by seed")
     for axes, rows in ((left, [list(one.values.values()) for one in shown]), (right, _differences(shown, baseline))):
         zero = [0.0] if axes is right else []
         _keep_to_the_seeds(axes.set_xlim, [value for row in rows for value in row] + zero)
@@ -70,7 +75,7 @@ def few_shot(found: Sequence[Condition], key: str, metric: str) -> Figure:
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{show_number(100 * share)} %"))
-    axes.set(xlabel="share of the training events", ylabel=metric)
+    axes.set(xlabel="share of the training events", ylabel=words_of(metric))
     axes.set_title(f"mean and its {RANGE} (bars); each seed (open)", fontsize=9)
     finish(axes, has_legend=list(lines) != [""])
     return figure
@@ -91,7 +96,7 @@ def learning_curves(found: Sequence[Condition], curves: Sequence[Sequence[Curve]
             line.set(marker=marker, markersize=4, markevery=[-1])
             label = None  # one entry of the legend for all seeds
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set(xlabel="epoch", ylabel=f"{objective.metric} of each epoch")
+    axes.set(xlabel="epoch", ylabel=words_of(objective.metric))
     axes.set_title(f"every trial{which}", fontsize=9)
     finish(axes, has_legend=len(shown) > 1)
     return figure

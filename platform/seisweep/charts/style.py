@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -25,6 +27,19 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 LOG_SPAN = 50
 """A positive setting that spans such a factor gets a logarithmic axis, where no space says which do."""
+
+
+def are_alike(values: Iterable[float], least_spread: float = 0.0) -> bool:
+    """Whether these values differ by no more than such a share of the largest."""
+    given = list(map(float, values))
+    return max(given) - min(given) <= least_spread * max(map(abs, given))
+
+
+def extent(values: Iterable[float]) -> str:
+    """From the least to the largest in words: `59,310 to 59,325`."""
+    given = list(map(float, values))
+    ends = [f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" for value in (min(given), max(given))]
+    return " to ".join(dict.fromkeys(ends))
 
 
 def finished_with(sweep: SweepResults, *names: str) -> pd.DataFrame:

@@ -1,8 +1,9 @@
-"""`seisweep plot`: charts of a sweep as PNG files."""
+"""`seisweep plot`: charts of a sweep as files."""
 
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,14 @@ import typer
 from seisweep.commands.options import ProfileName
 from seisweep.settings.home import Home
 from seisweep.settings.which_profile import profile_of
+
+
+class Picture(StrEnum):
+    """As what a chart is written."""
+
+    PNG = "png"
+    SVG = "svg"
+    PDF = "pdf"
 
 
 def plot(
@@ -26,9 +35,10 @@ def plot(
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for the files; default NAME-charts here.")
     ] = None,
+    format: Annotated[Picture, typer.Option("--format", help="As what they are written.")] = Picture.PNG,
     profile: ProfileName = "local",
 ) -> None:
-    """Charts of a sweep as PNG: learning curves, what matters, accuracy against cost, conditions, residuals."""
+    """Charts of a sweep as files: learning curves, what matters, accuracy against cost, conditions, residuals."""
     from seisweep import charts, results
     from seisweep.settings.paths import from_here
     from trainables.export.drawing import save
@@ -42,11 +52,14 @@ def plot(
         figures = {kind: chart(sweep) for kind, chart in chosen.items()}
     else:
         figures = {kind: chart(sweep) for kind, chart in charts.available(sweep).items()}
+        for line in charts.left_out(sweep):
+            print(line, file=sys.stderr)
     if not figures:
         sweep.best()  # says what is missing, where no trial is done
         raise ValueError(f"{name} has nothing to draw yet")
     folder.mkdir(parents=True, exist_ok=True)
     for kind, figure in figures.items():
-        save(figure, folder / f"{kind}.png")
-        print(from_here(folder / f"{kind}.png"))
+        file = folder / f"{kind}.{format}"
+        save(figure, file)
+        print(from_here(file))
     sys.stdout.flush()

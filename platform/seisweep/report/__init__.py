@@ -12,6 +12,7 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
+from seisweep import charts
 from seisweep.record import tags
 from seisweep.report.figures import Picture, figures_of_sweep, figures_of_trial
 from seisweep.report.findings import found
@@ -48,6 +49,7 @@ def render(sweep: SweepResults, figures: list[Picture] | None = None) -> str:
         links=pages_in_mlflow(sweep),
         is_home=not sweep.tracking_uri.startswith("http"),
         sweep_figures=figures_of_sweep(sweep) if figures is None else figures,
+        left_out=charts.left_out(sweep),
         best_figures=figures_of_trial(sweep, result.best) if result.best is not None else [],
         missing=sweep.missing_files(),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

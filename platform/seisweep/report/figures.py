@@ -26,7 +26,7 @@ OF_SWEEP = {
     "learning_curves": "The objective by epoch, a line for each trial",
     "conditions": "Each condition with every seed, its mean and 95 % interval; differences from the baseline",
     "few_shot": "The objective over the share of training events",
-    "parallel_coordinates": "Each finished trial as a line through its settings, dark where the objective is good",
+    "parallel_coordinates": "Each finished trial as a line through its settings, the best one thick",
     "importances": "Which settings mattered for being among the best trials",
     "pareto_front": "Accuracy against cost; trials that no other one beats are filled",
     "confusion_matrices": "Which class is taken for which, on dev",
@@ -35,7 +35,7 @@ OF_SWEEP = {
 OF_TRIAL = {
     "training_history": "Loss and scores by epoch",
     "residuals": "Times of picks against the arrivals, on dev, in FP32 and INT8",
-    "example_picks": "A window of dev with arrivals, probabilities and picks",
+    "example_picks": "Windows of dev with arrivals and picks: a hit, a miss and a false pick where there are any",
     "confusion_matrix": "Which class is taken for which, on dev",
     "activation_maps": "Where in a waveform the evidence for its class lies",
 }

@@ -11,10 +11,8 @@ from search_spaces.narrowing import dimensions
 from search_spaces.sweep import Sweep, single_run
 from seisweep.requested.trainable import OWN, Trainable
 from seisweep.settings.fields import allowed, nearest, walk
+from seisweep.settings.words import unit_of
 from seisweep.text import show_value
-
-UNITS = {"s": "s", "ms": "ms", "hz": "Hz", "samples": "samples", "bytes": "bytes", "gb": "GB", "epochs": "epochs"}
-"""By how a key ends."""
 
 REQUIRED = "must be given"
 
@@ -81,11 +79,6 @@ def matching(settings: list[Explained], word: str) -> list[Explained]:
     if not found:
         raise ValueError(f"unknown key {word}{nearest(word, [one.key for one in settings])}")
     return found
-
-
-def unit_of(key: str) -> str:
-    """Of a key that ends in one, as `tolerance_s`."""
-    return UNITS.get(key.rpartition(".")[2].rpartition("_")[2], "")
 
 
 def _has_unit(field: FieldInfo) -> bool:

@@ -19,8 +19,9 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from seisweep.settings.fields import nearest
+from seisweep.settings.words import words_apart
 from seisweep.statistics.objective import Objective
-from seisweep.text import short_names, show_number, show_value
+from seisweep.text import show_number, show_value
 
 LEVEL = 0.95
 SEED_KEY = "seed"
@@ -62,10 +63,10 @@ class Condition:
         return in_words(self.params)
 
     def label(self, without: str | None = None) -> str:
-        """For a figure: `pretrained, full, num_classes 4`; words stand for themselves, numbers want their name."""
+        """For a figure: `pretrained, full, classes 4`; words stand for themselves, numbers want their name."""
         if self.name:
             return self.name
-        keys = {key: name for key, name in short_names(self.params).items() if key != without}
+        keys = {key: name for key, name in words_apart(self.params).items() if key != without}
         return ", ".join(
             _shortened(show_value(self.params[key]))
             if isinstance(self.params[key], str | list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from seisweep.charts import of_search
 from seisweep.cli import run
 from seisweep.results.sweep_results import SweepResults
 from seisweep.settings.home import Home
+
+from trainables.export.drawing import VERMILION
 
 PICKERS = ["learning_curves", "parallel_coordinates", "importances", "pareto_front", "residuals"]
 CLASSIFIERS = ["learning_curves", "conditions", "few_shot", "importances", "confusion_matrices"]
@@ -30,6 +33,14 @@ def shots(recorded: Home) -> SweepResults:
     return seisweep.load("shots-1", recorded.mlflow_uri)
 
 
+def set_bytes(sweep: SweepResults, bytes_of: Callable[[int], float], and_latency: bool = False) -> None:
+    """As if the INT8 files of its trials were of this size."""
+    for number, trial in sweep.runs.items():
+        trial.data.metrics["int8/bytes"] = bytes_of(number)
+        if and_latency:
+            trial.data.metrics["int8/latency_ms"] = 1.0 + number
+
+
 def texts(figure: Figure) -> str:
     """All words of a figure, as they are drawn."""
     FigureCanvasAgg(figure).draw()
@@ -40,6 +51,7 @@ def texts(figure: Figure) -> str:
 def test_each_sweep_has_the_charts_of_its_kind(many, shots):
     assert list(charts.available(many)) == PICKERS
     assert list(charts.available(shots)) == CLASSIFIERS
+    assert charts.left_out(many) == charts.left_out(shots) == []
     assert isinstance(charts.available(many)["pareto_front"](many), Figure)
 
 
@@ -76,7 +88,16 @@ def test_curves_end_with_the_last_epoch_and_name_the_best(many, shots):
 def test_every_line_passes_its_settings(many):
     figure = charts.parallel_coordinates(many)
     words = texts(figure)
-    for expected in ("learning_rate", "alpha", "base_channels", "none", "trial 8", "11 finished trials"):
+    titles = [tick.get_text().replace("\n", " ") for tick in figure.axes[0].get_xticklabels()]
+    assert titles == [
+        "teacher's share (alpha)",
+        "channels of the first level",
+        "pooling factor",
+        "learning rate",
+        "temperature",
+        "F1 on dev, mean of P and S",
+    ]
+    for expected in ("none", "best: trial 8", "11 finished trials"):
         assert expected in words
     scale = of_search._scale("x", [1, 16, 4, None], log=False)
     assert scale.places.tolist() == pytest.approx([0, 2 / 3, 1 / 3, 1])
@@ -85,6 +106,51 @@ def test_every_line_passes_its_settings(many):
     assert scale.places.tolist() == pytest.approx([0.15, 0, 1])
     assert list(scale.ticks.values()) == ["none", "0.5", "1.17", "1.83", "2.5"]
     assert of_search._scale("x", [0.001, 0.01, 0.1], log=True).places.tolist() == pytest.approx([0, 0.5, 1])
+
+
+def test_the_best_stands_out_among_parallel_lines(many):
+    (axes,) = charts.parallel_coordinates(many).axes
+    through_all = [line for line in axes.lines if len(line.get_xdata()) == 6]
+    best = [line for line in through_all if line.get_color() == VERMILION]
+    assert len(through_all) == 11
+    assert len(best) == 1
+    assert best[0].get_marker() == "o"
+    assert best[0].get_linewidth() > max(line.get_linewidth() for line in through_all if line is not best[0])
+    assert best[0].get_ydata()[-1] == 1, "it ends at the top of the objective"
+
+
+def test_ticks_have_as_many_digits_as_tell_them_apart():
+    assert list(of_search._numbers("x", [0.92071, 0.92074], log=False).ticks.values()) == [
+        "0.92071",
+        "0.92072",
+        "0.92073",
+        "0.92074",
+    ]
+    assert list(of_search._numbers("x", [0.1, 0.4], log=False).ticks.values()) == ["0.1", "0.2", "0.3", "0.4"]
+
+
+def test_a_cost_that_hardly_differs_gets_no_axis(many):
+    """Files of one architecture differ by a few bytes, which say nothing."""
+    set_bytes(many, lambda number: 54981 + number)
+    assert "pareto_front" not in charts.available(many)
+    (line,) = charts.left_out(many)
+    assert line == (
+        "accuracy against cost (pareto_front) is left out: the 11 finished trials cost the same "
+        "(size of the INT8 file (bytes) 54,981 to 54,992)"
+    )
+    with pytest.raises(ValueError, match=r"the 11 finished trials cost the same"):
+        charts.pareto_front(many)
+
+
+def test_beside_a_cost_that_differs_the_others_are_said(many, monkeypatch):
+    set_bytes(many, lambda number: 54981 + number, and_latency=True)
+    objectives = {"dev/f1": "max", "int8/bytes": "min", "int8/latency_ms": "min"}
+    monkeypatch.setattr(SweepResults, "objectives", objectives)
+    figure = charts.pareto_front(many)
+    (axes,) = figure.axes
+    assert axes.get_xlabel() == "INT8 file: time of a window (ms)"
+    assert axes.get_ylabel() == "F1 on dev, mean of P and S"
+    assert "alike in all trials: size of the INT8 file (bytes) 54,981 to 54,992" in texts(figure)
 
 
 def test_confusions_are_added_over_seeds(shots):
@@ -130,6 +196,17 @@ def test_plot_writes_files_and_names_them(recorded, tmp_path, monkeypatch, capsy
     assert [file.name for file in (tmp_path / "here").iterdir()] == ["few_shot.png"]
 
 
+@pytest.mark.parametrize(("format", "begins"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_plot_writes_what_is_asked_for(recorded, tmp_path, monkeypatch, capsys, format, begins):
+    monkeypatch.setenv("SEISWEEP_HOME", str(recorded.root))
+    monkeypatch.chdir(tmp_path)
+    assert run(["plot", "many-1", "importances", "--format", format]) == 0
+    assert capsys.readouterr().out.split() == [f"many-1-charts/importances.{format}"]
+    (file,) = (tmp_path / "many-1-charts").iterdir()
+    assert file.name == f"importances.{format}"
+    assert file.read_bytes().startswith(begins)
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
@@ -138,6 +215,7 @@ def test_plot_writes_files_and_names_them(recorded, tmp_path, monkeypatch, capsy
         ("many-1 few_shot", "many-1 has one seed: conditions want several"),
         ("none-1 importances", "no trial of none-1 has finished (2 failed)"),
         ("many-1 --output file", "--output file is a file"),
+        ("many-1 --format gif", "'gif' is not one of 'png', 'svg', 'pdf'"),
     ],
 )
 def test_wrong_use_of_plot(recorded, tmp_path, monkeypatch, capsys, words, complaint):

@@ -172,6 +172,57 @@ def test_the_notebook_of_few_shot_curves(recorded, tmp_path):
     assert shown.count("image/png") == 4, "conditions, learning curves, few-shot curve, confusion matrices"
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("comparing_a_sweep", "No sweep here has searched anything yet."),
+        ("few_shot_and_ablation", "No sweep here has several seeds yet."),
+        ("taking_a_picker_to_a_waveform", "No sweep here has left a picker yet."),
+    ],
+)
+def test_a_notebook_says_what_to_run_where_a_home_has_nothing_for_it(engine_home, tmp_path, name, said):
+    (tmp_path / "here").mkdir()
+    shown = run_notebook(name, engine_home.root, tmp_path / "here")
+    assert f"{said} Run" in shown
+    assert "seisweep demo" in shown
+    assert "image/png" not in shown
+
+
+def test_a_notebook_runs_where_there_is_no_home(tmp_path):
+    (tmp_path / "here").mkdir()
+    shown = run_notebook("comparing_a_sweep", tmp_path / "none", tmp_path / "here")
+    assert "seisweep demo" in shown
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_notebook_that_trains_a_student(tmp_path, monkeypatch):
+    """In a temporary folder, with the steps that are prescribed; it compares itself with a trial of a sweep."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    shown = run_notebook("training_a_student", tmp_path / "home", tmp_path)
+    for check in ("1 the teacher is frozen", "2 the student can", "3 the optimizer leaves", "4 both answer in shape"):
+        assert check in shown
+    assert "epoch 6: train/loss" in shown
+    assert "a trial of a sweep" in shown
+    assert shown.count("image/png") == 2, "a window with its labels, the curves"
+    assert not (tmp_path / "home").exists()
+
+
+def test_the_steps_of_training_have_the_prescribed_order():
+    import nbformat
+
+    notebook = nbformat.read(NOTEBOOKS / "training_a_student.ipynb", as_version=4)
+    titles = [cell.source.splitlines()[0] for cell in notebook.cells if cell.cell_type == "markdown"]
+    steps = [title for title in titles if re.match(r"## \d", title)]
+    wanted = (
+        "Imports", "Configuration", "seeds", "teacher", "Device", "what the teacher is", "student", "dimensions",
+        "data", "split", "Augmentations", "Loaders", "Losses", "Roles", "Optimizer", "Training functions",
+        "Early stopping", "Scheduler and training loop", "Execution",
+    )  # fmt: skip
+    for number, (step, word) in enumerate(zip(steps, wanted, strict=True), start=1):
+        assert step.startswith(f"## {number} ")
+        assert word.lower() in step.lower()
+
+
 def test_the_notebook_that_runs_a_sweep(tmp_path):
     """Real trainings and a search of students, started from its cells; nothing beside the home is written."""
     (tmp_path / "here").mkdir()

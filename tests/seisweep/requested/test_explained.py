@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from seisweep.requested.explained import REQUIRED, explained, matching, unit_of, what_is
+from seisweep.requested.explained import REQUIRED, explained, matching, what_is
 from seisweep.requested.sweep import narrow
 from seisweep.requested.trainable import Trainable
 from seisweep.settings.fields import known_keys
@@ -39,7 +39,7 @@ def test_units_stand_beside_numbers():
     assert (found["data.sigma_samples"].default, found["data.sigma_samples"].unit) == ("30", "samples")
     assert found["picks.tolerance_s"].unit == "s"
     assert found["training.epochs"].unit == "epochs"
-    assert unit_of("training.batch_size") == ""
+    assert found["training.batch_size"].unit == ""
 
 
 def test_what_must_be_given_and_what_is_none():
