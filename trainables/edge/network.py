@@ -138,6 +138,32 @@ def description(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     return {**metadata, **by_phase}
 
 
+def models_beside(program: Path) -> list[Path]:
+    """The ONNX files beside a program, the one that `model.json` there names first. Raises ValueError in one line
+    where that one is missing."""
+    folder = program.resolve().parent
+    found = sorted(folder.glob("*.onnx"))
+    described = folder / "model.json"
+    if not described.is_file():
+        return found
+    try:
+        named = folder / json.loads(described.read_text())["file"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{described}: not the description of a picker ({error!r})") from None
+    if not named.is_file():
+        raise ValueError(f"{named} is missing, which {described.name} beside it describes")
+    return [named, *(file for file in found if file != named)]
+
+
+def told_of_accuracy(model: Path) -> str:
+    """F1 of a file on the test split, as the card in the `model.json` beside it has it; "" where it does not."""
+    try:
+        card = json.loads(model.with_name("model.json").read_text())["card"]
+        return f"{card['metrics']['test']['int8' if 'int8' in model.name else 'fp32']['f1']['value']:.3f}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def _of_phases(metadata: dict[str, str], name: str) -> dict[str, float]:
     return {phase: float(metadata[f"{phase}_{name}"]) for phase in "PS" if f"{phase}_{name}" in metadata}
 

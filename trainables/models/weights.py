@@ -65,6 +65,19 @@ def find_pair(weights: str) -> tuple[Path, str | None] | None:
     return None
 
 
+def files_of_pair(weights: str) -> list[Path]:
+    """Both files of the pair that `weights` names. Raises ValueError where there is none."""
+    if (pair := find_pair(weights)) is None:
+        stem, suffix = _wanted_pair(weights)
+        raise ValueError(f"{weights}: no such weights; looked for {stem}.json{suffix} and {stem}.pt{suffix}")
+    stem_path, version = pair
+    return [stem_path.with_name(f"{stem_path.name}{half}{_suffix(version)}") for half in (".json", ".pt")]
+
+
+def _suffix(version: str | None) -> str:
+    return f".v{version}" if version else ""
+
+
 def _wanted_pair(weights: str) -> tuple[str, str]:
     """Stem and suffix of the pair that is not there: `picker.pt` stands beside `picker.json`, without a version."""
     match = _PAIR.match(weights)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from seisbench.models import WaveformModel
 
+from seisweep.artifacts import hub
 from seisweep.artifacts.reference import Reference, read_reference
 from seisweep.artifacts.trained_with import TrainedWith, trained_with
 from seisweep.record.mlflow_store import fetched
@@ -119,7 +120,7 @@ def _name(named: Reference, source: Source) -> str:
     file = source.name if isinstance(source, Path) else source
     if named.kind == "trial":
         return f"{named.sweep}/{named.trial()[1]} {file}"
-    return f"{named.uri} {file}" if named.kind == "mlflow" else file
+    return f"{named.uri} {file}" if named.kind in ("mlflow", "hub") else file
 
 
 def seisbench_network(model: WaveformModel, name: str) -> Network:
@@ -155,6 +156,9 @@ def _sources(named: Reference) -> Sequence[Source]:
     if named.kind == "path":
         assert named.path is not None
         return _in_folder(named.path) if named.path.is_dir() else [named.path]
+    if named.kind == "hub":
+        assert named.path is not None
+        return _in_folder(hub.fetch(named.text, named.path))
     if named.kind == "mlflow":
         assert named.store is not None
         return _in_folder(_downloaded(named.uri, named.store.uri))
