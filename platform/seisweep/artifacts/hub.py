@@ -48,6 +48,8 @@ def fetch(text: str, cache: Path) -> Path:
     api = _api()
     with _one_line(text, api):
         found = api.snapshot_download(repository, revision=revision or None, cache_dir=cache, allow_patterns=DATA)
+    if not Path(found).is_dir():
+        raise ValueError(f"{text}: this repository holds no picker; looked for {', '.join(DATA)}")
     say_once(f"{text}: revision {Path(found).name}")  # where the hub is away it is the latest that was fetched
     return Path(found)
 
@@ -119,10 +121,11 @@ def _check_name(repository: str, named: str) -> None:
 def _api() -> HfApi:
     try:
         from huggingface_hub import HfApi
-        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils import disable_progress_bars, logging
     except ImportError:
         raise ValueError('a hub needs huggingface_hub: pip install "seisweep[hub]"') from None
     disable_progress_bars()
+    logging.set_verbosity_error()
     return HfApi(endpoint=os.environ.get("HF_ENDPOINT"), library_name="seisweep")
 
 

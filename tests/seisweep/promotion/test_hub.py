@@ -11,7 +11,10 @@ from hub_server import FakeHub, serving
 from promotable import picks_of, write_waveforms
 from seisweep import say
 from seisweep.artifacts.hub import without_own_paths
+from seisweep.artifacts.weights import with_local_weights
 from seisweep.cli import run
+from seisweep.settings.paths import absolute
+from seisweep.settings.profile import Profile
 
 from trainables.models.xiaonet import XiaoNet
 from trainables.run import ARTIFACTS
@@ -110,6 +113,27 @@ def test_what_is_not_on_the_hub_is_one_line(own, hub, capsys):
         assert complaint in str(caught.value)
     hub.repositories["lab/empty"] = {"README.md": b""}
     assert run(["pick", "hf:lab/empty", "day.mseed"]) == 2
+    assert capsys.readouterr().err.startswith(
+        "seisweep: hf:lab/empty: this repository holds no picker; looked for *.json"
+    )
+
+
+def test_a_teacher_may_lie_on_a_hub(own, student, hub):
+    from search_spaces.sweep import single_run
+
+    files = student[1].checkpoint / ARTIFACTS
+    hub.repositories["lab/teacher"] = {file.name: file.read_bytes() for file in files.glob("xiaonet.*")}
+    sweep = single_run("distillation", {"teacher.weights": "hf:lab/teacher"})
+    changed, facts = with_local_weights(sweep, Profile(name="local"), own)
+    weights = Path(changed.base["teacher.weights"])
+    assert weights.name == "xiaonet"
+    assert weights.with_name("xiaonet.pt.v1").read_bytes() == (files / "xiaonet.pt.v1").read_bytes()
+    assert not weights.with_name("xiaonet.pt.v1").is_symlink(), "it goes along with the home"
+    assert facts == {"weights_from": "hf:lab/teacher"}
+    assert absolute("teacher.weights", "hf:lab/teacher") == "hf:lab/teacher"
+    nothing = single_run("distillation", {"teacher.weights": "hf:lab/nothing"})
+    with pytest.raises(ValueError, match=r"^teacher\.weights=hf:lab/nothing: there is no such repository"):
+        with_local_weights(nothing, Profile(name="local"), own)
 
 
 def test_classifiers_and_encoders_are_not_pushed(own, hub, capsys):

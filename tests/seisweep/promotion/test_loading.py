@@ -103,7 +103,6 @@ def test_what_cannot_be_loaded_is_one_line(own, student, tmp_path):
         str(files / FP32_FILE): "is an ONNX file, and SeisBench wants PyTorch",
         str(tmp_path): "no weights for SeisBench in",
         "pickr": "did you mean picker",
-        "encoder": "trial 0 of encoder",
         "models:/nothing@champion": "comes from no trial of a sweep",
     }.items():
         with pytest.raises(ValueError, match=r"^[^\n]+$") as caught:
