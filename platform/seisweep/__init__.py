@@ -188,6 +188,9 @@ def load_picker(model: str) -> WaveformModel:
     Raises ValueError in one line where there is no such picker, its files are not complete, or it is no model of
     SeisBench.
     """
+    from seisweep.quiet import quiet
+
+    quiet()
     from seisweep.artifacts.seisbench_picker import seisbench_picker
     from seisweep.settings.home import Home
 

@@ -147,9 +147,12 @@ def models_beside(program: Path) -> list[Path]:
     if not described.is_file():
         return found
     try:
-        named = folder / json.loads(described.read_text())["file"]
-    except (ValueError, KeyError, TypeError) as error:
+        file = json.loads(described.read_text()).get("file")
+    except (ValueError, AttributeError) as error:
         raise ValueError(f"{described}: not the description of a picker ({error!r})") from None
+    if not isinstance(file, str):
+        return found  # of something else
+    named = folder / file
     if not named.is_file():
         raise ValueError(f"{named} is missing, which {described.name} beside it describes")
     return [named, *(file for file in found if file != named)]

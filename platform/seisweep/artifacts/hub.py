@@ -30,7 +30,7 @@ REPLACED = [*DATA, "*.py", "*.pyz"]
 """What goes from a repository that the folder does not have: an INT8 file that is refused now."""
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_OWN_PATH = re.compile(r"(?<![\w.:/~-])~?(?:/[\w.+@-]+){2,}/?")
+_OWN_PATH = re.compile(r"(?:\b(?:file|sqlite):/{2,3}|(?<![\w.:/~-])~?)(?:/[\w.+@-]+){2,}/?")
 """A path of a machine in a text, and no address, date or doi."""
 
 WORDS = {401: "the token is not accepted", 403: "the token may not do that", 404: "there is no such repository"}

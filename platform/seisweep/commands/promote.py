@@ -12,7 +12,6 @@ from seisweep.commands.options import ProfileName
 from seisweep.screen.tables import Format, TableFormat, write
 from seisweep.settings.home import Home
 from seisweep.settings.paths import from_here
-from seisweep.settings.profile import Profile
 from seisweep.settings.which_profile import profile_of
 
 if TYPE_CHECKING:
@@ -42,9 +41,10 @@ def promote(
     where = profile_of(profile)
     from seisweep.artifacts.hub import Hub
     from seisweep.promotion.promote import promote as promoted
+    from seisweep.promotion.pushing import promoted_folder
 
     hub = Hub.ready(push) if push else None
-    if hub is not None and (folder := _promoted(name, trial, again, home, where)) is not None:
+    if hub is not None and (folder := promoted_folder(name, trial, again, home, where)) is not None:
         say(f"{name} is promoted: its picker folder goes to the hub as it is")
         return _pushed(hub, folder, name)
     done = promoted(name, trial, again, home, where, say)
@@ -59,14 +59,6 @@ def promote(
 
 def say(words: str) -> None:
     print(words, file=sys.stderr)
-
-
-def _promoted(name: str, trial: int | None, again: bool, home: Home, profile: Profile) -> Path | None:
-    """The picker folder that there is already; None where the test split is to be opened."""
-    from seisweep.promotion.pushing import promoted_folder
-
-    found = promoted_folder(name, trial, home, profile)
-    return None if again else found
 
 
 def _pushed(hub: Hub, folder: Path, name: str) -> int:

@@ -15,9 +15,9 @@ from seisweep.settings.profile import Profile
 from trainables.export.picker_folder import DESCRIPTION_FILE, check_picker_folder
 
 
-def promoted_folder(name: str, trial: int | None, home: Home, profile: Profile) -> Path | None:
+def promoted_folder(name: str, trial: int | None, again: bool, home: Home, profile: Profile) -> Path | None:
     """The picker folder of a sweep's latest promotion, of `trial` where one is said: that of the home where it is of
-    this promotion, else as the record has it. None where there is none yet.
+    this promotion, else as the record has it. None where there is none yet, or it is to be promoted `again`.
 
     Raises ValueError in one line where the sweep trains no pickers, or the folder is incomplete.
     """
@@ -25,7 +25,7 @@ def promoted_folder(name: str, trial: int | None, home: Home, profile: Profile) 
     kind = loaded.tags(loaded.best() if trial is None else trial).get(tags.TRAINABLE, "")
     if kind not in PICKERS:
         raise ValueError(f"{name} trained {kind}: what is pushed are pickers, of {', '.join(PICKERS)}")
-    promotion = promotion_of(loaded)
+    promotion = None if again else promotion_of(loaded)
     if promotion is None or trial not in (None, int(promotion.data.tags[tags.TRIAL])):
         return None
     folder = home.pickers_dir / name

@@ -93,6 +93,13 @@ def test_an_incomplete_folder_names_the_missing_file(own, gone, capsys):
     (folder / gone).unlink()
     with pytest.raises(ValueError, match=rf"^the picker folder .*picker is incomplete: {gone} missing$"):
         seisweep.load_picker(str(folder))
+    (folder / "model_int8.onnx").unlink()
+    write_waveforms(Path("day.mseed"))
+    capsys.readouterr()
+    assert run(["pick", str(folder), "day.mseed"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "model_int8.onnx is missing, which model.json beside it describes" in err
 
 
 def test_what_cannot_be_loaded_is_one_line(own, student, tmp_path):
