@@ -22,7 +22,7 @@ from trainables.edge.bench import WORD, bench
 from trainables.edge.channels import wanted
 from trainables.edge.chosen import chosen
 from trainables.edge.job import run, say
-from trainables.edge.network import load_onnx, models_beside, with_options
+from trainables.edge.network import load_onnx, models_in, told_model, with_options
 from trainables.edge.writing import FORMATS
 
 
@@ -59,7 +59,7 @@ def pick(arguments: Sequence[str]) -> int:
         raise ValueError(f"{FDSN} is for `seisweep pick` alone; give files or folders")
     part = chosen(options.start, options.end, options.stations)
     network = with_options(
-        load_onnx(options.model or _only_model(), options.threads),
+        load_onnx(options.model or _own_model(), options.threads),
         p_threshold=options.p_threshold,
         s_threshold=options.s_threshold,
         overlap=options.overlap,
@@ -70,10 +70,11 @@ def pick(arguments: Sequence[str]) -> int:
     return run(network, options.waveforms, options.output, options.format, part, choice)
 
 
-def _only_model() -> Path:
-    beside = models_beside(Path(sys.argv[0]))
-    is_told = bool(beside) and beside[0].with_name("model.json").is_file()
-    if len(beside) != 1 and not is_told:
+def _own_model() -> Path:
+    """The model beside this program."""
+    folder = Path(sys.argv[0]).resolve().parent
+    beside = models_in(folder)
+    if len(beside) != 1 and told_model(folder) is None:
         raise ValueError(f"{len(beside)} .onnx files beside this program; name one with --model")
     return beside[0]
 

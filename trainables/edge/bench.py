@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trainables.edge.network import Network, load_onnx, models_beside, told_of_accuracy
+from trainables.edge.network import Network, load_onnx, models_in, told_of_accuracy
 from trainables.edge.picking import annotate
 
 WORD = "bench"
@@ -71,7 +71,7 @@ def bench(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if options.seconds <= 0 or options.threads < 1:
         raise ValueError("--seconds is above 0, --threads at least 1")
-    files = options.model or models_beside(Path(sys.argv[0]))
+    files = options.model or models_in(Path(sys.argv[0]).resolve().parent)
     if not files:
         raise ValueError("no .onnx file beside this program; name one with --model")
     networks = [load_onnx(file, options.threads) for file in files]

@@ -138,24 +138,22 @@ def description(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     return {**metadata, **by_phase}
 
 
-def models_beside(program: Path) -> list[Path]:
-    """The ONNX files beside a program, the one that `model.json` there names first. Raises ValueError in one line
-    where that one is missing."""
-    folder = program.resolve().parent
-    found = sorted(folder.glob("*.onnx"))
-    described = folder / "model.json"
-    if not described.is_file():
-        return found
+def told_model(folder: Path) -> Path | None:
+    """The ONNX file that the `model.json` of a folder names; None where there is no such description. Raises
+    ValueError in one line where that file is missing."""
     try:
-        file = json.loads(described.read_text()).get("file")
-    except (ValueError, AttributeError) as error:
-        raise ValueError(f"{described}: not the description of a picker ({error!r})") from None
-    if not isinstance(file, str):
-        return found  # of something else
-    named = folder / file
+        named = folder / json.loads((folder / "model.json").read_text())["file"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
     if not named.is_file():
-        raise ValueError(f"{named} is missing, which {described.name} beside it describes")
-    return [named, *(file for file in found if file != named)]
+        raise ValueError(f"{named} is missing, which model.json beside it describes")
+    return named
+
+
+def models_in(folder: Path) -> list[Path]:
+    """All ONNX files of a folder, that of `told_model` first."""
+    named = told_model(folder)
+    return [*([named] if named else []), *(file for file in sorted(folder.glob("*.onnx")) if file != named)]
 
 
 def told_of_accuracy(model: Path) -> str:

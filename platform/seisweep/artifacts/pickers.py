@@ -23,9 +23,8 @@ from seisweep.settings.profile import Profile
 from trainables.data.amplitudes import enlarged
 from trainables.data.batches import Batch
 from trainables.data.config import PHASES, WINDOW_SAMPLES
-from trainables.edge.network import DEFAULT_THRESHOLD, Network, description, load_onnx, models_beside
+from trainables.edge.network import DEFAULT_THRESHOLD, Network, description, load_onnx, told_model
 from trainables.export.artifacts import REFUSED_FILE, torch_picker
-from trainables.export.picker_folder import PROGRAM_FILE
 from trainables.models.architectures import load_picker
 from trainables.models.seisbench_private import annotate_arguments
 from trainables.models.weights import find_pair
@@ -168,7 +167,7 @@ def _sources(named: Reference) -> Sequence[Source]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    models_beside(folder / PROGRAM_FILE)  # the one that model.json names is there, or nothing of the folder is taken
+    told_model(folder)  # where it is missing, no other file of the folder is taken for it
     pairs = sorted(file for file in folder.iterdir() if ".json" in file.suffixes and find_pair(str(file)))
     found = [*pairs, *sorted(folder.glob("*.onnx"))]
     if not found:

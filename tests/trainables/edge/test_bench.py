@@ -12,7 +12,7 @@ import pytest
 
 from trainables.edge import bench
 from trainables.edge.bench import Spread, Turn, measure, which
-from trainables.edge.network import Network, models_beside
+from trainables.edge.network import Network, models_in
 from trainables.export.picker_folder import write_program
 
 
@@ -69,16 +69,16 @@ def test_a_spread_holds_eight_of_ten():
 def test_the_model_of_model_json_comes_first_and_one_that_is_missing_is_named(tmp_path):
     for name in ("a.onnx", "b.onnx"):
         (tmp_path / name).touch()
-    assert [file.name for file in models_beside(tmp_path / "pick.pyz")] == ["a.onnx", "b.onnx"]
+    assert [file.name for file in models_in(tmp_path)] == ["a.onnx", "b.onnx"]
     (tmp_path / "model.json").write_text('{"file": "b.onnx"}')
-    assert [file.name for file in models_beside(tmp_path / "pick.pyz")] == ["b.onnx", "a.onnx"]
+    assert [file.name for file in models_in(tmp_path)] == ["b.onnx", "a.onnx"]
     (tmp_path / "b.onnx").unlink()
     with pytest.raises(ValueError, match=r"b\.onnx is missing, which model\.json beside it describes"):
-        models_beside(tmp_path / "pick.pyz")
+        models_in(tmp_path)
 
 
 @pytest.mark.integration
-def test_the_program_measures_the_models_beside_it(onnx_file, tmp_path):
+def test_the_program_measures_the_models_in_it(onnx_file, tmp_path):
     write_program(tmp_path / "pick.pyz")
     done = run(tmp_path, "bench")
     assert done.returncode == 2

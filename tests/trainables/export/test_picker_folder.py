@@ -13,7 +13,7 @@ import pytest
 from lifelike import picks_in, stream, write
 from seisbench.models import PhaseNet
 
-from trainables.edge.network import load_onnx, models_beside, with_options
+from trainables.edge.network import load_onnx, models_in, with_options
 from trainables.export.onnx import add_metadata
 from trainables.export.picker_folder import check_picker_folder, write_picker_folder, write_program
 
@@ -106,7 +106,7 @@ def test_with_weights_for_seisbench_the_folder_has_its_class_and_the_lines_that_
     readme = (folder / "README.md").read_text()
     assert readme.index("# The card") < readme.index("from xiaonet import XiaoNet")
     assert "It takes `int8.onnx` (`--model fp32.onnx` takes the other one)" in readme
-    assert [file.name for file in models_beside(folder / "pick.pyz")] == ["int8.onnx", "fp32.onnx"]
+    assert [file.name for file in models_in(folder)] == ["int8.onnx", "fp32.onnx"]
     check_picker_folder(folder)
     (folder / "fp32.onnx").unlink()
     with pytest.raises(ValueError, match=r"picker is incomplete: fp32\.onnx missing$"):
