@@ -56,7 +56,7 @@ def write_picker_folder(
 
     What a caller must know is read from the file's metadata; `thresholds` of P and S replace those in it. `card` is
     kept as it is: plain data. `others` are ONNX files of the same picker in another precision, for who asks for them;
-    `pair` the stem of its weights for SeisBench. `text` ends README.md. Raises ValueError where `model` is no picker,
+    `pair` the stem of its weights for SeisBench. `text` begins README.md. Raises ValueError where `model` is no picker,
     or where `folder` holds something else.
     """
     network = load_onnx(model)
@@ -67,7 +67,8 @@ def write_picker_folder(
         for file in (model, *others, *weights):
             shutil.copyfile(file, arriving / file.name)
         if pair and kind_of(str(pair)) == XIAONET:
-            (arriving / CLASS_FILE).write_text(as_one_file(XiaoNet, _CLASS_DOCSTRING, without=("interface",)))
+            text_of_class = as_one_file(XiaoNet, _CLASS_DOCSTRING, without=("interface",))
+            (arriving / CLASS_FILE).write_text(text_of_class, encoding="utf-8")
         write_program(arriving / PROGRAM_FILE)
         (arriving / README_FILE).write_text(readme(arriving, model.name, pair, text), encoding="utf-8")
         described = {

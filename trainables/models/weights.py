@@ -59,7 +59,7 @@ def find_pair(weights: str) -> tuple[Path, str | None] | None:
     stem = Path(match["stem"]).expanduser()
     versions = [match["version"]] if match["version"] else [_latest_version(stem), None]
     for version in versions:
-        suffix = f".v{version}" if version else ""
+        suffix = _suffix(version)
         if all(stem.with_name(f"{stem.name}{half}{suffix}").is_file() for half in (".json", ".pt")):
             return stem.absolute(), version
     return None
@@ -92,7 +92,7 @@ def _latest_version(stem: Path) -> str | None:
 
 
 def _load_pair(model_class: type[Model], stem: Path, version: str | None, field: str) -> Model:
-    suffix = f".v{version}" if version else ""
+    suffix = _suffix(version)
     file = stem.with_name(f"{stem.name}.pt{suffix}")
     try:
         json.loads(stem.with_name(f"{stem.name}.json{suffix}").read_text())

@@ -45,6 +45,11 @@ HEADLINES = (
 )
 
 
+def pair_in(folder: Path) -> Path | None:
+    """The stem of the weights for SeisBench in a trial's folder."""
+    return next((file.with_name(file.name.partition(".")[0]) for file in sorted(folder.glob("*.pt.v*"))), None)
+
+
 @dataclass(frozen=True)
 class PickerCandidate:
     """The files that distillation and picking leave of a student."""
@@ -74,9 +79,8 @@ class PickerCandidate:
         picker = OnnxPicker(models[FP32])
         thresholds = {phase: float(picker.metadata[f"{phase}_threshold"]) for phase in PHASES}
         stated = {key: picker.metadata[key] for key in STATED if key in picker.metadata}
-        pairs = [file.with_name(file.name.partition(".")[0]) for file in sorted(folder.glob("*.pt.v*"))]
         input_shape = len(COMPONENT_ORDER), picker.window_samples
-        return cls(config, models, thresholds, stated, input_shape, pair=next(iter(pairs), None))
+        return cls(config, models, thresholds, stated, input_shape, pair=pair_in(folder))
 
     @property
     def digests(self) -> str:

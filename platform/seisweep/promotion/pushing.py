@@ -7,12 +7,17 @@ from pathlib import Path
 
 from seisweep import results
 from seisweep.artifacts.seisbench_picker import promotion_of
+from seisweep.promotion.model_card import markdown
 from seisweep.promotion.promote import PICKERS
 from seisweep.record import tags
 from seisweep.record.mlflow_store import fetched
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
-from trainables.export.picker_folder import DESCRIPTION_FILE, check_picker_folder
+from seisweep.settings.temporary import fresh_folder
+from trainables.export.artifacts import FP32_FILE, INT8_FILE
+from trainables.export.picker_folder import DESCRIPTION_FILE, check_picker_folder, write_picker_folder
+from trainables.export.picker_readme import README_FILE
+from trainables.promotion.picker import HEADLINES, pair_in
 
 
 def promoted_folder(name: str, trial: int | None, again: bool, home: Home, profile: Profile) -> Path | None:
@@ -32,7 +37,19 @@ def promoted_folder(name: str, trial: int | None, again: bool, home: Home, profi
     if not _is_of(folder, promotion.data.tags[tags.PROMOTED_RUN]):
         folder = fetched(f"runs:/{promotion.info.run_id}/{tags.PICKER_FOLDER}", loaded.tracking_uri)
     check_picker_folder(folder)
-    return folder
+    trained = loaded.artifacts(int(promotion.data.tags[tags.TRIAL]))
+    return folder if (folder / README_FILE).is_file() else _brought_up(folder, trained)
+
+
+def _brought_up(folder: Path, trained: Path) -> Path:
+    """A folder of an earlier version, which has neither weights for SeisBench nor README.md, written again from the
+    trial's files and its own card."""
+    told = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
+    others = [trained / name for name in (INT8_FILE, FP32_FILE) if name != told["file"] and (trained / name).is_file()]
+    text = markdown(told["card"], HEADLINES)
+    place = fresh_folder() / "picker"
+    write_picker_folder(place, trained / told["file"], told["card"], others=others, pair=pair_in(trained), text=text)
+    return place
 
 
 def _is_of(folder: Path, trained: str) -> bool:

@@ -79,6 +79,23 @@ def test_what_is_promoted_is_pushed_without_opening_the_test_split_again(own, hu
     assert not any("commit" in one for one in hub.asked)
 
 
+def test_a_folder_of_an_earlier_version_is_brought_up_on_its_way(own, hub):
+    assert run(["promote", "picker"]) == 0
+    folder = own.pickers_dir / "picker"
+    told = json.loads((folder / "model.json").read_text())
+    del told["files"]
+    (folder / "model.json").write_text(json.dumps(told))
+    for name in ("README.md", "xiaonet.py", "xiaonet.json.v1", "xiaonet.pt.v1", "model_fp32.onnx"):
+        (folder / name).unlink()
+    assert run(["promote", "picker", "--push", "lab/picker"]) == 0
+    its = {"model_int8.onnx", "model_fp32.onnx", "model.json", "pick.pyz", "README.md"}
+    assert set(hub.repositories["lab/picker"]) == its | {"xiaonet.py", "xiaonet.json.v1", "xiaonet.pt.v1"}
+    card = json.loads(hub.repositories["lab/picker"]["model.json"])["card"]
+    assert (card["metrics"], card["test_openings"]) == (told["card"]["metrics"], 1)
+    assert b"## Limits" in hub.repositories["lab/picker"]["README.md"]
+    assert {file.name for file in folder.iterdir()} == {"model_int8.onnx", "model.json", "pick.pyz"}, "left as it is"
+
+
 @pytest.mark.parametrize(
     ("repository", "token", "complaint"),
     [
