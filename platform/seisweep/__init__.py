@@ -12,12 +12,13 @@ from seisweep.launching.fields import limit_fields, resource_fields
 
 if TYPE_CHECKING:
     import pandas as pd
+    from seisbench.models import WaveformModel
 
     from search_spaces.sweep import Sweep
     from seisweep.results.sweep_results import SweepResults
     from seisweep.settings.profile import Profile
 
-__all__ = ["SweepError", "SweepInterrupt", "join", "load", "resume", "run", "sweeps", "train"]
+__all__ = ["SweepError", "SweepInterrupt", "join", "load", "load_picker", "resume", "run", "sweeps", "train"]
 
 # pandas, MLflow and the engine are not imported before they are needed.
 
@@ -172,6 +173,28 @@ def load(name: str, tracking_uri: str | None = None) -> SweepResults:
     from seisweep import results
 
     return results.load(name, tracking_uri)
+
+
+def load_picker(model: str) -> WaveformModel:
+    """A trained picker as a model of SeisBench, in PyTorch and FP32: `classify` and `annotate` take ObsPy streams, with
+    the thresholds that dev has chosen as defaults.
+
+    seisweep.load_picker("distillation-1").classify(obspy.read("day.mseed")).picks
+
+    Arguments:
+        model: a sweep (its promoted trial, else its best), `distillation-1/3`, a picker folder or SeisBench pair,
+            `models:/NAME@champion`, `runs:/ID`, `hf:ORG/REPO` (a Hugging Face hub), or a weight name of SeisBench.
+
+    Raises ValueError in one line where there is no such picker, its files are not complete, or it is no model of
+    SeisBench.
+    """
+    from seisweep.quiet import quiet
+
+    quiet()
+    from seisweep.artifacts.seisbench_picker import seisbench_picker
+    from seisweep.settings.home import Home
+
+    return seisbench_picker(model, Home.find())
 
 
 def sweeps(tracking_uri: str | None = None) -> pd.DataFrame:

@@ -1,32 +1,41 @@
 """Picks P and S onsets in continuous waveforms with an ONNX picker. Needs onnxruntime, numpy and obspy alone.
 
     python pick.pyz WAVEFORMS... [--output picks.csv] [--format csv|quakeml|seisbench|pyocto|gamma]
+    python pick.pyz bench
 
-The model is the .onnx file beside pick.pyz. WAVEFORMS are files that ObsPy reads, or folders of them: any length, gaps,
-several stations; or the root of an SDS archive. Waveforms are read, annotated and searched for picks in pieces of some
-minutes, so that a day needs no more memory than an hour where the format can be read in pieces (MiniSEED); a file of
-another format is held while its time span is picked.
+The model is the .onnx file beside pick.pyz; of several that which model.json there names. WAVEFORMS are files that
+ObsPy reads, or folders of them: any length, gaps, several stations; or the root of an SDS archive. Waveforms are read,
+annotated and searched for picks in pieces of some minutes, so that a day needs no more memory than an hour where the
+format can be read in pieces (MiniSEED); a file of another format is held while its time span is picked. `bench`
+measures the models on this device.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from trainables.edge import FDSN
+from trainables.edge.bench import WORD, bench
 from trainables.edge.channels import wanted
 from trainables.edge.chosen import chosen
 from trainables.edge.job import run, say
-from trainables.edge.network import load_onnx, with_options
+from trainables.edge.network import load_onnx, models_in, told_model, with_options
 from trainables.edge.writing import FORMATS
 
 
 def main() -> None:
-    sys.exit(pick())
+    arguments = sys.argv[1:]
+    try:
+        sys.exit(bench(arguments[1:]) if arguments[:1] == [WORD] else pick(arguments))
+    except (ValueError, OSError) as error:
+        say(f"pick: {' '.join(str(error).split())}")
+        sys.exit(2)
 
 
-def pick() -> int:
+def pick(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="pick.pyz", description=__doc__.splitlines()[0])
     parser.add_argument("waveforms", nargs="+", help="files that ObsPy reads, folders, an SDS archive")
     parser.add_argument("--model", type=Path, help="ONNX file; default the one beside this program")
@@ -45,27 +54,29 @@ def pick() -> int:
     parser.add_argument("--channels", action="append", help="pick these alone: codes such as HHZ or 'HN?', with commas")
     parser.add_argument("--components", help="what last letters of channel codes stand for, such as 0=Z,1=N,2=E")
     parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
-    try:
-        if any(str(word).startswith(FDSN) for word in options.waveforms):
-            raise ValueError(f"{FDSN} is for `seisweep pick` alone; give files or folders")
-        part = chosen(options.start, options.end, options.stations)
-        beside = sorted(Path(sys.argv[0]).resolve().parent.glob("*.onnx"))
-        if options.model is None and len(beside) != 1:
-            raise ValueError(f"{len(beside)} .onnx files beside this program; name one with --model")
-        network = with_options(
-            load_onnx(options.model or beside[0], options.threads),
-            p_threshold=options.p_threshold,
-            s_threshold=options.s_threshold,
-            overlap=options.overlap,
-            stacking=options.stacking,
-            blinding=options.blinding,
-        )
-        choice = wanted(options.channels, options.components)
-        return run(network, options.waveforms, options.output, options.format, part, choice)
-    except (ValueError, OSError) as error:
-        say(f"pick: {' '.join(str(error).split())}")
-        return 2
+    options = parser.parse_args(arguments)
+    if any(str(word).startswith(FDSN) for word in options.waveforms):
+        raise ValueError(f"{FDSN} is for `seisweep pick` alone; give files or folders")
+    part = chosen(options.start, options.end, options.stations)
+    network = with_options(
+        load_onnx(options.model or _own_model(), options.threads),
+        p_threshold=options.p_threshold,
+        s_threshold=options.s_threshold,
+        overlap=options.overlap,
+        stacking=options.stacking,
+        blinding=options.blinding,
+    )
+    choice = wanted(options.channels, options.components)
+    return run(network, options.waveforms, options.output, options.format, part, choice)
+
+
+def _own_model() -> Path:
+    """The model beside this program."""
+    folder = Path(sys.argv[0]).resolve().parent
+    beside = models_in(folder)
+    if len(beside) != 1 and told_model(folder) is None:
+        raise ValueError(f"{len(beside)} .onnx files beside this program; name one with --model")
+    return beside[0]
 
 
 if __name__ == "__main__":

@@ -138,6 +138,33 @@ def description(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     return {**metadata, **by_phase}
 
 
+def told_model(folder: Path) -> Path | None:
+    """The ONNX file that the `model.json` of a folder names; None where there is no such description. Raises
+    ValueError in one line where that file is missing."""
+    try:
+        named = folder / json.loads((folder / "model.json").read_text())["file"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not named.is_file():
+        raise ValueError(f"{named} is missing, which model.json beside it describes")
+    return named
+
+
+def models_in(folder: Path) -> list[Path]:
+    """All ONNX files of a folder, that of `told_model` first."""
+    named = told_model(folder)
+    return [*([named] if named else []), *(file for file in sorted(folder.glob("*.onnx")) if file != named)]
+
+
+def told_of_accuracy(model: Path) -> str:
+    """F1 of a file on the test split, as the card in the `model.json` beside it has it; "" where it does not."""
+    try:
+        card = json.loads(model.with_name("model.json").read_text())["card"]
+        return f"{card['metrics']['test']['int8' if 'int8' in model.name else 'fp32']['f1']['value']:.3f}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def _of_phases(metadata: dict[str, str], name: str) -> dict[str, float]:
     return {phase: float(metadata[f"{phase}_{name}"]) for phase in "PS" if f"{phase}_{name}" in metadata}
 

@@ -59,10 +59,23 @@ def find_pair(weights: str) -> tuple[Path, str | None] | None:
     stem = Path(match["stem"]).expanduser()
     versions = [match["version"]] if match["version"] else [_latest_version(stem), None]
     for version in versions:
-        suffix = f".v{version}" if version else ""
+        suffix = _suffix(version)
         if all(stem.with_name(f"{stem.name}{half}{suffix}").is_file() for half in (".json", ".pt")):
             return stem.absolute(), version
     return None
+
+
+def files_of_pair(weights: str) -> list[Path]:
+    """Both files of the pair that `weights` names. Raises ValueError where there is none."""
+    if (pair := find_pair(weights)) is None:
+        stem, suffix = _wanted_pair(weights)
+        raise ValueError(f"{weights}: no such weights; looked for {stem}.json{suffix} and {stem}.pt{suffix}")
+    stem_path, version = pair
+    return [stem_path.with_name(f"{stem_path.name}{half}{_suffix(version)}") for half in (".json", ".pt")]
+
+
+def _suffix(version: str | None) -> str:
+    return f".v{version}" if version else ""
 
 
 def _wanted_pair(weights: str) -> tuple[str, str]:
@@ -79,7 +92,7 @@ def _latest_version(stem: Path) -> str | None:
 
 
 def _load_pair(model_class: type[Model], stem: Path, version: str | None, field: str) -> Model:
-    suffix = f".v{version}" if version else ""
+    suffix = _suffix(version)
     file = stem.with_name(f"{stem.name}.pt{suffix}")
     try:
         json.loads(stem.with_name(f"{stem.name}.json{suffix}").read_text())

@@ -18,6 +18,7 @@ from seisbench.models import PhaseNet, WaveformModel
 from torch import Tensor, nn
 
 from trainables.config import Config
+from trainables.data.batches import normalise
 from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, WINDOW_SAMPLES
 from trainables.models.fast_layers import FastConv1d, JoinConv1d
 from trainables.models.interface import Interface
@@ -118,8 +119,6 @@ class XiaoNet(WaveformModel):
 
     def annotate_batch_pre(self, batch: Tensor, argdict: dict[str, Any]) -> Tensor:
         """Raw windows (B, X, T) to what `forward` takes; the same function that training uses."""
-        from trainables.data.batches import normalise
-
         return normalise(batch)
 
     @property

@@ -45,6 +45,11 @@ HEADLINES = (
 )
 
 
+def pair_in(folder: Path) -> Path | None:
+    """The stem of the weights for SeisBench in a trial's folder."""
+    return next((file.with_name(file.name.partition(".")[0]) for file in sorted(folder.glob("*.pt.v*"))), None)
+
+
 @dataclass(frozen=True)
 class PickerCandidate:
     """The files that distillation and picking leave of a student."""
@@ -57,6 +62,8 @@ class PickerCandidate:
     """What a caller must know, as the files say it."""
     input_shape: tuple[int, int] = (len(COMPONENT_ORDER), WINDOW_SAMPLES)
     headlines: tuple[str, ...] = HEADLINES
+    pair: Path | None = None
+    """Stem of its weights for SeisBench; None of a network that SeisBench cannot load."""
 
     @classmethod
     def of(cls, config: PickerTrainingConfig, folder: Path) -> PickerCandidate:
@@ -72,7 +79,8 @@ class PickerCandidate:
         picker = OnnxPicker(models[FP32])
         thresholds = {phase: float(picker.metadata[f"{phase}_threshold"]) for phase in PHASES}
         stated = {key: picker.metadata[key] for key in STATED if key in picker.metadata}
-        return cls(config, models, thresholds, stated, (len(COMPONENT_ORDER), picker.window_samples))
+        input_shape = len(COMPONENT_ORDER), picker.window_samples
+        return cls(config, models, thresholds, stated, input_shape, pair=pair_in(folder))
 
     @property
     def digests(self) -> str:

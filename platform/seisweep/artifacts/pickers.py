@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from seisbench.models import WaveformModel
 
+from seisweep.artifacts import hub
 from seisweep.artifacts.reference import Reference, read_reference
 from seisweep.artifacts.trained_with import TrainedWith, trained_with
 from seisweep.record.mlflow_store import fetched
@@ -22,7 +23,7 @@ from seisweep.settings.profile import Profile
 from trainables.data.amplitudes import enlarged
 from trainables.data.batches import Batch
 from trainables.data.config import PHASES, WINDOW_SAMPLES
-from trainables.edge.network import DEFAULT_THRESHOLD, Network, description, load_onnx
+from trainables.edge.network import DEFAULT_THRESHOLD, Network, description, load_onnx, told_model
 from trainables.export.artifacts import REFUSED_FILE, torch_picker
 from trainables.models.architectures import load_picker
 from trainables.models.seisbench_private import annotate_arguments
@@ -119,7 +120,7 @@ def _name(named: Reference, source: Source) -> str:
     file = source.name if isinstance(source, Path) else source
     if named.kind == "trial":
         return f"{named.sweep}/{named.trial()[1]} {file}"
-    return f"{named.uri} {file}" if named.kind == "mlflow" else file
+    return f"{named.uri} {file}" if named.kind in ("mlflow", "hub") else file
 
 
 def seisbench_network(model: WaveformModel, name: str) -> Network:
@@ -155,6 +156,9 @@ def _sources(named: Reference) -> Sequence[Source]:
     if named.kind == "path":
         assert named.path is not None
         return _in_folder(named.path) if named.path.is_dir() else [named.path]
+    if named.kind == "hub":
+        assert named.path is not None
+        return _in_folder(hub.fetch(named.text, named.path))
     if named.kind == "mlflow":
         assert named.store is not None
         return _in_folder(_downloaded(named.uri, named.store.uri))
@@ -163,6 +167,7 @@ def _sources(named: Reference) -> Sequence[Source]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
+    told_model(folder)  # where it is missing, no other file of the folder is taken for it
     pairs = sorted(file for file in folder.iterdir() if ".json" in file.suffixes and find_pair(str(file)))
     found = [*pairs, *sorted(folder.glob("*.onnx"))]
     if not found:

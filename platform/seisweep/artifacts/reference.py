@@ -5,6 +5,7 @@
 | `distillation-1` | the best trial of a sweep; `distillation-1/3` its trial 3, `distillation-1/best` the best one |
 | `runs:/ID`, `models:/NAME@ALIAS`, `models:/NAME/VERSION` | what MLflow holds |
 | `./model.onnx`, `./picker` | a file, a SeisBench pair by its stem, a folder of them |
+| `hf:ORG/REPO`, `hf:ORG/REPO@REVISION` | a picker folder on a Hugging Face hub |
 | `stead` | a SeisBench weight name; `seisbench:NAME` is one for certain |
 
 What is none of these is refused at once, without asking any server of weights.
@@ -20,13 +21,14 @@ from pathlib import Path
 from typing import Literal
 
 from seisweep import results
+from seisweep.artifacts import hub
 from seisweep.results import SweepResults
 from seisweep.results.loading import names_in
 from seisweep.results.open_store import open_store
 from seisweep.say import say_once
 from seisweep.settings.fields import nearest
 from seisweep.settings.home import Home
-from seisweep.settings.paths import TRIAL_NAME, path_not_sweep
+from seisweep.settings.paths import HUB, TRIAL_NAME, path_not_sweep
 from seisweep.settings.profile import Profile
 from seisweep.settings.which_store import Store, check_that_it_is_there, store_by_default, store_of_sweep
 from trainables.models.weights import SEISBENCH, known_names
@@ -41,13 +43,14 @@ class Reference:
     """A word that a user typed, and what it stands for."""
 
     text: str
-    kind: Literal["trial", "mlflow", "path", "seisbench"]
+    kind: Literal["trial", "mlflow", "path", "hub", "seisbench"]
     store: Store | None = None
     """Of a trial and of what MLflow holds: where."""
     sweep: str = ""
     number: int | None = None
     """Of a trial; None: the best one."""
     path: Path | None = None
+    """Of a file or folder; of a hub's repository where this machine keeps what it fetches."""
 
     @property
     def uri(self) -> str:
@@ -74,6 +77,8 @@ def read_reference(text: str, home: Home, profile: Profile | None = None, *, pic
         return Reference(text, "mlflow", check_that_it_is_there(store_by_default(home, profile), home).say())
     if text.startswith(SEISBENCH):
         return Reference(text, "seisbench")
+    if text.startswith(HUB):
+        return Reference(text, "hub", path=home.cache_dir / hub.FOLDER)
     seisbench = known_names() if pickers else []
     if (path := path_not_sweep(text, home)) is not None:
         return Reference(text, "path", path=path.absolute())  # `./stead` is no name of SeisBench

@@ -55,7 +55,7 @@ def trained_with(named: Reference, files: Sequence[Path | str]) -> TrainedWith |
     """What is recorded of the picker that `named` stands for, whose files these are; None where nothing is."""
     trial = named.trial() if named.kind == "trial" else None
     if named.kind == "mlflow":
-        trial = _trial_behind(named)
+        trial = trial_behind(named)
     if trial is not None:
         loaded, number = trial
         facts, found = loaded.tags(number), _of_configuration(_configuration(loaded, number))
@@ -171,7 +171,7 @@ def _beside(folder: Path) -> TrainedWith | None:
     return None
 
 
-def _trial_behind(named: Reference) -> tuple[SweepResults, int] | None:
+def trial_behind(named: Reference) -> tuple[SweepResults, int] | None:
     """The trial that an MLflow run or a registered model comes from; None where it comes from none that is there."""
     assert named.store is not None
     client = MlflowClient(named.store.uri, named.store.uri)

@@ -1,4 +1,4 @@
-"""Weights out of the record: settings may name a run, a model or a trial in the place of a file.
+"""Weights out of the record or a hub: settings may name a run, a model, a trial or a repository in the place of a file.
 
 The driver copies the files into the home before a sweep starts, under a name that their content decides: a resumed
 sweep finds them, whatever has become of the run or of the model's alias since.
@@ -10,6 +10,7 @@ import hashlib
 import re
 import shutil
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from search_spaces.sweep import Choice, Sweep
 from seisweep.record import tags
 from seisweep.record.mlflow_store import fetched
 from seisweep.settings.home import Home
-from seisweep.settings.paths import PRETRAINED, WEIGHTS
+from seisweep.settings.paths import HUB, PRETRAINED, WEIGHTS
 from seisweep.settings.profile import Profile
 from trainables.fetched import is_elsewhere
 
@@ -40,11 +41,14 @@ def with_local_weights(sweep: Sweep, profile: Profile, home: Home) -> tuple[Swee
             return [local(key, item) for item in value]
         if key not in WEIGHTS or not isinstance(value, str):
             return value
+        if value.startswith(HUB):
+            origins[value] = value
+            return str(_from_hub(key, value, home))
         if (recorded := _recorded(key, value, sweep.trainable, profile, home)) is None:
             return value
         uri, store = recorded
         origins[value] = uri
-        return str(_fetched(key, value, uri, store, home))
+        return str(_from_record(key, value, uri, store, home))
 
     base, baseline = (
         {key: local(key, value) for key, value in given.items()} for given in (sweep.base, sweep.baseline)
@@ -86,26 +90,43 @@ def _recorded(key: str, name: str, trainable: str, profile: Profile, home: Home)
         raise ValueError(f"{key}={name}: {str(error).removeprefix(f'{name}: ')}") from None
 
 
-def _fetched(key: str, name: str, uri: str, store: str, home: Home) -> Path:
-    """A copy of the files in the home: a SeisBench pair's stem, a file, or a folder."""
+def _from_hub(key: str, name: str, home: Home) -> Path:
+    from seisweep.artifacts import hub  # with SeisBench, as above
+
+    try:
+        folder = hub.fetch(name, home.prepare().cache_dir / hub.FOLDER)
+    except ValueError as error:
+        raise ValueError(f"{key}={error}") from None
+    return _kept(home, lambda arriving: shutil.copytree(folder, arriving, dirs_exist_ok=True))
+
+
+def _from_record(key: str, name: str, uri: str, store: str, home: Home) -> Path:
     from mlflow.exceptions import MlflowException
 
+    def fetch(arriving: Path) -> None:
+        fetched(f"{uri}/" if re.fullmatch(r"runs:/[^/]+", uri) else uri, store, arriving)
+        if not any(path.is_file() for path in arriving.rglob("*")):
+            raise ValueError(f"{key}={name}: {uri} has no files in {store}; its training did not get to an end")
+
+    try:
+        return _kept(home, fetch)
+    except (MlflowException, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{key}={name}: no such files in {store} ({reason})") from None
+
+
+def _kept(home: Home, fetch: Callable[[Path], object]) -> Path:
+    """A copy of what arrives in the home: a SeisBench pair's stem, a file, or a folder."""
     place = home.prepare().cache_dir / FOLDER
     arriving = place / f".arriving-{uuid.uuid4().hex}"
     arriving.mkdir(parents=True)
     try:
-        whole_run = re.fullmatch(r"runs:/[^/]+", uri)
-        fetched(f"{uri}/" if whole_run else uri, store, arriving)
+        fetch(arriving)
         files = sorted(path for path in arriving.rglob("*") if path.is_file())
-        if not files:
-            raise ValueError(f"{key}={name}: {uri} has no files in {store}; its training did not get to an end")
         kept = place / _digest(arriving, files)
         if not kept.exists():
             arriving.rename(kept)
         return _weights_in(kept)
-    except (MlflowException, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{key}={name}: no such files in {store} ({reason})") from None
     finally:
         shutil.rmtree(arriving, ignore_errors=True)
 

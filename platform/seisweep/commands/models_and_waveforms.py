@@ -69,9 +69,10 @@ def _is_model(word: str, home: Home, profile: Profile) -> bool:
 
 def _is_surely_a_model(word: str) -> bool:
     """By its beginning, its ending, or what is in the file or folder."""
+    from seisweep.settings.paths import HUB
     from trainables.models.weights import SEISBENCH, find_pair
 
-    if word.startswith(("runs:/", "models:/", SEISBENCH)) or word.endswith(".onnx"):
+    if word.startswith(("runs:/", "models:/", HUB, SEISBENCH)) or word.endswith(".onnx"):
         return True
     path = Path(word).expanduser()
     if path.is_dir():

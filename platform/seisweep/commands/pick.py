@@ -54,9 +54,10 @@ def pick(
         typer.Argument(
             metavar="MODEL... WAVEFORMS...",
             help="An ONNX file, a picker folder, a SeisBench pair or weight name, a trial of a sweep "
-            "(distillation-1/3; without a number its best), an MLflow run (runs:/ID) or a registered model "
-            "(models:/NAME@ALIAS); of several the mean of their curves picks. Then files that ObsPy reads, folders of "
-            "them, the root of an SDS archive, or a data centre (fdsn:URL?network=CX&station=PB01).",
+            "(distillation-1/3; without a number its best), an MLflow run (runs:/ID), a registered model "
+            "(models:/NAME@ALIAS) or a hub's repository (hf:ORG/REPO); of several the mean of their curves picks. Then "
+            "files that ObsPy reads, folders of them, the root of an SDS archive, or a data centre "
+            "(fdsn:URL?network=CX&station=PB01).",
         ),
     ],
     output: Annotated[Path | None, typer.Option(help="File to write the picks to; default standard output.")] = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from seisweep.settings.paths import from_here
 from seisweep.settings.which_profile import profile_of
 
 if TYPE_CHECKING:
+    from seisweep.artifacts.hub import Hub
     from seisweep.promotion.promote import Promotion
 
 
@@ -23,18 +25,54 @@ def promote(
     again: Annotated[
         bool, typer.Option("--again", help="Open a test split again that was opened before; the model card says so.")
     ] = False,
+    push: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ORG/REPO",
+            help="Push the picker folder to a repository of a Hugging Face hub; one that is promoted already is pushed "
+            "as it is.",
+        ),
+    ] = None,
     format: TableFormat = Format.TABLE,
     profile: ProfileName = "local",
-) -> None:
+) -> int:
     """Open the test split once, at the thresholds chosen on dev, and register the ONNX models with their card."""
     home = Home.find()
     where = profile_of(profile)
+    from seisweep.artifacts.hub import Hub
     from seisweep.promotion.promote import promote as promoted
+    from seisweep.promotion.pushing import promoted_folder
 
-    done = promoted(name, trial, again, home, where, say=lambda words: print(words, file=sys.stderr))
+    hub = Hub.ready(push) if push else None
+    if hub is not None and (folder := promoted_folder(name, trial, again, home, where)) is not None:
+        say(f"{name} is promoted: its picker folder goes to the hub as it is")
+        return _pushed(hub, folder, name)
+    done = promoted(name, trial, again, home, where, say)
     write(rows_of(done), format)
     sys.stdout.flush()
-    print(f"\n{after(done)}", file=sys.stderr)
+    say(f"\n{after(done)}")
+    if hub is None:
+        return 0
+    assert done.folder is not None
+    return _pushed(hub, done.folder, name)
+
+
+def say(words: str) -> None:
+    print(words, file=sys.stderr)
+
+
+def _pushed(hub: Hub, folder: Path, name: str) -> int:
+    """Upload it, and say where it is; the exit code."""
+    from seisweep.artifacts.hub import NotPushedError
+
+    try:
+        page = hub.push(folder)
+    except NotPushedError as error:
+        say(f"promoted, and not on the hub: {error}; `seisweep promote {name} --push {hub.repository}` tries again")
+        return 1
+    say(f"on the hub: {page} (a new repository is private until you change that there)")
+    say(f'in Python: seisweep.load_picker("hf:{hub.repository}"); README.md there says how without seisweep')
+    return 0
 
 
 def rows_of(done: Promotion) -> list[dict[str, Any]]:
@@ -69,6 +107,8 @@ def after(done: Promotion) -> str:
     if done.folder is not None:
         lines.append(f"picker folder: {from_here(done.folder)} (python pick.pyz WAVEFORMS, without seisweep or torch)")
         lines.append(f"next: seisweep pick {best} WAVEFORMS")
+        if any(done.folder.glob("*.pt.v*")):
+            lines.append(f'for SeisBench: seisweep.load_picker("{name}"), or as README.md of the folder says')
     load = f'mlflow.set_tracking_uri("{done.tracking_uri}"); mlflow.pyfunc.load_model("{best}")'
     lines.append(f"in Python: import mlflow; {load}.predict(WINDOWS)")
     return "\n".join(lines)

@@ -32,6 +32,7 @@ from trainables.data.streams import data_fingerprint
 from trainables.export.artifacts import GATE_TAG
 from trainables.export.picker_folder import write_picker_folder
 from trainables.promotion.candidate import FP32, INT8, Candidate, Measured
+from trainables.promotion.picker import PickerCandidate
 
 PICKERS, CLASSIFIERS = ("distillation", "picking"), ("finetuning",)
 
@@ -134,8 +135,6 @@ def _candidate(loaded: SweepResults, number: int, facts: Mapping[str, str], home
         )
     try:
         if facts[tags.TRAINABLE] in PICKERS:
-            from trainables.promotion.picker import PickerCandidate
-
             return PickerCandidate.of(config, loaded.artifacts(number))
         from trainables.promotion.classifier import ClassifierCandidate
 
@@ -225,9 +224,10 @@ def _written(
     (scratch / tags.CARD_JSON_FILE).write_text(json.dumps(card, indent=2) + "\n")
     for file in (tags.CARD_FILE, tags.CARD_JSON_FILE):
         client.log_artifact(run.info.run_id, str(scratch / file))
-    if card["kind"] != "picker":
+    if not isinstance(candidate, PickerCandidate):
         return None
     model = candidate.models.get(INT8, candidate.models[FP32])
-    write_picker_folder(place, model, card)
+    others = [file for file in candidate.models.values() if file != model]
+    write_picker_folder(place, model, card, others=others, pair=candidate.pair, text=text)
     client.log_artifacts(run.info.run_id, str(place), tags.PICKER_FOLDER)
     return place

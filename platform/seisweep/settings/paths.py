@@ -18,6 +18,9 @@ WEIGHTS = ("teacher.weights", "teachers", "second_teacher.weights", PRETRAINED)
 NAME_OR_PATH = ("data.dataset", "data.streams", *WEIGHTS)
 """Settings that take a name from somewhere, or a path."""
 
+HUB = "hf:"
+"""Begins a word for a repository of a model hub; then comes ORG/REPO, and @REVISION where it is to be a certain one."""
+
 BEST = "best"
 """In the place of a trial's number."""
 
@@ -36,7 +39,7 @@ def absolute(key: str, value: Any) -> Any:
     """
     if isinstance(value, list):
         return [absolute(key, item) for item in value]
-    if not isinstance(value, str) or ":/" in value:  # runs:/..., s3://...
+    if not isinstance(value, str) or ":/" in value or value.startswith(HUB):  # runs:/..., s3://...
         return value
     looks = value.startswith(("/", "./", "../", "~/")) or value in (".", "..", "~")
     return str(Path(value).expanduser().resolve()) if looks or _names_a_path(key, value) else value

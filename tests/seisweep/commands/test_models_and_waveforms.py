@@ -49,7 +49,7 @@ def parted(home, capsys):
         ("a.onnx trial", "day.mseed"),
         ("trial pair a.onnx", "days day.mseed"),
         ("pair.json.v1 absent.onnx", "days"),
-        ("runs:/1 models:/x@int8 seisbench:new", "day.mseed"),
+        ("runs:/1 models:/x@int8 hf:lab/x seisbench:new", "day.mseed"),
         ("stead original", "day.mseed"),
         ("original", "fdsn:GFZ?network=CX&station=PB01 day.mseed"),
     ],

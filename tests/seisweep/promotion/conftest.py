@@ -58,3 +58,12 @@ def recorded(student, empty_store, tmp_path_factory) -> Home:
     nothing = [("stopped", None, plain, {"epoch": 1, "dev/f1": 0.99})]
     record(home, single_run("distillation", {}, {"dev/f1": "max"}), "unfinished", facts, nothing)
     return home
+
+
+@pytest.fixture
+def own(recorded, home) -> Home:
+    """A copy of that store, in the home of the environment."""
+    shutil.copytree(recorded.root, home)
+    copied = Home.find()
+    copied.settle()  # else the first command that writes would say where it lay
+    return copied

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 
@@ -23,19 +22,10 @@ from seisweep.settings.which_store import own_store
 
 from trainables import distillation, finetuning
 from trainables.data.synthetic_sequence import write_synthetic_sequence
-from trainables.export.artifacts import INT8_FILE
+from trainables.export.artifacts import FP32_FILE, INT8_FILE
 from trainables.export.onnx import OnnxPicker
 from trainables.promotion.picker import PickerCandidate
 from trainables.run import ARTIFACTS, LocalRun
-
-
-@pytest.fixture
-def own(recorded, home) -> Home:
-    """A copy of that store, in the home of the environment."""
-    shutil.copytree(recorded.root, home)
-    copied = Home.find()
-    copied.settle()  # else the first command that writes would say where it lay
-    return copied
 
 
 def openings_of(home: Home) -> list[str]:
@@ -74,7 +64,11 @@ def test_a_promoted_picker_and_what_a_user_sees(own, student, capsys, monkeypatc
     metadata = pd.read_csv(f"{student[0].data.dataset}/metadata.csv", low_memory=False)
     of_test = metadata[metadata.split == "test"]
     assert described["card"]["metrics"]["test"]["windows"] == 2 * len(of_test)
-    assert {file.name for file in (own.pickers_dir / "picker").iterdir()} == {INT8_FILE, "model.json", "pick.pyz"}
+    assert {file.name for file in (own.pickers_dir / "picker").iterdir()} == {
+        *(INT8_FILE, FP32_FILE, "model.json", "pick.pyz"),
+        *("xiaonet.py", "xiaonet.json.v1", "xiaonet.pt.v1", "README.md"),
+    }
+    assert (own.pickers_dir / "picker" / "README.md").read_text().count("## Limits") == 1, "with the card"
 
     assert run(["promote", "picker"]) == 2
     err = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The picker folder: three files that pick without torch and seisweep, wherever they lie."""
+"""The picker folder: files that pick without torch and seisweep, wherever they lie."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from lifelike import picks_in, stream, write
+from seisbench.models import PhaseNet
 
-from trainables.edge.network import load_onnx, with_options
+from trainables.edge.network import load_onnx, models_in, with_options
 from trainables.export.onnx import add_metadata
-from trainables.export.picker_folder import write_picker_folder, write_program
+from trainables.export.picker_folder import check_picker_folder, write_picker_folder, write_program
 
 WITHOUT_TORCH = """
 import runpy, sys
@@ -29,10 +30,10 @@ finally:
 """
 
 
-def test_the_folder_holds_three_files_and_picks_without_torch_and_seisweep(files, shared_data, tmp_path):
+def test_the_folder_holds_its_files_and_picks_without_torch_and_seisweep(files, shared_data, tmp_path):
     folder = tmp_path / "picker"
     write_picker_folder(folder, files.int8, {"name": "test"}, {"P": 0.4})
-    assert {file.name for file in folder.iterdir()} == {"int8.onnx", "model.json", "pick.pyz"}
+    assert {file.name for file in folder.iterdir()} == {"int8.onnx", "model.json", "pick.pyz", "README.md"}
     described = json.loads((folder / "model.json").read_text())
     assert described["thresholds"] == {"P": 0.4, "S": 0.25}
     assert described["card"] == {"name": "test"}
@@ -96,6 +97,34 @@ def test_residuals_travel_with_the_folder_and_older_files_have_none(files, tmp_p
     assert load_onnx(tmp_path / "newer/told.onnx").residual_std_s == {}
 
 
+def test_with_weights_for_seisbench_the_folder_has_its_class_and_the_lines_that_load_it(files, tmp_path):
+    files.model.save(tmp_path / "xiaonet", version_str="1")
+    folder = tmp_path / "picker"
+    write_picker_folder(folder, files.int8, {}, others=[files.fp32], pair=tmp_path / "xiaonet", text="# The card\n")
+    its = {"int8.onnx", "fp32.onnx", "model.json", "pick.pyz", "README.md"}
+    assert {file.name for file in folder.iterdir()} == its | {"xiaonet.py", "xiaonet.json.v1", "xiaonet.pt.v1"}
+    readme = (folder / "README.md").read_text()
+    assert readme.index("# The card") < readme.index("from xiaonet import XiaoNet")
+    assert "It takes `int8.onnx` (`--model fp32.onnx` takes the other one)" in readme
+    assert [file.name for file in models_in(folder)] == ["int8.onnx", "fp32.onnx"]
+    check_picker_folder(folder)
+    (folder / "fp32.onnx").unlink()
+    with pytest.raises(ValueError, match=r"picker is incomplete: fp32\.onnx missing$"):
+        check_picker_folder(folder)
+    with pytest.raises(ValueError, match=r"is no picker folder: model\.json is missing$"):
+        check_picker_folder(tmp_path)
+    write_picker_folder(folder, files.fp32, {})
+    assert {file.name for file in folder.iterdir()} == {"fp32.onnx", "model.json", "pick.pyz", "README.md"}
+    assert "SeisBench cannot load this network" in (folder / "README.md").read_text()
+
+
+def test_a_network_of_seisbench_needs_no_class(files, tmp_path):
+    PhaseNet(phases="PSN", component_order="ENZ", sampling_rate=100).save(tmp_path / "phasenet", version_str="1")
+    write_picker_folder(tmp_path / "picker", files.fp32, {}, pair=tmp_path / "phasenet")
+    assert not (tmp_path / "picker" / "xiaonet.py").exists()
+    assert "from seisbench.models import PhaseNet\n" in (tmp_path / "picker" / "README.md").read_text()
+
+
 def test_a_folder_with_something_else_in_it_is_left_alone(files, tmp_path):
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(ValueError, match="is no picker folder"):
@@ -111,7 +140,7 @@ def test_an_older_folder_still_picks_and_is_replaced(files, tmp_path):
     (folder / "pick.py").write_text("print('as it always did')")
     assert load_onnx(folder / "int8.onnx").thresholds == {"P": 0.3, "S": 0.25}
     write_picker_folder(folder, files.fp32, {"name": "newer"})
-    assert {file.name for file in folder.iterdir()} == {"fp32.onnx", "model.json", "pick.pyz"}
+    assert {file.name for file in folder.iterdir()} == {"fp32.onnx", "model.json", "pick.pyz", "README.md"}
 
 
 def test_the_program_holds_the_edge_package_alone_and_the_same_bytes_each_time(tmp_path):
@@ -125,4 +154,4 @@ def test_the_program_holds_the_edge_package_alone_and_the_same_bytes_each_time(t
         ("trainables", "edge"),
     }
     assert zipfile.ZipFile(tmp_path / "a.pyz").read("trainables/__init__.py") == b""
-    assert (tmp_path / "a.pyz").stat().st_size < 40_000
+    assert (tmp_path / "a.pyz").stat().st_size < 48_000
