@@ -79,6 +79,15 @@ class DataConfig(Config):
     max_amplitude_scale: float = Field(1.0, ge=1)
     """Random scaling of each component, log-uniform in [1/max, max], as if gains differed. 1: off."""
 
+    rotate_horizontals: bool = False
+    """Turn the horizontals of each training window by a random angle, as if the sensor stood in another direction."""
+
+    flip_sign: bool = False
+    """Turn half of the training windows upside down, as the other side of a fault would have them."""
+
+    dead_component_share: float = Field(0.0, ge=0, le=1)
+    """Share of the training windows in which one component, each alike, is dead. 0: off."""
+
     missing_phase: Literal["mask", "noise"] = "mask"
     """A phase that is not labelled in a trace: unknown there, in the loss, scores and thresholds, or noise. Told by
     `trace_p_status`, `trace_s_status` (`unlabelled`), or by a phase that a tenth of the traces or more lack."""

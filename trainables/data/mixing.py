@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.data.augmentations import augment
 from trainables.data.batches import MASK, Batch, cut, make_batch
 from trainables.data.config import SAMPLING_RATE_HZ, DataConfig
 from trainables.data.draws import GOLDEN, SILVER, Windows, choose_windows, uniform, visit_order
@@ -28,6 +29,8 @@ class Keys(NamedTuple):
     epoch: int
     local_B: np.ndarray
     """Position within the source: how many windows of it come earlier in the epoch."""
+    position_B: np.ndarray
+    """Position within the epoch."""
     uniform_BU: np.ndarray
     """Random numbers in [0, 1) of each window, by its position in the epoch; 3 to 5 scale its components."""
 
@@ -88,12 +91,14 @@ def mixed_batches(
         count_S = windows_of_each(share_S, batch_size, epoch, step)
         source_B, place_B = _interleaved(count_S)
         source_B, local_B = source_B[first:last], (before_S[source_B] + place_B)[first:last]
-        uniform_BU = uniform(seed, epoch, step * batch_size + np.arange(first, last))
+        position_B = step * batch_size + np.arange(first, last)
+        uniform_BU = uniform(seed, epoch, position_B)
         rows, parts = [], []
         for number in np.unique(source_B) if len(source_B) else [0]:
             row_B = np.flatnonzero(source_B == number)
             rows.append(row_B)
-            parts.append(_part(sources[number], config, Keys(seed, epoch, local_B[row_B], uniform_BU[row_B]), device))
+            keys = Keys(seed, epoch, local_B[row_B], position_B[row_B], uniform_BU[row_B])
+            parts.append(_part(sources[number], config, keys, device))
         yield parts[0] if len(parts) == 1 else _joined(parts, np.concatenate(rows))
         before_S += count_S
 
@@ -124,6 +129,7 @@ def _interleaved(count_S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _part(source: Source, config: DataConfig, keys: Keys, device: torch.device | str) -> Batch:
     windows = source.choose(source.store, config, keys)
     raw_BXT = _scaled(cut(source.store, windows), config, keys.uniform_BU[:, 3:6])
+    augment(raw_BXT, config, keys.seed, keys.epoch, keys.position_B)
     is_masked = source.is_masked or config.missing_phase == MASK
     return make_batch(source.store, windows, raw_BXT, config.sigma_samples, device, is_masked)
 

@@ -39,7 +39,7 @@ class StepConfig(Config):
 
 
 class TrainingConfig(StepConfig):
-    """Adam with plateau decay, early stopping and best weights restored."""
+    """Adam with plateau decay and early stopping, or along a cosine; the best weights are restored."""
 
     steps_per_epoch: int | None = Field(None, ge=1)
     """Optimizer steps of an epoch; default one pass over the traces, at least 30."""
@@ -47,6 +47,9 @@ class TrainingConfig(StepConfig):
     monitor: Literal["dev/f1", "dev/loss"] = "dev/f1"
     """What decides on best weights, rate decay and early stopping. dev/loss is biased against distillation:
     a student's loss may rise while its F1 still grows."""
+
+    schedule: Literal["plateau", "cosine"] = "plateau"
+    """How the rate falls: at each plateau, or along half a cosine over all epochs, which then all run."""
 
     patience: int = Field(7, ge=1)
     """Epochs without improvement before training ends (5 to 10)."""

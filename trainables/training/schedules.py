@@ -1,4 +1,4 @@
-"""How the learning rate changes: at a plateau, epoch by epoch, or along a cosine, step by step."""
+"""How the learning rate changes: at a plateau, epoch by epoch, or along a cosine, by steps or by epochs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,31 @@ class Plateau(ReduceLROnPlateau):
         self.step(monitored)
 
 
-class WarmupCosine(LambdaLR):
+class _CountingSchedule(LambdaLR):
+    """A checkpoint brings how far it is; the rates are settings."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"last_epoch": self.last_epoch, "_step_count": self._step_count}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+
+class EpochCosine(_CountingSchedule):
+    """Half a cosine over all epochs (Loshchilov and Hutter 2017, arXiv:1608.03983): the first has the whole rate, after
+    the last it would be 0."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, num_epochs: int) -> None:
+        super().__init__(optimizer, lambda epoch: 0.5 * (1 + math.cos(math.pi * min(epoch / num_epochs, 1.0))))
+
+    def after_step(self) -> None:
+        """Nothing changes within an epoch."""
+
+    def after_epoch(self, monitored: float) -> None:
+        self.step()
+
+
+class WarmupCosine(_CountingSchedule):
     """Linear warm-up over a share of all steps, then half a cosine down to 0 at the last one."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, num_steps: int, warmup_fraction: float) -> None:
@@ -51,12 +75,6 @@ class WarmupCosine(LambdaLR):
             return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
 
         super().__init__(optimizer, factor)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"last_epoch": self.last_epoch, "_step_count": self._step_count}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
 
     def after_step(self) -> None:
         self.step()

@@ -18,7 +18,7 @@ from torch import nn
 from trainables.run import TAGS
 from trainables.training.config import CosineTrainingConfig, TrainingConfig
 from trainables.training.freezing import NOTHING_FROZEN, Freezing
-from trainables.training.schedules import Plateau, RateSchedule, WarmupCosine
+from trainables.training.schedules import EpochCosine, Plateau, RateSchedule, WarmupCosine
 from trainables.training.stopping import EarlyStopping
 
 STATE = "state.pt"
@@ -85,9 +85,13 @@ class TrainingState:
 
 
 def fresh_state(model: nn.Module, config: TrainingConfig, freezing: Freezing = NOTHING_FROZEN) -> TrainingState:
-    """State before the first epoch: Adam, plateau decay, early stopping."""
+    """State before the first epoch: Adam, plateau decay and early stopping, or a cosine over all epochs."""
     mode = _mode(config.monitor)
     optimizer = torch.optim.Adam(freezing.groups(model, config.learning_rate), lr=config.learning_rate)
+    if config.schedule == "cosine":
+        return TrainingState(
+            model, optimizer, EpochCosine(optimizer, config.epochs), EarlyStopping(config.epochs, mode)
+        )
     schedule = Plateau(optimizer, mode=mode, factor=config.lr_factor, patience=config.lr_patience)
     return TrainingState(model, optimizer, schedule, EarlyStopping(config.patience, mode))
 

@@ -12,6 +12,9 @@ OF_TRAINING = (
     "data.sigma_samples",
     "data.max_time_shift_s",
     "data.max_amplitude_scale",
+    "data.rotate_horizontals",
+    "data.flip_sign",
+    "data.dead_component_share",
     SHARES,
     CACHE,
 )

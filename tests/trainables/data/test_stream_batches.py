@@ -36,7 +36,7 @@ def store(config, teacher):
 
 def keys(count: int, epoch: int = 1) -> Keys:
     position_B = np.arange(count)
-    return Keys(0, epoch, position_B, uniform(0, epoch, position_B))
+    return Keys(0, epoch, position_B, position_B, uniform(0, epoch, position_B))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])

@@ -18,6 +18,19 @@ def test_number_of_parameters(base_channels, parameters, pooling):
     assert count_parameters(XiaoNet(base_channels=base_channels, pooling=pooling)) == parameters
 
 
+@pytest.mark.parametrize(("base_channels", "parameters"), [(8, 50_931), (7, 39_238)])
+def test_number_of_parameters_with_wide_context(base_channels, parameters):
+    assert count_parameters(XiaoNet(base_channels=base_channels, pooling=4, context="wide")) == parameters
+
+
+def test_wide_context_leaves_the_other_first_weights_as_they_are():
+    torch.manual_seed(0)
+    near = build_student(StudentConfig(base_channels=4)).state_dict()
+    torch.manual_seed(0)
+    wide = build_student(StudentConfig(base_channels=4, context="wide")).state_dict()
+    assert all(torch.equal(tensor, wide[name]) for name, tensor in near.items())
+
+
 @pytest.mark.parametrize("pooling", [2, 4])
 @pytest.mark.parametrize("norm", ["batch", "group"])
 def test_answers_with_probabilities_in_the_shape_of_the_window(pooling, norm):
@@ -44,6 +57,15 @@ def test_pooling_widens_the_context(pooling, reaches):
     seen = x_BXT.grad[0].abs().sum(dim=0).nonzero()
     context_samples = int(seen.max() - seen.min()) + 1
     assert (context_samples > 300) == (reaches == 600)
+
+
+def test_wide_context_sees_the_whole_window():
+    torch.manual_seed(0)
+    model = XiaoNet(base_channels=4, pooling=4, context="wide").eval()
+    x_BXT = torch.randn(1, 3, 3001, requires_grad=True)
+    model(x_BXT, logits=True)[0, 0, 1500].backward()
+    assert x_BXT.grad is not None
+    assert (x_BXT.grad[0].abs().sum(dim=0) > 0).float().mean() > 0.9
 
 
 @pytest.fixture

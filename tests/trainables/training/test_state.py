@@ -44,3 +44,11 @@ def test_the_schedule_keeps_its_counts_and_takes_new_settings(tmp_path):
         loaded.end_epoch({}, value)
     assert loaded.optimizer.param_groups[0]["lr"] == pytest.approx(5e-5)
     assert loaded.epochs_done == 5
+
+
+def test_along_a_cosine_all_epochs_run():
+    state = fresh_state(XiaoNet(base_channels=2), TrainingConfig(schedule="cosine", epochs=20, patience=2))
+    for _ in range(5):
+        state.end_epoch({}, 0.0)
+    assert not state.stopping.stop
+    assert state.optimizer.param_groups[0]["lr"] < TrainingConfig().learning_rate
