@@ -166,7 +166,9 @@ def test_a_page_asks_for_nothing_and_says_nothing_but_text(record):
     assert "@import" not in style
     assert len(page.ids) == len(set(page.ids))
     shown = " ".join(image["alt"] or "" for image in page.images)
-    assert "Accuracy against cost" in shown, "a chart of the sweep"
+    assert "The objective by epoch" in shown, "a chart of the sweep"
+    assert "Accuracy against cost" not in shown
+    assert "Accuracy against cost (pareto_front) is left out: the 2 finished trials cost the same" in page.text
     assert "Loss and scores by epoch: trial 1" in shown, "a figure of the best trial"
     assert all(image["alt"] for image in page.images)
     assert all((image["src"] or "").startswith("data:image/png;base64,iVBOR") for image in page.images)
