@@ -112,7 +112,7 @@ def test_every_teacher_of_a_list_is_checked_and_on_the_record(tiny, teacher_file
 
 def test_a_trial_learns_the_same_whether_it_asks_its_teacher_or_reads_what_another_asked(tiny, tmp_path):
     data = tiny["data"] | {"cache_dir": str(tmp_path / "cache")}
-    # Answers that are kept are computed in float32: in bfloat16 the teacher that is asked each time says something else.
+    # Answers that are kept are computed in float32; a teacher that is asked in bfloat16 says something else.
     asking = tiny | {"data": data, "training": tiny["training"] | {"epochs": 2, "precision": "fp32"}}
     keeping = asking | {"teacher": tiny["teacher"] | {"outputs_gb": 1}}
     runs = [LocalRun(tmp_path / name) for name in ("asks each time", "asks first", "reads")]
