@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -27,8 +29,9 @@ def _ray_ends() -> Iterator[None]:
 
 
 @pytest.fixture
-def local_ray(_ray_ends: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one Ray that tests share: two CPUs, whatever the machine has; its processes find `toy_trainable`."""
+def local_ray(_ray_ends: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The one Ray that tests share: two CPUs, whatever the machine has; its processes find `toy_trainable`. What a test
+    leaves running (a driver that died within this process leaves its trials) does not keep CPUs from the next."""
     quiet()
     import ray
     from seisweep.private.ray import closed_to_others
@@ -40,6 +43,12 @@ def local_ray(_ray_ends: None, monkeypatch: pytest.MonkeyPatch) -> None:
             options = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
             with closed_to_others() as closed:
                 ray.init("local", num_cpus=2, **closed, **options)
+    yield
+    if ray.is_initialized():
+        for actor in ray._private.state.actors().values():
+            if actor["State"] == "ALIVE":
+                with suppress(ProcessLookupError):
+                    os.kill(actor["Pid"], signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")

@@ -140,7 +140,7 @@ def kept(earthquakes: Path, empty_store: Path, tmp_path_factory) -> tuple[Home, 
         "data": {"dataset": str(earthquakes), "cache_dir": str(folder / "cache"), **DATA},
         "picks": {"tolerance_s": 0.3, "distance_samples": 60},
         "training": {"epochs": 4, "steps_per_epoch": 20, "batch_size": 16, "learning_rate": 0.01},
-        "export": {"calibration_windows": 16},
+        "export": {"calibration_windows": 16, "max_f1_loss": 0.5},
     }
     config = picking.PickingConfig.model_validate(settings)
     run_here = LocalRun(folder / "run")
