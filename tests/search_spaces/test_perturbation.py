@@ -31,7 +31,7 @@ def test_real_numbers_change_and_architecture_does_not():
     for point in many(sweep, PARAMS, keys):
         assert all(point[key] == value for key, value in PARAMS.items() if key not in keys)
         assert point.keys() - {"loss.temperature"} == PARAMS.keys() - {"loss.temperature"}
-        assert 1e-4 <= point["training.learning_rate"] <= 3e-3
+        assert 1e-4 <= point["training.learning_rate"] <= 1.6e-2
 
 
 def test_three_of_four_are_a_fifth_smaller_or_larger():

@@ -14,6 +14,7 @@ from search_spaces.sweep import Choice, Narrowing, Sweep, single_run
 from seisweep.record import tags
 from seisweep.report.cells import Facts, in_text
 from seisweep.results.sweep_results import SweepResults
+from seisweep.settings.earlier import SPACES_THEN, with_the_space_of
 from seisweep.settings.overrides import parse_overrides
 from seisweep.text import show_seconds
 
@@ -92,10 +93,6 @@ def plan_of(wanted: Sweep, num_trials: str = "") -> Facts:
     return plan
 
 
-_SPACES_OF_STUDENTS = "search_spaces.distillation:space", "search_spaces.distillation:student_space"
-"""Of sweeps that began before students were at most as large as their teacher, and of later ones."""
-
-
 def command_of(wanted: Sweep, profile: str = "local") -> str | None:
     """The line that launches such a sweep again; None where it takes more than the command line can say."""
     if wanted.confirms is not None:
@@ -105,8 +102,7 @@ def command_of(wanted: Sweep, profile: str = "local") -> str | None:
         return None
     is_single, start = known
     words_of_space = _of_earlier_space(wanted, start)
-    if (wanted.space, start.space) == _SPACES_OF_STUDENTS:
-        start = start.changed(space=wanted.space)
+    start = with_the_space_of(wanted, start)
     now, then = start.model_dump(), wanted.model_dump()
     differing = {key for key in now if now[key] != then[key]} - {"base", "vary", "description"}
     if differing - _OPTIONS.keys() or (is_single and (wanted.vary or differing & {"sampler", "scheduler", "samples"})):
@@ -127,11 +123,9 @@ def command_of(wanted: Sweep, profile: str = "local") -> str | None:
 
 
 def _of_earlier_space(wanted: Sweep, start: Sweep) -> list[str]:
-    """What a sweep that began with the wider space of earlier versions says of it today; nothing of others."""
-    if (wanted.space, start.space) != _SPACES_OF_STUDENTS:
-        return []
-    key = "student.base_channels"
-    return [] if key in wanted.base | wanted.vary else [f"{key}=4,8,12,16,24,32"]
+    """What a sweep that began with a space of earlier versions says of it today; nothing of others."""
+    words = SPACES_THEN.get(start.space or "", {}).get(wanted.space or "", [])
+    return [word for word in words if word.partition("=")[0] not in wanted.base | wanted.vary]
 
 
 def _confirming(wanted: Sweep) -> str | None:

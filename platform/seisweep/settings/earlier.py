@@ -19,14 +19,20 @@ _THEN = {
 _OWN = {"sigma_samples": "picking", "window_samples": "pretraining"}
 """Keys that only the configuration of one kind has in it."""
 
-_SPACES_THEN = {"search_spaces.distillation:student_space": "search_spaces.distillation:space"}
-"""By the name of a space of today the one that a named sweep had before it."""
+_RATES_THEN = "training.learning_rate=0.0001..0.003"
+SPACES_THEN = {
+    "search_spaces.distillation:xiaonet_space": {
+        "search_spaces.distillation:student_space": ["student.base_channels=4,8,12,16", _RATES_THEN],
+        "search_spaces.distillation:space": ["student.base_channels=4,8,12,16,24,32", _RATES_THEN],
+    }
+}
+"""By the name of a space of today those that a named sweep had before it, and what says of today's the same."""
 
 
 def with_the_space_of(begun: Sweep, wanted: Sweep) -> Sweep:
     """A named sweep of today with the space that it had when `begun` began."""
-    then = _SPACES_THEN.get(wanted.space or "")
-    return wanted.changed(space=then) if then and then == begun.space else wanted
+    then = SPACES_THEN.get(wanted.space or "", {})
+    return wanted.changed(space=begun.space) if begun.space in then else wanted
 
 
 def as_it_began(sweep: Sweep) -> Sweep:

@@ -61,8 +61,9 @@ def test_any_other_stays(config):
     assert as_it_was(config) == config
 
 
-def test_a_sweep_that_began_with_larger_students_is_still_the_same_sweep():
-    begun = distillation().changed(space="search_spaces.distillation:space")
+@pytest.mark.parametrize("space", ["space", "student_space"])
+def test_a_sweep_that_began_with_an_earlier_space_is_still_the_same_sweep(space):
+    begun = distillation().changed(space=f"search_spaces.distillation:{space}")
     assert with_the_space_of(begun, distillation()) == begun
     assert with_the_space_of(distillation(), distillation()) == distillation()
     assert with_the_space_of(begun, pretraining()) == pretraining()
