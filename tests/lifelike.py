@@ -27,10 +27,11 @@ def windows(number: int, seed: int = 0) -> np.ndarray:
     return (noise_NXT / np.abs(noise_NXT).max(axis=-1, keepdims=True)).astype(np.float32)
 
 
-def picker(base_channels: int = 4, pooling: int = 4, norm: str = "batch") -> XiaoNet:
+def picker(base_channels: int = 4, pooling: int = 4, norm: str = "batch", context: str = "near") -> XiaoNet:
     """Weights whose batch normalisation has seen data, so that folding it changes something."""
     torch.manual_seed(0)
-    model = build_student(StudentConfig(base_channels=base_channels, pooling=pooling, norm=norm, dropout=0.1))
+    size = {"base_channels": base_channels, "pooling": pooling, "norm": norm, "context": context}
+    model = build_student(StudentConfig.model_validate({**size, "dropout": 0.1}))
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
             nn.init.uniform_(module.weight, 0.5, 1.5)

@@ -14,9 +14,11 @@ from lifelike import picker, windows
 from trainables.export.onnx import OnnxPicker, export_onnx
 
 
-@pytest.mark.parametrize(("base_channels", "pooling", "norm"), [(8, 4, "batch"), (16, 2, "batch"), (4, 4, "group")])
-def test_fp32_file_equals_the_torch_model(tmp_path, base_channels, pooling, norm):
-    model = picker(base_channels, pooling, norm)
+@pytest.mark.parametrize(
+    "size", [(8, 4, "batch"), (16, 2, "batch"), (4, 4, "group"), (4, 4, "batch", "wide"), (4, 4, "group", "wide")]
+)
+def test_fp32_file_equals_the_torch_model(tmp_path, size):
+    model = picker(*size)
     export_onnx(model, tmp_path / "model.onnx")
     windows_NXT = windows(3, seed=1)
     with torch.no_grad():

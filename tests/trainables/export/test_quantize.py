@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from lifelike import windows
+from lifelike import picker, windows
 
-from trainables.export.onnx import OnnxPicker
+from trainables.export.onnx import OnnxPicker, export_onnx
 from trainables.export.quantize import int8_conv_share, quantize_int8
 
 
@@ -37,6 +37,15 @@ def test_probabilities_stay_close(files):
     fp32_NCT, int8_NCT = OnnxPicker(files.fp32)(windows_NXT), OnnxPicker(files.int8)(windows_NXT)
     assert np.abs(fp32_NCT - int8_NCT).mean() < 0.02
     assert not np.array_equal(fp32_NCT, int8_NCT)
+
+
+def test_wide_context_runs_in_int8_too(tmp_path):
+    export_onnx(picker(context="wide"), tmp_path / "fp32.onnx")
+    quantize_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", windows(16))
+    assert int8_conv_share(tmp_path / "int8.onnx") == 1.0
+    windows_NXT = windows(4, seed=2)
+    fp32_NCT, int8_NCT = (OnnxPicker(tmp_path / f"{name}.onnx")(windows_NXT) for name in ("fp32", "int8"))
+    assert np.abs(fp32_NCT - int8_NCT).mean() < 0.02
 
 
 def test_metadata_is_taken_over(files):
