@@ -83,7 +83,7 @@ class DataConfig(Config):
     """Turn the horizontals of each training window by a random angle, as if the sensor stood in another direction."""
 
     flip_sign: bool = False
-    """Turn half of the training windows upside down, as the other side of a fault would have them."""
+    """Turn half of the training windows upside down, as first motions of the opposite polarity have them."""
 
     dead_component_share: float = Field(0.0, ge=0, le=1)
     """Share of the training windows in which one component, each alike, is dead. 0: off."""

@@ -204,9 +204,11 @@ def _time_ms(picker: OnnxPicker, window_BXT: np.ndarray) -> float:
 
 
 def _facts(config: StudentConfig) -> dict[str, Any]:
-    """All that the cost depends on. Dropout is not in the exported graph."""
+    """All that the cost depends on. Dropout is not in the exported graph; what was measured before there was a context
+    was near."""
+    no_matter = {"dropout"} if config.context == "wide" else {"dropout", "context"}
     return {
-        "student": config.model_dump(exclude={"dropout"}),
+        "student": config.model_dump(exclude=no_matter),
         "versions": {package: version(package) for package in PACKAGES},
         "processor": _processor(),
         "format": FORMAT,

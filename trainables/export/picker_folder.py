@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import zipapp
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +87,9 @@ def write_picker_folder(
         (arriving / DESCRIPTION_FILE).write_text(json.dumps(described, indent=2) + "\n")
 
 
-def check_picker_folder(folder: Path) -> None:
-    """Whether a folder is a picker folder and has all that it came with. Raises ValueError, which names what is
-    missing."""
+def check_picker_folder(folder: Path, only: Sequence[str] = ("*",)) -> None:
+    """Whether a folder is a picker folder and has all that it came with, of names like these. Raises ValueError, which
+    names what is missing."""
     described = folder / DESCRIPTION_FILE
     if not described.is_file():
         raise ValueError(f"{folder} is no picker folder: {DESCRIPTION_FILE} is missing")
@@ -97,7 +98,8 @@ def check_picker_folder(folder: Path) -> None:
         files = told.get("files", [told["file"]])  # an earlier version names the model alone
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{described}: not the description of a picker") from None
-    if missing := [name for name in files if not (folder / name).is_file()]:
+    wanted = [name for name in files if any(fnmatch(name, pattern) for pattern in only)]
+    if missing := [name for name in wanted if not (folder / name).is_file()]:
         raise ValueError(f"the picker folder {folder} is incomplete: {', '.join(missing)} missing")
 
 

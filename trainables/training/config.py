@@ -49,7 +49,8 @@ class TrainingConfig(StepConfig):
     a student's loss may rise while its F1 still grows."""
 
     schedule: Literal["plateau", "cosine"] = "plateau"
-    """How the rate falls: at each plateau, or along half a cosine over all epochs, which then all run."""
+    """How the rate falls: at each plateau, or along half a cosine over all epochs, which then all run: patience,
+    lr_factor and lr_patience are not used."""
 
     patience: int = Field(7, ge=1)
     """Epochs without improvement before training ends (5 to 10)."""

@@ -9,7 +9,8 @@ next one finds what is left.
 from __future__ import annotations
 
 import shutil
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
@@ -32,31 +33,55 @@ LEAVING = ".deleting"
 """Ends the hidden name of a folder that is being removed."""
 
 
+class NotAllError(RuntimeError):
+    """Something of it could not be deleted; other things are gone already. The message says what, in one line."""
+
+
 def delete(name: str, home: Home, profile: Profile) -> Leaving:
     """Delete it, and say what has gone. Looks once more, under the sweep's lock: raises ValueError as `look` does, and
-    nothing has changed then."""
+    nothing has changed then. Raises NotAllError."""
     folder = home.sweep_dir(name)
     with driver_lock(folder) if folder.is_dir() else nullcontext():
         found = look(name, home, profile, is_locked=True)
-        if found.runs or found.experiments:
-            with store_answers(found.store.uri):
-                _delete_record(found, home.places)
-        if found.storage is not None:
-            _delete_storage(found.storage)
+        try:
+            if found.runs or found.experiments:
+                with store_answers(found.store.uri):
+                    _delete_record(found, home.places)
+            if found.storage is not None:
+                _delete_storage(found.storage)
+        except ValueError as error:
+            raise NotAllError(str(error)) from None
         if found.folder is not None:
-            folder.rename(_leaving(folder))
+            with _removing(folder):
+                folder.rename(_leaving(folder))
     finish(name, home)
-    forget(home, name)
     return found
 
 
 def finish(name: str, home: Home) -> bool:
-    """Remove what an interrupted deletion has left of a folder. Whether there was anything."""
+    """Remove what an interrupted deletion has left of a folder, and of where it was sent. Whether there was anything.
+    Raises NotAllError."""
     left = _leaving(home.sweep_dir(name))
-    if not left.exists():
+    if home.sweep_dir(name).exists():
         return False
-    shutil.rmtree(left)
-    return True
+    found = left.exists()
+    if found:
+        _remove(left)
+    forget(home, name)
+    return found
+
+
+@contextmanager
+def _removing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NotAllError(f"{error.filename or folder} cannot be removed: {error.strerror or error}") from None
+
+
+def _remove(folder: Path) -> None:
+    with _removing(folder):
+        shutil.rmtree(folder)
 
 
 def _leaving(folder: Path) -> Path:
@@ -90,13 +115,14 @@ def _delete_files(uri: str, owner: str, database: Database) -> None:
     if folder is None:
         database.delete_files(uri)
     elif folder.parent.name == owner and folder.parent.is_dir():
-        shutil.rmtree(folder.parent)
+        _remove(folder.parent)
 
 
 def _delete_storage(storage: Storage) -> None:
     """Raises ValueError where it does not answer; the sweep's folder is there then, and can be deleted later."""
     if not storage.is_remote:
-        shutil.rmtree(storage.place, ignore_errors=True)
+        if Path(storage.place).exists():
+            _remove(Path(storage.place))
         return
     try:
         filesystem, path = storage.at(storage.place, quick=True)

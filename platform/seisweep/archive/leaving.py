@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlflow.entities import LoggedModel, Run, ViewType
+from mlflow.entities import LoggedModel, Run, RunStatus, ViewType
 from mlflow.tracking import MlflowClient
 
 from seisweep.engine.launch import sweep_state
@@ -26,6 +27,7 @@ from seisweep.settings.profile import Profile
 from seisweep.settings.storage import Storage, storage_of
 from seisweep.settings.which_store import Store, read_description, store_of_sweep
 
+RUNNING = RunStatus.to_string(RunStatus.RUNNING)
 DEFAULT_EXPERIMENT = "0"
 """Comes with every store, and stays."""
 
@@ -46,7 +48,7 @@ class Leaving:
     folders: list[Path]
     """Its files on this machine, its own folder the last."""
     experiments: dict[str, str]
-    """Where its runs are, by id: those that are empty then have their name."""
+    """Where its runs are, by id: those of a database that are empty then have their name."""
     storage: Storage | None
     """Where its checkpoints lie outside of its folder, if they are its own alone."""
     stays: list[str]
@@ -76,6 +78,8 @@ def look(name: str, home: Home, profile: Profile, *, is_locked: bool = False) ->
         raise ValueError(f"{name} is running now: `seisweep stop {name}` ends it, then it can be deleted")
     has_record = not store.is_own or home.database.exists()
     parents = open_store(store.uri).sweeps(name) if has_record else []
+    if launch and not store.is_own and launch.lain_at != [str(home.root)]:
+        _check_that_it_is_over_elsewhere(name, store, launch, parents)
     if launch is None:
         _check_that_it_can_be_found(name, home, store, [run.data.tags[tags.SWEEP] for run in parents])
     with store_answers(store.uri):
@@ -116,6 +120,15 @@ def _check_that_it_can_be_found(name: str, home: Home, store: Store, recorded: S
         )
 
 
+def _check_that_it_is_over_elsewhere(name: str, store: Store, launch: Launch, parents: Sequence[Any]) -> None:
+    """Of a home that came from elsewhere, or its copy, the record is shared with that one. Raises ValueError."""
+    if any(run.info.status == RUNNING for run in parents):
+        raise ValueError(
+            f"{name} runs by its record in {store.uri}, perhaps in {launch.lain_at[0]}, where it was launched: stop it "
+            f"there, or `seisweep resume {name}` here, then it can be deleted"
+        )
+
+
 @dataclass(frozen=True)
 class _Recorded:
     """What a store holds of a sweep."""
@@ -146,7 +159,9 @@ class _Recorded:
             has_others = any(model.source_run_id not in ids for model in in_it) or any(
                 run.info.run_id not in ids for run in _runs(client, [place])
             )
-            goes = not has_others and place != DEFAULT_EXPERIMENT and known[place].lifecycle_stage == "active"
+            is_active = known[place].lifecycle_stage == "active"
+            # Taken out of a server's bin, an experiment would bring all its runs along.
+            goes = is_database(store.uri) and not has_others and place != DEFAULT_EXPERIMENT and is_active
             experiments[place] = known[place].name if goes else ""
         runs = own if is_database(store.uri) else [run for run in own if run.info.lifecycle_stage == "active"]
         return cls(runs, models, experiments, ids)
@@ -222,7 +237,7 @@ def _named_by(name: str, folders: Iterable[Path], home: Home) -> Iterator[str]:
         with suppress(ValueError):  # one that cannot be read keeps nobody from deleting this one
             described = read_description(home, other) if other != name else {}
         confirms = (described.get("sweep") or {}).get("confirms") or {}
-        if any(str(folder) in str(described) for folder in folders):
+        if any(re.search(rf"{re.escape(str(folder))}(?![^/'\"])", str(described)) for folder in folders):
             yield f"{other}, which begins from files of it and could not be resumed then"
         elif confirms.get("sweep") == name:
             yield f"{other}, which trained its best again"

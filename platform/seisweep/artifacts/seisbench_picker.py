@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from seisbench.models import WaveformModel
@@ -44,7 +45,7 @@ def _pair_of(named: Reference) -> Path:
     """The stem of its weights for SeisBench."""
     if named.kind == "hub":
         assert named.path is not None
-        return _pair_in(hub.fetch(named.text, named.path), named.text)
+        return _pair_in(hub.fetch(named.text, named.path), named.text, fetched=hub.DATA)
     if named.kind == "path":
         assert named.path is not None
         if named.path.is_dir():
@@ -73,13 +74,13 @@ def _promoted_or_best(named: Reference) -> tuple[SweepResults, int]:
     return loaded, number
 
 
-def _pair_in(folder: Path, whose: str) -> Path:
-    """Raises ValueError, which says what is missing."""
+def _pair_in(folder: Path, whose: str, fetched: Sequence[str] = ("*",)) -> Path:
+    """`fetched`: names like these are there if they are anywhere. Raises ValueError, which says what is missing."""
     for file in sorted(folder.glob("*.json.v*")):
         if find_pair(str(file)):
             return file
     if (folder / DESCRIPTION_FILE).is_file():
-        check_picker_folder(folder)
+        check_picker_folder(folder, fetched)
         raise ValueError(
             f"{whose} holds ONNX files and no xiaonet.json.v1 and xiaonet.pt.v1: an earlier version wrote it, or its "
             "network is none of SeisBench; name the sweep or its trial"

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seisweep.commands.jobs import latest_jobs
 from seisweep.commands.options import ProfileName
+from seisweep.launching.sending import job_server
 from seisweep.screen.asking import ask, can_ask
 from seisweep.screen.terminal import wrapped
 from seisweep.settings.home import Home
 from seisweep.settings.paths import from_here
+from seisweep.settings.profile import Profile
 from seisweep.settings.sent import sent_with
 from seisweep.settings.which_profile import profile_of
 
@@ -33,11 +34,13 @@ def delete(
     home, where = Home.find(), profile_of(profile)
     from seisweep.archive import deleting, leaving
 
-    if deleting.finish(name, home) and not home.sweep_dir(name).exists():
-        _say(f"{name}: what was left of it is gone")
-        return 0
-    if sent_with(home, name) and (job := latest_jobs(home, where).get(name)) and not job.is_over:
-        raise ValueError(f"{name} is {job.state} as a job of a cluster: `seisweep stop {name}` ends it")
+    try:
+        if deleting.finish(name, home):
+            _say(f"{name}: what was left of it is gone")
+            return 0
+    except deleting.NotAllError as error:
+        return _not_all(name, str(error))
+    _check_that_no_job_runs(name, home, where)
     found = leaving.look(name, home, where)
     if not yes:
         if not can_ask():
@@ -46,17 +49,41 @@ def delete(
             )
         for line in _what_goes(found):
             _say(line)
-        if ask(f"delete {name} for good? [y/N]").lower() not in ("y", "yes"):
+        if ask(f"delete {name}{' for good' if found.is_for_good else ''}? [y/N]").lower() not in ("y", "yes"):
             _say("nothing is deleted")
             return 1
     files = _files(found)
     try:
         gone = deleting.delete(name, home, where)
     except KeyboardInterrupt:
-        _say(f"interrupted: `seisweep delete {name}` deletes the rest")
-        return 1
+        return _not_all(name, "interrupted")
+    except deleting.NotAllError as error:
+        return _not_all(name, str(error))
     _say(f"{name} is deleted: {', '.join([*_in_mlflow(gone), files])}")
+    for words in gone.stays if yes else ():  # else it was said before the question
+        _say(f"what stays: {words}")
     return 0
+
+
+def _not_all(name: str, why: str) -> int:
+    _say(f"{why}: `seisweep delete {name}` deletes the rest")
+    return 1
+
+
+def _check_that_no_job_runs(name: str, home: Home, profile: Profile) -> None:
+    """On the cluster that it was sent to. Raises ValueError, also where that does not answer."""
+    cluster = sent_with(home, name) or (profile if profile.submit_to else None)
+    if cluster is None:
+        return
+    try:
+        job = job_server(cluster).latest(name)
+    except ValueError as error:
+        kept = home.jobs_dir / f"{name}.json"
+        raise ValueError(
+            f"{error}; whether {name} still runs there is not known (if that cluster is gone for ever, remove {kept})"
+        ) from None
+    if job and not job.is_over:
+        raise ValueError(f"{name} is {job.state} as a job of a cluster: `seisweep stop {name}` ends it")
 
 
 def _what_goes(found: Leaving) -> Iterator[str]:

@@ -167,7 +167,7 @@ def _with_settings_of(
     if not where.submit_to:
         return taken.overrides, typed
     words = as_words(Overrides(taken.settings, {}))
-    return taken.overrides, command_line.instead_of(typed, OPTION, words)
+    return taken.overrides, command_line.instead_of(typed, OPTION, settings=words)
 
 
 def _why(chosen: Sweep, given: Overrides, fields: Mapping[str, Any]) -> str:

@@ -39,10 +39,12 @@ def for_another_machine(**chosen: str) -> list[str]:
     return [*kept, *(text for option, value in chosen.items() for text in (f"--{option}", value)), *rest]
 
 
-def instead_of(typed_words: Sequence[str], option: str, others: Sequence[str]) -> list[str]:
-    """A command without an option that has a value, and with other words behind its name."""
+def instead_of(
+    typed_words: Sequence[str], option: str, others: Sequence[str] = (), settings: Sequence[str] = ()
+) -> list[str]:
+    """A command without an option that has a value, with other options behind its name and with settings at its end."""
     kept, rest = _without(typed_words, (option,))
-    return [*kept[:1], *others, *kept[1:], *rest]
+    return [*kept[:1], *others, *kept[1:], *rest, *settings]
 
 
 def _without(typed_words: Sequence[str], options: Sequence[str]) -> tuple[list[str], list[str]]:

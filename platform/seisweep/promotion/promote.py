@@ -84,6 +84,7 @@ def promote(name: str, trial: int | None, again: bool, home: Home, profile: Prof
         say(f"{name} trial {number}: {', '.join(candidate.models)} on dev")
         measured = {"dev": candidate.measure("dev")}
         origins = origins_of(loaded.config(number), facts, candidate.test_split)
+        results.load_from(home, name, profile).run(number)  # measuring took its time: it may have been deleted
         with openings.opened(f"{name}-{number:03d}", about, again) as opened:
             run, opening = opened.run, opened.opening
             say(f"the test split is open ({opening.number})")

@@ -32,7 +32,8 @@ def _variables(wanted: Sweep) -> dict[str, str]:
         settings += wanted.confirms.settings.items()
     for key, value in settings:
         paths = [text for text in _texts(value) if text.startswith("/")]
-        by_key.setdefault(re.sub(r"\W", "_", key).upper(), []).extend(paths)
+        name = re.sub(r"\W", "_", key if "." in key else f"the_{key}").upper()  # a key `path` is not the shell's PATH
+        by_key.setdefault(name, []).extend(paths)
     named: dict[str, str] = {}
     for name, paths in by_key.items():
         several = list(dict.fromkeys(paths))

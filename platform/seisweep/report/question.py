@@ -10,7 +10,7 @@ from typing import Any
 
 from search_spaces.named import named_sweep, objectives_of
 from search_spaces.narrowing import dimensions
-from search_spaces.sweep import Choice, Narrowing, Sweep, single_run
+from search_spaces.sweep import Choice, Narrowing, Range, Sweep, single_run
 from seisweep.record import tags
 from seisweep.report.cells import Facts, in_text
 from seisweep.results.sweep_results import SweepResults
@@ -102,6 +102,7 @@ def command_of(wanted: Sweep, profile: str = "local") -> str | None:
         return None
     is_single, start = known
     words_of_space = _of_earlier_space(wanted, start)
+    wanted = _with_the_choices_of(wanted, start)
     start = with_the_space_of(wanted, start)
     now, then = start.model_dump(), wanted.model_dump()
     differing = {key for key in now if now[key] != then[key]} - {"base", "vary", "description"}
@@ -126,6 +127,16 @@ def _of_earlier_space(wanted: Sweep, start: Sweep) -> list[str]:
     """What a sweep that began with a space of earlier versions says of it today; nothing of others."""
     words = SPACES_THEN.get(start.space or "", {}).get(wanted.space or "", [])
     return [word for word in words if word.partition("=")[0] not in wanted.base | wanted.vary]
+
+
+def _with_the_choices_of(wanted: Sweep, start: Sweep) -> Sweep:
+    """Where an earlier space had choices of what is a range today, a range that narrowed them is those inside it."""
+    choices = parse_overrides(SPACES_THEN.get(start.space or "", {}).get(wanted.space or "", [])).vary
+    vary: dict[str, Any] = dict(wanted.vary)
+    for key, then in choices.items():
+        if isinstance(then, list) and isinstance(given := vary.get(key), Range):
+            vary[key] = [value for value in then if given.low <= value <= given.high]
+    return wanted.changed(vary=vary)
 
 
 def _confirming(wanted: Sweep) -> str | None:

@@ -21,18 +21,18 @@ _SETTINGS = {
     "student.base_channels": "channels of the first level",
     "student.pooling": "pooling factor",
     "training.batch_size": "batch size (windows)",
-    "training.lr_factor": "factor on the rate at a plateau",
-    "training.lr_patience": "patience of the rate (epochs)",
+    "training.lr_factor": "factor on the learning rate at a plateau",
+    "training.lr_patience": "patience of the learning rate (epochs)",
     "training.patience": "patience (epochs)",
     "training.warmup_fraction": "share of the steps that warm up",
     "data.few_shot_fraction": "share of the training events",
     "data.num_classes": "classes",
-    "data.max_amplitude_scale": "random amplitude (at most times)",
+    "data.max_amplitude_scale": "largest random gain factor",
     "data.max_time_shift_s": "random time shift (at most s)",
     "contrast.mask_length": "length of a mask (tokens)",
     "contrast.diversity_weight": "weight of the diversity",
     "freezing.schedule": "what is frozen",
-    "freezing.unfrozen_lr_mult": "rate of what is unfrozen (times)",
+    "freezing.unfrozen_lr_mult": "learning-rate factor of unfrozen parts",
     "model.start": "weights at the start",
 }
 _METRICS = {
@@ -56,7 +56,16 @@ _WHOSE = {
     "teacher": "of the teacher on dev",
     metrics.AGREEMENT: "against the picks of the teacher",
 }
-_PARTS = {"f1": "F1", "p": "P", "s": "S", "mae": "MAE", "std": "SD", "lr": "rate", "fp32": "FP32", "int8": "INT8"}
+_PARTS = {
+    "f1": "F1",
+    "p": "P",
+    "s": "S",
+    "mae": "MAE",
+    "std": "SD",
+    "lr": "learning rate",
+    "fp32": "FP32",
+    "int8": "INT8",
+}
 """Parts of names that are no words."""
 
 

@@ -22,8 +22,11 @@ from seisweep.archive.bringing import bring_sweep
 from seisweep.cli import run
 from seisweep.private.mlflow import SHARED_VIEW, Database, sqlite_uri
 from seisweep.record import tags
+from seisweep.record.mlflow_store import experiment_named
 from seisweep.settings.driver_lock import driver_lock
 from seisweep.settings.home import Home
+from seisweep.settings.profile import Profile
+from seisweep.settings.sent import keep
 from seisweep.settings.which_store import Store
 from tracking_server import LOGIN, tracking_server
 
@@ -93,8 +96,6 @@ def test_the_last_sweep_takes_its_experiment_along_and_a_new_one_has_it_again(ho
     assert client.get_experiment_by_name("distillation").lifecycle_stage == "active"
     assert run(["delete", "none-1", "--yes"]) == 0, "a record without a folder's description"
     assert client.get_experiment_by_name("distillation").lifecycle_stage == "deleted"
-    from seisweep.record.mlflow_store import experiment_named
-
     assert experiment_named(client, "distillation", None) == client.get_experiment_by_name("distillation").experiment_id
     assert client.get_experiment_by_name("distillation").lifecycle_stage == "active"
 
@@ -224,6 +225,53 @@ def test_checkpoints_in_s3_go_too(home, s3):
     assert s3.objects() == ["sweeps/other-1-01234567/state.pt"]
 
 
+def test_what_cannot_be_removed_is_said_and_the_rest_goes_later(home, monkeypatch, capsys):
+    own = results.load("many-1", home.mlflow_uri).files.parent
+    real = shutil.rmtree
+
+    def rmtree(folder, *args, **more):
+        if Path(folder) == own:
+            raise PermissionError(13, "Permission denied", str(own / "root.txt"))
+        real(folder, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", rmtree)
+        assert run(["delete", "many-1", "--yes"]) == 1
+    assert " ".join(capsys.readouterr().err.split()) == (
+        f"{own / 'root.txt'} cannot be removed: Permission denied: `seisweep delete many-1` deletes the rest"
+    )
+    assert run(["delete", "many-1", "--yes"]) == 0
+    assert traces(home) == []
+
+
+def test_a_cluster_that_does_not_answer_may_still_run_it(home, capsys):
+    keep(home, "many-1", Profile(submit_to="http://127.0.0.1:9"))
+    before = everything(home)
+    assert run(["delete", "many-1", "--yes"]) == 2
+    said = capsys.readouterr().err
+    assert "whether many-1 still runs there is not known" in said
+    assert said.count("\n") == 1
+    assert everything(home) == before
+    (home.jobs_dir / "many-1.json").unlink()
+    assert run(["delete", "many-1", "--yes"]) == 0
+
+
+def test_a_copy_does_not_take_the_record_of_a_sweep_that_runs_in_the_first_home(
+    home, recorded_in, empty_store, tmp_path
+):
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(empty_store, tmp_path / "elsewhere" / "runs.db")
+    store = Store(sqlite_uri(tmp_path / "elsewhere" / "runs.db"), "--to", (tmp_path / "elsewhere" / "files").as_uri())
+    recorded_in(store)
+    described = json.loads(home.sweep_file("many-1").read_text()) | {"lain_at": ["/first/home", str(home.root)]}
+    home.sweep_file("many-1").write_text(json.dumps(described))
+    client, own = MlflowClient(store.uri), results.load("many-1", store.uri).parent.info.run_id
+    client.update_run(own, "RUNNING")
+    assert run(["delete", "many-1", "--yes"]) == 2
+    client.set_terminated(own)
+    assert run(["delete", "many-1", "--yes"]) == 0
+
+
 @pytest.fixture
 def recorded_in(home: Home) -> Callable[[Store], None]:
     """Lets `many-1` be recorded in another store too, and its folder say that one."""
@@ -273,6 +321,8 @@ def test_of_a_server_runs_go_into_its_bin(home, recorded_in, empty_store, tmp_pa
         assert not client.search_runs(places)
         assert len(client.search_runs(places, run_view_type=ViewType.DELETED_ONLY)) == 13
         assert contents(tmp_path / "server" / "files") == files
+        assert [experiment_named(client, "distillation", None)] == places, "a new sweep of the kind"
+        assert not client.search_runs(places), "brings none of them back"
         assert not home.sweep_dir("many-1").exists()
 
 

@@ -63,7 +63,7 @@ def test_as_a_table_for_a_spreadsheet(home, capsys):
 def test_a_named_one_says_what_it_wants_and_which_were_launched(home, capsys):
     facts = shown(capsys, "distillation")
     assert facts["run it"] == ["seisweep run distillation data.dataset=..."]
-    assert facts["searched"]["student.base_channels"] == "4, 8, 12 or 16"
+    assert facts["searched"]["student.base_channels"] == "4 .. 16"
     assert facts["launched"] == "none-1, many-1"
 
 

@@ -188,6 +188,6 @@ def test_a_cluster_gets_the_settings_and_the_note_themselves(trials, cluster, mo
     assert run(["train", TOY, "--profile", "lab.toml", "--settings-from", "toy-1/1", "x=0.5"]) == 0
     (job,) = cluster.jobs.values()
     assert job["entrypoint"].partition("seisweep.cli ")[2] == (
-        f"train '--note=a try' size=3 label=mine training.epochs=9 {TOY} x=0.5 --profile lab --name train-1"
+        f"train '--note=a try' {TOY} x=0.5 size=3 label=mine training.epochs=9 --profile lab --name train-1"
     )
     assert json.dumps(job).count("a try") >= 2, "its note says so too"

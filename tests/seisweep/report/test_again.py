@@ -12,7 +12,7 @@ from seisweep.requested.sweep import narrow
 from seisweep.settings.overrides import parse_overrides
 
 from search_spaces.named import named_sweep
-from search_spaces.sweep import Sweep, single_run
+from search_spaces.sweep import Range, Sweep, single_run
 
 PLACES = ["data.dataset=/data/my records", "teacher.weights=/data/it's $HOME/`teacher`"]
 SEVERAL = ["data.dataset=[/data/a,/data/a2]", "teacher.weights=stead,/data/a,/data/b"]
@@ -68,3 +68,14 @@ def test_a_single_training_too():
     assert command is not None
     line = 'seisweep train picking "data.dataset=${DATA_DATASET}"'
     assert replaceable(command, sweep) == ["DATA_DATASET=/data/a", line]
+
+
+def test_a_range_that_narrowed_the_choices_of_an_earlier_space_is_those_inside_it():
+    begun = named_sweep("distillation").changed(
+        space="search_spaces.distillation:student_space",
+        base={"data.dataset": "x"},
+        vary={"student.base_channels": Range(low=8, high=16)},
+    )
+    assert command_of(begun) == (
+        "seisweep run distillation training.learning_rate=0.0001..0.003 data.dataset=x student.base_channels=8,12,16"
+    )

@@ -40,6 +40,12 @@ def test_is_measured_once_and_then_read(tmp_path, monkeypatch):
     assert architecture_cost(SMALL.model_copy(update={"dropout": 0.3}), tmp_path) == first
 
 
+def test_what_was_measured_before_there_was_a_context_is_found(tmp_path):
+    facts = cost._facts(StudentConfig(base_channels=4))
+    assert "context" not in facts["student"]
+    assert cost._facts(StudentConfig(base_channels=4, context="wide"))["student"]["context"] == "wide"
+
+
 def test_names_every_objective_of_a_pareto_sweep(tmp_path):
     found = architecture_cost(SMALL, tmp_path)
     assert found[metrics.PARAMETERS] == sum(p.numel() for p in XiaoNet(base_channels=2).parameters())
