@@ -69,6 +69,7 @@ def test_what_training_alone_reads_may_differ():
     assert set(OF_TRAINING) <= {f"data.{name}" for name in DataConfig.model_fields}
     values = {"few_shot_fraction": 0.5, "few_shot_seed": 3, "sigma_samples": 10, "max_time_shift_s": 1}
     values |= {"max_amplitude_scale": 2, "cache_dir": "/elsewhere", "shares": [1.0]}
+    values |= {"rotate_horizontals": True, "flip_sign": True, "dead_component_share": 0.1}
     assert {f"data.{name}" for name in values} == set(OF_TRAINING)
     other = TrainedWith(ONE.settings | {f"data.{name}": value for name, value in values.items()})
     scoring({}, {"a/1": ONE, "b/2": other}, CACHE)
@@ -77,7 +78,8 @@ def test_what_training_alone_reads_may_differ():
 def test_what_training_alone_reads_changes_no_dev_window(earthquakes, tmp_path):
     plain = {"dataset": str(earthquakes), "dev_windows_per_trace": 2, "cache_dir": tmp_path}
     values = {"few_shot_fraction": 0.5, "few_shot_seed": 3, "sigma_samples": 10, "max_time_shift_s": 1}
-    configs = [DataConfig(**plain), DataConfig(**plain, **values, max_amplitude_scale=2)]
+    values |= {"max_amplitude_scale": 2, "rotate_horizontals": True, "flip_sign": True, "dead_component_share": 0.1}
+    configs = [DataConfig(**plain), DataConfig(**plain, **values)]
     (raw, at), (other_raw, other_at) = (
         next(DevWindows(open_store(config, "dev"), config).batches(64)) for config in configs
     )
