@@ -59,8 +59,9 @@ def task_loss(logits_BCT: Tensor, batch: Batch, interface: Interface) -> Tensor:
 def known_cross_entropy(logits_BCT: Tensor, labels_BCT: Tensor, labelled_BP: Tensor) -> Tensor:
     """The soft cross-entropy of what is known, mean over batch and time.
 
-    Where S is not labelled it is one class with noise: -y_P log p_P - (1 - y_P) log(p_S + p_N). P alike. Where neither
-    is, nothing is known, and the loss is 0.
+    Where S is not labelled it is one class with noise: -y_P log p_P - (1 - y_P) log(p_S + p_N), but not before the
+    window's first P, where no S can be. P alike, but not after the last S. Where neither is labelled, nothing is known,
+    and the loss is 0.
     """
     log_BCT = logits_BCT.log_softmax(dim=1)
     p_BT, s_BT, noise_BT = log_BCT.unbind(dim=1)
@@ -71,7 +72,15 @@ def known_cross_entropy(logits_BCT: Tensor, labels_BCT: Tensor, labelled_BP: Ten
     ]
     has_p_B1, has_s_B1 = labelled_BP[:, :1], labelled_BP[:, 1:]
     one_BT = torch.where(has_p_B1, alone_BT[0], torch.where(has_s_B1, alone_BT[1], torch.zeros_like(whole_BT)))
-    return torch.where(has_p_B1 & has_s_B1, whole_BT, one_BT).mean()
+    before_p_BT = has_p_B1 & _still_comes(labels_BCT[:, 0])
+    after_s_BT = has_s_B1 & _still_comes(labels_BCT[:, 1].flip(1)).flip(1)
+    return torch.where((has_p_B1 & has_s_B1) | before_p_BT | after_s_BT, whole_BT, one_BT).mean()
+
+
+def _still_comes(labels_BT: Tensor) -> Tensor:
+    """Samples before the first pick of a window; none of a window without one, which may lie behind it."""
+    is_pick_BT = labels_BT > 0.5
+    return is_pick_BT.any(dim=1, keepdim=True) & (is_pick_BT.cumsum(dim=1) == 0)
 
 
 def curves_cross_entropy(

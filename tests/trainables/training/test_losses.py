@@ -80,10 +80,11 @@ def test_where_both_phases_are_labelled_the_loss_is_the_same():
 
 @pytest.mark.parametrize(("phase", "rows"), [("S", (True, False)), ("P", (False, True))])
 def test_a_phase_that_is_not_labelled_may_be_anything(phase, rows):
-    """Moving probability between it and noise changes nothing, and has no gradient."""
+    """Moving probability between it and noise changes nothing, and has no gradient: behind a P, before an S."""
     unknown = "PS".index(phase)
+    pick = 0 if phase == "S" else 3
     labels_BCT = torch.zeros(1, 3, 4)
-    labels_BCT[0, 1 - unknown, 1], labels_BCT[0, 2] = 1.0, torch.tensor([1.0, 0.0, 1.0, 1.0])
+    labels_BCT[0, 1 - unknown, pick], labels_BCT[0, 2] = 1.0, torch.ones(4).index_fill(0, torch.tensor(pick), 0.0)
     probabilities_BCT = torch.tensor([0.2, 0.2, 0.6]).view(1, 3, 1).repeat(1, 1, 4)
     moved_BCT = probabilities_BCT.clone()
     moved_BCT[0, unknown], moved_BCT[0, 2] = 0.7, 0.1
@@ -91,6 +92,32 @@ def test_a_phase_that_is_not_labelled_may_be_anything(phase, rows):
     torch.testing.assert_close(*losses)
     expected = -(3 * torch.log(torch.tensor(0.8)) + torch.log(torch.tensor(0.2))) / 4
     torch.testing.assert_close(losses[0], expected)
+
+
+@pytest.mark.parametrize(("unknown", "rows"), [(1, (True, False)), (0, (False, True))])
+def test_no_s_comes_before_a_p_and_no_p_after_an_s(unknown, rows):
+    logits_BCT = torch.randn(1, 3, 6, requires_grad=True)
+    labels_BCT = torch.zeros(1, 3, 6)
+    labels_BCT[0, 2] = 1.0
+    labels_BCT[0, :, 2] = torch.eye(3)[1 - unknown]
+    loss = known_cross_entropy(logits_BCT, labels_BCT, labelled(rows))
+    (gradient_1CT,) = torch.autograd.grad(loss, logits_BCT)
+    share_CT = logits_BCT[0].softmax(0).detach()
+    # Where there can be none, its probability is pushed down and that of noise up; elsewhere both are one class.
+    known_T = torch.arange(6) < 2 if unknown == 1 else torch.arange(6) > 2
+    torch.testing.assert_close(gradient_1CT[0, unknown][known_T] * 6, share_CT[unknown][known_T])
+    assert (gradient_1CT[0, 2][known_T] < 0).all()
+    other_T = ~known_T & (torch.arange(6) != 2)
+    ratio_T = (gradient_1CT[0, unknown] / gradient_1CT[0, 2])[other_T]
+    torch.testing.assert_close(ratio_T, (share_CT[unknown] / share_CT[2])[other_T])
+
+
+def test_of_a_window_without_a_pick_of_the_labelled_phase_the_other_is_unknown():
+    logits_BCT, labels_BCT = torch.randn(1, 3, 6), torch.zeros(1, 3, 6)
+    labels_BCT[0, 2] = 1.0
+    log_BCT = logits_BCT.log_softmax(1)
+    loss = known_cross_entropy(logits_BCT, labels_BCT, labelled((True, False)))
+    torch.testing.assert_close(loss, -torch.logaddexp(log_BCT[:, 1], log_BCT[:, 2]).mean())
 
 
 def test_of_a_window_without_any_label_nothing_is_learnt():
