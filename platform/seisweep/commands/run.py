@@ -36,6 +36,7 @@ from seisweep.screen.asking import ask, can_ask
 from seisweep.screen.terminal import wrapped
 from seisweep.settings.home import Home
 from seisweep.settings.overrides import Overrides, parse_overrides
+from seisweep.settings.profile import Profile
 from seisweep.settings.which_profile import profile_by_default, profile_of
 
 
@@ -91,10 +92,11 @@ def run(
     overrides = parse_overrides(settings or [])
     from search_spaces.named import named_sweep
 
+    where = profile_of(profile or profile_by_default())  # the user's own code may lie in its working_dir
     chosen = named_sweep(sweep)
     typed: Sequence[str] = command_line.words()
     if settings_from:
-        overrides, typed = _with_settings_of(settings_from, chosen, overrides, profile)
+        overrides, typed = _with_settings_of(settings_from, chosen, overrides, where)
     if dry_run:
         from seisweep.commands.dry_run import show
 
@@ -128,10 +130,11 @@ def train(
     fields = {"seeds": None if seed is None else [seed], **resource_fields(workers, cpus, gpus, memory)}
     limits = _limits(retry_oom, report_timeout, disk_budget)
     overrides = parse_overrides(settings or [])
+    where = profile_of(profile)  # the user's own code may lie in its working_dir
     chosen = single_run(trainable, {})
     typed: Sequence[str] = command_line.words()
     if settings_from:
-        overrides, typed = _with_settings_of(settings_from, chosen, overrides, profile)
+        overrides, typed = _with_settings_of(settings_from, chosen, overrides, where)
     if not note and (note := _why(chosen, overrides, fields)):
         typed = command_line.instead_of(typed, "--note", [f"--note={note}"])
     with command_line.typed(typed):
@@ -152,14 +155,11 @@ def resume(
     return finish(resume_sweep(name, profile, limits=limits, concurrency=concurrency, extend=extend))
 
 
-def _with_settings_of(
-    trial: str, chosen: Sweep, given: Overrides, profile: str | None
-) -> tuple[Overrides, Sequence[str]]:
+def _with_settings_of(trial: str, chosen: Sweep, given: Overrides, where: Profile) -> tuple[Overrides, Sequence[str]]:
     """What was asked for over the settings of a trial, and the command line that says the same without it: another
     machine may not have that trial. Raises ValueError."""
     from seisweep.launching.settings_from import OPTION, with_settings_of
 
-    where = profile_of(profile or profile_by_default())
     taken = with_settings_of(trial, chosen, given, Home.find(), where)
     for line in taken.words:
         print(wrapped(line, sys.stderr), file=sys.stderr)
