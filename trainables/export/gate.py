@@ -114,7 +114,7 @@ def judge(picker: QuantizedPicker, config: ExportConfig) -> Verdict:
         )
     if refusals:
         return Verdict(accepted=False, reasons=tuple(refusals), slower=picker.is_slower)
-    time = f", {picker.latency_ratio:.2f} of the time" if picker.latency_ratio is not None else ""
+    time = f", {picker.latency_ratio:.2f} times as long" if picker.latency_ratio is not None else ""
     found = (
         f"{picker.size_ratio:.2f} times smaller{time}, {picker.conv_share:.0%} of convolutions in INT8, {scores}: "
         f"a loss of {picker.loss}{_doubt(picker.loss, config.max_f1_loss)}."

@@ -54,6 +54,8 @@ def plot(
         figures = {kind: chart(sweep) for kind, chart in charts.available(sweep).items()}
         for line in charts.left_out(sweep):
             print(line, file=sys.stderr)
+        if figures and (others := [kind for kind in charts.CHARTS if kind not in figures]):
+            print(f"nothing to draw for {', '.join(others)}: `seisweep plot {name} KIND` says why", file=sys.stderr)
     if not figures:
         sweep.best()  # says what is missing, where no trial is done
         raise ValueError(f"{name} has nothing to draw yet")

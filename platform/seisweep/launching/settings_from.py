@@ -111,10 +111,8 @@ def _not_taken(
     words = [f"not taken, as you say otherwise: {_pairs(yours)}"] if yours else []
     words += [f"not taken, as {sweep.name} searches them: {_pairs(there)}"] if there else []
     words += [f"not taken, as {sweep.trainable} has no such settings: {_some(unknown)}"] if unknown else []
-    if of_run := {
-        key: value for key, value in had.items() if key in OF_ITS_RUN and key not in yours and value is not None
-    }:
-        words.append(f"not taken, as each run has its own: {_pairs(of_run)}")
+    if SEED_KEY in had and SEED_KEY not in yours:  # the others of its run nobody has asked for
+        words.append(f"not taken, as each run has its own: {_pairs({SEED_KEY: had[SEED_KEY]})}")
     return words
 
 

@@ -6,7 +6,7 @@ import difflib
 import types
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -76,6 +76,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def _type_in_words(annotation: Any) -> str:
     if _is_union(annotation):
         return " or ".join("null" if part is type(None) else _type_in_words(part) for part in get_args(annotation))
+    if get_origin(annotation) is Annotated:
+        return _type_in_words(get_args(annotation)[0])
     if get_origin(annotation) in (list, tuple):
         return "a list, as [a,b]"
     if get_origin(annotation) is dict:

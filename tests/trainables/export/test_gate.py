@@ -79,7 +79,7 @@ def test_a_slower_file_is_accepted_and_called_slower(ratio, word):
     verdict = judge(replace(GOOD, latency_ratio=ratio), ExportConfig())
     assert verdict.accepted
     assert verdict.word == word
-    assert ratio is None or f"3.63 times smaller, {ratio:.2f} of the time" in str(verdict)
+    assert ratio is None or f"3.63 times smaller, {ratio:.2f} times as long" in str(verdict)
 
 
 @pytest.mark.parametrize(("loss", "spread", "doubt"), [(0.01, 0.02, True), (0.03, 0.02, True), (0.01, 0.005, False)])
