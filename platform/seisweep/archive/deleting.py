@@ -55,6 +55,7 @@ def delete(name: str, home: Home, profile: Profile) -> Leaving:
             with _removing(folder):
                 folder.rename(_leaving(folder))
     finish(name, home)
+    forget(home, name)
     return found
 
 
@@ -62,13 +63,11 @@ def finish(name: str, home: Home) -> bool:
     """Remove what an interrupted deletion has left of a folder, and of where it was sent. Whether there was anything.
     Raises NotAllError."""
     left = _leaving(home.sweep_dir(name))
-    if home.sweep_dir(name).exists():
+    if home.sweep_dir(name).exists() or not left.exists():
         return False
-    found = left.exists()
-    if found:
-        _remove(left)
     forget(home, name)
-    return found
+    _remove(left)
+    return True
 
 
 @contextmanager
