@@ -18,8 +18,12 @@ from pathlib import Path
 def whole_file(file: Path) -> Iterator[Path]:
     """Where to write; what is there when the block ends takes the name `file`, in the place of an older one.
 
-    Nothing is left behind where the block or the disk raises. Raises OSError.
+    Nothing is left behind where the block or the disk raises. What is no file, as /dev/null or a pipe, is written to as
+    it is. Raises OSError.
     """
+    if is_device(file):
+        yield file
+        return
     arriving = arriving_beside(file)
     try:
         yield arriving
@@ -29,6 +33,11 @@ def whole_file(file: Path) -> Iterator[Path]:
         sync_folder(file.parent)
     finally:
         arriving.unlink(missing_ok=True)
+
+
+def is_device(place: Path) -> bool:
+    """Whether something is there that a rename would destroy: a device, a pipe, a socket."""
+    return place.exists() and not place.is_file() and not place.is_dir()
 
 
 @contextmanager

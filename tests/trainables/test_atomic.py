@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from trainables.atomic import whole_file, whole_folder
@@ -30,3 +32,14 @@ def test_a_folder_is_not_there_before_it_is_whole(tmp_path):
         (arriving / "missing" / "model.onnx").write_text("weights")
     assert [path.name for path in tmp_path.iterdir()] == ["picker"]
     assert (folder / "model.onnx").exists()
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path):
+    os.mkfifo(pipe := tmp_path / "pipe")
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with whole_file(pipe) as arriving:
+        arriving.write_text("picks")
+    assert os.read(reading, 100) == b"picks"
+    os.close(reading)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]

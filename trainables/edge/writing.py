@@ -22,6 +22,9 @@ def write(picks: Sequence[Pick], format: str, output: Path | None, network: Netw
     if output is None:
         sys.stdout.write(text)
         return
+    if output.exists() and not output.is_file():  # a device or a pipe, in whose place no file is put
+        output.write_text(text, encoding="utf-8")
+        return
     arriving = output.with_name(f".{output.name}.arriving")
     arriving.write_text(text, encoding="utf-8")
     arriving.replace(output)
