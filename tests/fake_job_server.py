@@ -68,6 +68,19 @@ class FakeJobServer:
         del self.jobs[id]
 
 
+class FinishingJobServer(FakeJobServer):
+    """One whose jobs end at once, with its `outcome`."""
+
+    log = ""
+    """What each job says."""
+
+    def submit(self, request: dict[str, Any]) -> tuple[int, Any]:
+        answer = super().submit(request)
+        self.jobs[request["submission_id"]] |= self.outcome
+        self.logs[request["submission_id"]] = self.log
+        return answer
+
+
 @contextmanager
 def serving(fake: FakeJobServer) -> Iterator[FakeJobServer]:
     """While it is open, it listens at `fake.address`."""
@@ -94,11 +107,17 @@ def serving(fake: FakeJobServer) -> Iterator[FakeJobServer]:
         def log_message(self, *arguments: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    fake.address = f"http://127.0.0.1:{server.server_port}"
+    with listening(Handler) as fake.address:
+        yield fake
+
+
+@contextmanager
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address on this machine at which a server with this handler answers meanwhile."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield fake
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

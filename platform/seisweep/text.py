@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -22,6 +22,12 @@ def show_value(value: Any) -> str:
 def show_params(params: Mapping[str, Any]) -> str:
     short = short_names(params)
     return ": " + " ".join(f"{short[key]}={show_value(value)}" for key, value in params.items()) if params else ""
+
+
+def some(words: Sequence[str], most: int, between: str = ", ") -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return between.join(words[:most]) + more
 
 
 def show_seconds(seconds: float) -> str:

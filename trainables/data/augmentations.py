@@ -18,13 +18,9 @@ _OWN_NUMBERS = 2**32
 """Added to a seed, which is smaller: other numbers than those that windows are drawn by."""
 
 
-def is_augmented(config: DataConfig) -> bool:
-    return config.rotate_horizontals or config.flip_sign or config.dead_component_share > 0
-
-
 def augment(raw_BXT: np.ndarray, config: DataConfig, seed: int, epoch: int, position_B: np.ndarray) -> None:
     """Change counts (B, X, T) in place, by what the configuration asks for and each window's position in the epoch."""
-    if not is_augmented(config):
+    if not (config.rotate_horizontals or config.flip_sign or config.dead_component_share):
         return
     uniform_BU = uniform(seed + _OWN_NUMBERS, epoch, position_B)
     if config.rotate_horizontals:

@@ -21,6 +21,7 @@ from seisweep.settings.home import Home
 from seisweep.settings.places import can_be_written
 from seisweep.settings.which_store import Store, check_that_it_is_there
 from seisweep.statistics.objective import DONE
+from seisweep.text import some
 from trainables.run import ARTIFACTS
 
 FilesOf = Callable[[int], Path | None]
@@ -104,7 +105,7 @@ def lacking(runs: Sequence[RunData], files: FilesOf, kept: Mapping[int, Sequence
         folder = files(place)
         wanted = _wanted(run, folder, kept)
         missing += [_named(run, folder, name) for name in wanted if folder is None or not (folder / name).is_file()]
-    return f"{', '.join(missing[:MOST_NAMED])}{f' and {len(missing) - MOST_NAMED} more' * (len(missing) > MOST_NAMED)}"
+    return some(missing, MOST_NAMED)
 
 
 def _named(run: RunData, folder: Path | None, name: str) -> str:

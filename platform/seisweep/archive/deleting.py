@@ -49,23 +49,22 @@ def delete(name: str, home: Home, profile: Profile) -> Leaving:
                     _delete_record(found, home.places)
             if found.storage is not None:
                 _delete_storage(found.storage)
+            forget(home, name)
         except ValueError as error:
             raise NotAllError(str(error)) from None
         if found.folder is not None:
             with _removing(folder):
                 folder.rename(_leaving(folder))
     finish(name, home)
-    forget(home, name)
     return found
 
 
 def finish(name: str, home: Home) -> bool:
-    """Remove what an interrupted deletion has left of a folder, and of where it was sent. Whether there was anything.
+    """Remove what an interrupted deletion has left of a folder, if there is no newer one. Whether there was anything.
     Raises NotAllError."""
     left = _leaving(home.sweep_dir(name))
     if home.sweep_dir(name).exists() or not left.exists():
         return False
-    forget(home, name)
     _remove(left)
     return True
 

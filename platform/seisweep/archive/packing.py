@@ -22,7 +22,7 @@ from seisweep.results.files import missing
 from seisweep.results.runs import Run
 from seisweep.settings.driver_lock import DRIVER_FILE, LOCK_FILE
 from seisweep.settings.home import SWEEP_FILE, Home
-from seisweep.settings.paths import WEIGHTS, files_named
+from seisweep.settings.paths import WEIGHTS, files_named, texts_in
 from seisweep.settings.profile import Profile
 from seisweep.settings.which_store import OWN, store_of_sweep
 from trainables.atomic import whole_file
@@ -105,7 +105,7 @@ def _weights(sweep: Sweep, launch: Launch) -> Brought:
     vary = {key: one.values for key, one in sweep.vary.items() if isinstance(one, Choice)}
     given = [sweep.base, sweep.baseline, vary, *(sweep.points or [])]
     brought: Brought = {}
-    for path in dict.fromkeys(text for settings in given for key in WEIGHTS for text in _texts(settings.get(key))):
+    for path in dict.fromkeys(text for settings in given for key in WEIGHTS for text in texts_in(settings.get(key))):
         here = Path(launch.moved.here(path))
         files = files_named(here) if here.is_absolute() and not here.is_relative_to(launch.folder) else []
         if not files:
@@ -119,14 +119,6 @@ def _weights(sweep: Sweep, launch: Launch) -> Brought:
         ]
         brought[path] = f"{place}/{here.name}", members
     return brought
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
 
 
 def _description(launch: Launch, brought: Brought, home: Home) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from seisweep.screen.live import progress_bar
 from seisweep.screen.tables import as_table
+from seisweep.text import some
 
 if TYPE_CHECKING:
     from trainables.data.building import Built
@@ -186,13 +187,13 @@ def _lines(built: Built) -> list[str]:
     lines = [f"left out: {count} picks, {reason}" for reason, count in built.left_out.most_common() if count]
     lines += [f"{count} {what}" for what, count in built.seen.most_common() if count]
     if built.dead:
-        lines.append(f"dead channels: {_some(built.dead)}")
+        lines.append(f"dead channels: {some(built.dead, _SHOWN)}")
     if built.unpicked:
-        lines.append(f"waveforms without any pick: {_some(built.unpicked)}")
+        lines.append(f"waveforms without any pick: {some(built.unpicked, _SHOWN)}")
     if built.num_responses:
         lines.append(f"{built.num_responses} files of responses are not used")
     if built.no_waveform:
-        lines.append(f"channels that hold text, or have no rate, are not used: {_some(built.no_waveform)}")
+        lines.append(f"channels that hold text, or have no rate, are not used: {some(built.no_waveform, _SHOWN)}")
     lines += _failed(built.failed)
     return lines
 
@@ -200,7 +201,3 @@ def _lines(built: Built) -> list[str]:
 def _failed(failed: Mapping[str, str]) -> list[str]:
     lines = [f"{place}: cannot be read ({why})" for place, why in list(failed.items())[:_SHOWN]]
     return lines + ([f"... and {len(failed) - _SHOWN} more that cannot be read"] if len(failed) > _SHOWN else [])
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -109,7 +109,10 @@ def _close(before: Outcome, after: Outcome, streams: Path) -> None:
     )
     say("Next:")
     for line, why in (
-        (f"seisweep pick {after.name} {from_here(streams)} --output picks.csv", "its picks, by the INT8 file"),
+        (
+            f"seisweep pick {after.name} {from_here(streams)} --output picks.csv",
+            "its picks, by the INT8 file where the gate accepts it",
+        ),
         (
             f"seisweep promote {after.name}",
             "hours and stations that nothing was chosen on; a folder for an edge device",

@@ -191,8 +191,11 @@ class TuneCallback(tune.Callback):
         if full := self.parts.checkpoints.free_disk.full():
             self.recovery.stop.end(full)
         self.recovery.end_hung(trials)
-        begun = [trial.trial_id for trial in trials if trial.status == "RUNNING" and trial.trial_id not in self._seen]
-        self.preparing.look(self._numbers[trial_id] for trial_id in begun)
+        self.preparing.look(  # lazily: this is called all the time, and there may be a thousand trials
+            self._numbers[trial.trial_id]
+            for trial in trials
+            if trial.status == "RUNNING" and trial.trial_id not in self._seen
+        )
         self.look_at_nodes()
 
     def look_at_nodes(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pydantic_core import to_jsonable_python
@@ -20,7 +20,7 @@ from seisweep.settings.home import Home
 from seisweep.settings.overrides import Overrides, flatten
 from seisweep.settings.paths import BEST, TRIAL_NAME
 from seisweep.settings.profile import Profile
-from seisweep.text import show_value
+from seisweep.text import show_value, some
 
 MOST_NAMED = 8
 OPTION = "--settings-from"
@@ -110,7 +110,7 @@ def _not_taken(
     unknown = [key for key in had if known is not None and key not in known]
     words = [f"not taken, as you say otherwise: {_pairs(yours)}"] if yours else []
     words += [f"not taken, as {sweep.name} searches them: {_pairs(there)}"] if there else []
-    words += [f"not taken, as {sweep.trainable} has no such settings: {_some(unknown)}"] if unknown else []
+    words += [f"not taken, as {sweep.trainable} has no such settings: {some(unknown, MOST_NAMED)}"] if unknown else []
     if SEED_KEY in had and SEED_KEY not in yours:  # the others of its run nobody has asked for
         words.append(f"not taken, as each run has its own: {_pairs({SEED_KEY: had[SEED_KEY]})}")
     return words
@@ -118,8 +118,3 @@ def _not_taken(
 
 def _pairs(settings: Mapping[str, Any]) -> str:
     return " ".join(f"{key}={show_value(value)}" for key, value in settings.items())
-
-
-def _some(words: Sequence[str]) -> str:
-    more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
-    return f"{', '.join(words[:MOST_NAMED])}{more}"

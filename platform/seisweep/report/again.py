@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
-from typing import Any
 
 from search_spaces.sweep import Choice, Sweep
+from seisweep.settings.paths import texts_in
 
 
 def replaceable(command: str, wanted: Sweep) -> list[str]:
@@ -31,7 +30,7 @@ def _variables(wanted: Sweep) -> dict[str, str]:
     if wanted.confirms is not None:
         settings += wanted.confirms.settings.items()
     for key, value in settings:
-        paths = [text for text in _texts(value) if text.startswith("/")]
+        paths = [text for text in texts_in(value) if text.startswith("/")]
         name = re.sub(r"\W", "_", key if "." in key else f"the_{key}").upper()  # a key `path` is not the shell's PATH
         by_key.setdefault(name, []).extend(paths)
     named: dict[str, str] = {}
@@ -40,14 +39,6 @@ def _variables(wanted: Sweep) -> dict[str, str]:
         for number, path in enumerate(several, start=1):
             named.setdefault(path, f"{name}_{number}" if several[1:] else name)
     return named
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
 
 
 def _pattern(variables: dict[str, str]) -> str:

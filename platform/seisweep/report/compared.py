@@ -12,8 +12,9 @@ from seisweep.results.sweep_results import SweepResults
 from seisweep.settings.overrides import flatten
 from seisweep.settings.scored_with import DATASET, OF_TRAINING, STREAMS
 from seisweep.statistics import certainty
+from seisweep.statistics.certainty import Interval
 from seisweep.statistics.conditions import Estimate, best_conditions
-from seisweep.text import show_value
+from seisweep.text import show_value, some
 from trainables import metrics
 
 MOST_NAMED = 6
@@ -56,11 +57,12 @@ class Compared:
                 row: dict[str, Any] = {"sweep": sweep.name, "trial": one.trial}
                 row[SEEDS] = one.over_seeds.size if one.over_seeds else None
                 for metric in self.metrics:
-                    is_mean = one.over_seeds is not None and metric == sweep.objective.metric
-                    ends = certainty.interval_of(run.data.metrics, metric)
-                    if is_mean and one.over_seeds is not None:
-                        ends = certainty.Interval(one.over_seeds.low, one.over_seeds.high)
-                    row[metric] = one.over_seeds.mean if is_mean and one.over_seeds else run.data.metrics.get(metric)
+                    ends: Interval | None
+                    if one.over_seeds is not None and metric == sweep.objective.metric:
+                        row[metric], ends = one.over_seeds.mean, Interval(one.over_seeds.low, one.over_seeds.high)
+                    else:
+                        row[metric] = run.data.metrics.get(metric)
+                        ends = certainty.interval_of(run.data.metrics, metric)
                     row[certainty.heading(metric)] = str(ends) if ends and ends.low == ends.low else None
                 row[metrics.INT8_VERDICT] = run.data.tags.get(metrics.INT8_VERDICT)
                 row[metrics.INT8_BYTES] = _whole(run.data.metrics.get(metrics.INT8_BYTES))
@@ -96,7 +98,7 @@ class Compared:
         for key in dict.fromkeys(key for found in searched.values() for key in found):
             by_sweeps.setdefault(tuple(name for name, found in searched.items() if key in found), []).append(key)
         return "; ".join(
-            f"{_some(keys, ', ')} in {' and '.join(names)} alone"
+            f"{some(keys, MOST_NAMED)} in {' and '.join(names)} alone"
             for names, keys in by_sweeps.items()
             if len(names) < len(self.sweeps)
         )
@@ -109,7 +111,8 @@ class Compared:
         trainables = {sweep.name: sweep.parent.data.tags.get(tags.TRAINABLE, "") for sweep in self.sweeps}
         words = [f"trainable {_said(trainables)}"] if len(set(trainables.values())) > 1 else []
         aside = {DATASET, *searched, *(key for key in self._otherwise(SCORED_WITH) if key not in OF_TRAINING)}
-        return _some([*words, *(self._setting(key) for key in self._otherwise() if key in given - aside)], "; ")
+        words += [self._setting(key) for key in self._otherwise() if key in given - aside]
+        return some(words, MOST_NAMED, "; ")
 
     def _otherwise(self, begins: tuple[str, ...] = ("",)) -> list[str]:
         """Settings that not all have the same, of those that all have."""
@@ -192,8 +195,3 @@ def _said(by_sweep: Mapping[str, str]) -> str:
     for name, words in by_sweep.items():
         whose.setdefault(words, []).append(name)
     return ", ".join(f"{words} in {' and '.join(names)}" for words, names in whose.items())
-
-
-def _some(words: Sequence[str], between: str) -> str:
-    more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
-    return between.join(words[:MOST_NAMED]) + more

@@ -162,6 +162,18 @@ def best_files(outcome: Outcome) -> Path | None:
     return results.load(outcome.name, outcome.tracking_uri).artifacts(outcome.best.number)
 
 
+def _place(outcome: Outcome) -> str:
+    """Where the files of the best trial are: here, or by their address on a server. Nothing is fetched for it."""
+    from seisweep import results
+    from seisweep.results.files import folder_here
+
+    if outcome.best is None or outcome.best.state != "done":
+        return ""
+    run = results.load(outcome.name, outcome.tracking_uri).run(outcome.best.number)
+    folder = folder_here(run)
+    return from_here(folder) if folder else str(run.info.artifact_uri)
+
+
 def _record(outcome: Outcome) -> list[str]:
     """Files of the best trial and pages in MLflow; those of one's own server work while `seisweep ui` runs."""
     if not outcome.parent_run_id:
@@ -169,8 +181,7 @@ def _record(outcome: Outcome) -> list[str]:
     from seisweep.record.mlflow_pages import links, page_of
     from seisweep.record.mlflow_server import base_url
 
-    folder = best_files(outcome)
-    files = [f"files of trial {outcome.best.number}: {from_here(folder)}"] if outcome.best and folder else []
+    files = [f"files of trial {outcome.best.number}: {place}"] if outcome.best and (place := _place(outcome)) else []
     report = [f"all of it as one page: seisweep report {outcome.name}"] if len(outcome.rows) > 1 else []
     remote = outcome.tracking_uri.startswith("http")
     base = base_url(outcome.tracking_uri)

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from seisweep.text import some
+
 SHOWN = 12
 """Known names that an error lists at most."""
 
@@ -69,8 +71,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
         close = [name for name in names if name.rpartition(".")[2] in alike][:3]
     if close:
         return f"; did you mean {' or '.join(close)}?"
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"; known: {', '.join(names[:SHOWN])}{more}" if names else ""
+    return f"; known: {some(names, SHOWN)}" if names else ""
 
 
 def _type_in_words(annotation: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,15 @@ TRIAL_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*(/(\d+|best))?"
 """A sweep, or a trial of it by number, or its best."""
 
 _SUFFIXES = ("", ".json", ".pt", ".json.v1", ".pt.v1")
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """The texts that a setting's value is, or that its lists hold: paths and names among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts_in(item)
 
 
 def absolute(key: str, value: Any) -> Any:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_job_server import FakeJobServer, serving
+from fake_job_server import FakeJobServer, FinishingJobServer, serving
 from seisweep.cli import run
 from seisweep.commands import doctor_checks
 from seisweep.engine import job_following
@@ -30,17 +30,8 @@ def cluster(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeJobServ
     for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home.parent))
-    fake = FakeJobServer()
-    submit = fake.submit
-
-    def submit_and_finish(request: dict) -> tuple[int, object]:
-        answer = submit(request)
-        fake.jobs[request["submission_id"]] |= fake.outcome
-        fake.logs[request["submission_id"]] = "trial 0 done\n"
-        return answer
-
-    fake.submit = submit_and_finish  # type: ignore[method-assign]
-    with serving(fake):
+    with serving(FinishingJobServer()) as fake:
+        fake.log = "trial 0 done\n"
         Path("lab.toml").write_text(f'submit_to = "{fake.address}"\njob_home = "/shared/home"\n')
         yield fake
 

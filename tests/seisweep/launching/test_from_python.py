@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import seisweep
-from fake_job_server import FakeJobServer, serving
+from fake_job_server import FakeJobServer, FinishingJobServer, serving
 from seisweep import results
 from seisweep.cli import run as command
 from seisweep.engine import job_following, launch
@@ -214,16 +214,7 @@ def cluster(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeJobServ
     monkeypatch.setenv("HOME", str(home.parent))
     monkeypatch.setattr(results, "load_from", lambda home, name: f"the results of {name}")
     monkeypatch.setattr("seisweep.launching.sending._names", lambda *given: set())  # no MLflow is asked
-    fake = FakeJobServer()
-    submit = fake.submit
-
-    def submit_and_finish(request: dict[str, Any]) -> tuple[int, Any]:
-        answer = submit(request)
-        fake.jobs[request["submission_id"]] |= fake.outcome
-        return answer
-
-    fake.submit = submit_and_finish  # type: ignore[method-assign]
-    with serving(fake):
+    with serving(FinishingJobServer()) as fake:
         yield fake
 
 

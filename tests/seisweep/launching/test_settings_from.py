@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_job_server import FakeJobServer, serving
+from fake_job_server import FakeJobServer, FinishingJobServer, serving
 from seisweep.cli import run
 from seisweep.engine import job_following, launch
 from seisweep.engine.outcome import Outcome
@@ -166,16 +166,7 @@ def test_a_run_begins_with_them_and_says_so(trials, monkeypatch, capsys):
 def cluster(trials: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeJobServer]:
     monkeypatch.setattr(job_following, "LOOK_EVERY_S", 0.0)
     monkeypatch.setenv("HOME", str(trials.root))
-    fake = FakeJobServer()
-    submit = fake.submit
-
-    def submit_and_finish(request: dict[str, Any]) -> tuple[int, Any]:
-        answer = submit(request)
-        fake.jobs[request["submission_id"]] |= fake.outcome
-        return answer
-
-    fake.submit = submit_and_finish  # type: ignore[method-assign]
-    with serving(fake):
+    with serving(FinishingJobServer()) as fake:
         Path("lab.toml").write_text(f'submit_to = "{fake.address}"\njob_home = "/shared/home"\n')
         yield fake
 
