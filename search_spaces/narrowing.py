@@ -188,7 +188,7 @@ def _probe(space: Space) -> dict[str, str]:
         space(walk)
         keys |= walk.keys
         times.update(list(walk.keys))
-    return {key: words if times[key] == PROBES else f"{words}, in some trials" for key, words in keys.items()}
+    return {key: words if times[key] == PROBES else f"{words}, where it acts" for key, words in keys.items()}
 
 
 def _in_words(choices: Sequence[Any]) -> str:

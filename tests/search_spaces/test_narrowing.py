@@ -58,7 +58,7 @@ def distributions(sweep, number=1):
 def test_what_a_search_may_take_in_words(sweep):
     assert dimensions(sweep(vary={"channels": [4, 8, 16], "seedling": [True, None]})) == {
         "alpha": "0 .. 1",
-        "temperature": "1 .. 5, in some trials",
+        "temperature": "1 .. 5, where it acts",
         "rate": "0.0001 .. 0.01 (log)",
         "patience": "5 .. 10",
         "channels": "4, 8 or 16",

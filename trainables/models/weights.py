@@ -108,6 +108,8 @@ def _load_pair(model_class: type[Model], stem: Path, version: str | None, field:
 def _reason(error: Exception) -> str:
     if isinstance(error, pickle.UnpicklingError):  # torch goes on to advise against its own safety
         return "the file does not hold tensors alone"
+    if isinstance(error, OSError | EOFError) or "PytorchStreamReader" in str(error):
+        return "the file is damaged or was cut short"
     if isinstance(error, TypeError):
         return "the arguments in its description are those of another model"
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

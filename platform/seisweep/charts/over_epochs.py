@@ -10,10 +10,13 @@ from seisweep.charts.chart import chart, reason_of
 from seisweep.charts.style import Curve, faint, finish, keep_to_the_bulk, style_of
 from seisweep.results.sweep_results import SweepResults
 from seisweep.settings.words import words_of
+from seisweep.text import some
 from trainables.export.drawing import GREY
 
 HIGHLIGHTED = 5
 """Trials that stand out in the learning curves of a search."""
+MARKERS = 12
+"""Of a curve, about; each epoch has one where there are fewer."""
 
 
 def _no_curves(sweep: SweepResults) -> str:
@@ -51,13 +54,22 @@ def _search_curves(sweep: SweepResults, by_trial: dict[int, Curve]) -> Figure:
         colour, style, marker = style_of(place)
         value = sweep.run(number).data.metrics[metric]
         line = axes.plot(*zip(*by_trial[number], strict=True), style, color=colour, linewidth=1.8, zorder=3)[0]
-        line.set(marker=marker, markersize=5, markevery=0.34, label=f"trial {number}: {value:.4g}")
+        every = max(1, len(by_trial[number]) // MARKERS)
+        line.set(marker=marker, markersize=5, markevery=every, label=f"trial {number}: {value:.4g}")
     keep_to_the_bulk(axes, [value for curve in by_trial.values() for _, value in curve], sweep.objective)
+    if outside := _outside(by_trial, *axes.get_ylim()):
+        axes.plot([], [], " ", label=f"(out of the picture: {outside})")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set(xlabel="epoch", ylabel=words_of(metric))
     axes.set_title(f"every trial of {sweep.name}, and the best with the score of their best weights", fontsize=9)
     finish(axes, has_legend=True)
     return figure
+
+
+def _outside(by_trial: dict[int, Curve], low: float, high: float) -> str:
+    """Trials that cannot be seen, by number: all of their values lie beyond the axis."""
+    unseen = [n for n, curve in by_trial.items() if not any(low <= value <= high for _, value in curve)]
+    return some([f"trial {number}" for number in unseen], HIGHLIGHTED)
 
 
 def _curves_by_trial(sweep: SweepResults, metric: str) -> dict[int, Curve]:

@@ -117,7 +117,7 @@ def _compare(names: list[str], top: int | None, format: Format, profile: str, of
 
 def _write_trials(trials: pd.DataFrame, loaded: SweepResults, sort: str | None) -> None:
     """Teachers first, then the trials, scores with their intervals; under it how far they can be trusted."""
-    from seisweep.results.best_and_last import whose_scores
+    from seisweep.results.best_and_last import whose_files, whose_scores
     from seisweep.results.certainty import lines
     from seisweep.statistics import certainty
 
@@ -144,7 +144,7 @@ def _write_trials(trials: pd.DataFrame, loaded: SweepResults, sort: str | None) 
             print(wrapped(f"trial {row['trial']} {row['state']}: {row['reason']}", sys.stderr), file=sys.stderr)
         if len(failed) > TOP_REASONS:
             print(f"and {len(failed) - TOP_REASONS} more", file=sys.stderr)
-    for line in [whose_scores(loaded), *lines(loaded, shown)]:
+    for line in [whose_scores(loaded), *whose_files(loaded, shown), *lines(loaded, shown)]:
         print(wrapped(line, sys.stderr), file=sys.stderr)
 
 

@@ -87,7 +87,7 @@ def promote(name: str, trial: int | None, again: bool, home: Home, profile: Prof
         results.load_from(home, name, profile).run(number)  # measuring took its time: it may have been deleted
         with openings.opened(f"{name}-{number:03d}", about, again) as opened:
             run, opening = opened.run, opened.opening
-            say(f"the test split is open ({opening.number})")
+            say(f"the test split is open (opening {opening.number})")
             measured["test"] = candidate.measure("test", opening)
             earlier = [described(before) for before in opened.earlier]
             card = _card(loaded, number, candidate, measured, origins, opening.number, earlier)

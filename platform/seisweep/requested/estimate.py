@@ -137,11 +137,13 @@ def how_large(sizes: list[Size]) -> str:
 
 
 def how_long(sweep: Sweep, num_trials: int | None, at_a_time: int, pace: Pace) -> str:
-    """`a step took 0.21 s here, 30 of them and dev make an epoch of 8 s: training takes at most 12 min a trial, 35 min
-    (asha) to 2 h in all, 2 at a time`."""
+    """`a step took 0.21 s here, 30 of them and dev make an epoch of 8 s: at that pace training takes at most 12 min a
+    trial, 35 min (asha) to 2 h in all, 2 at a time`."""
     step = f"a step took {_short(pace.step_s)} here, {pace.steps} of them and dev make an epoch of "
     trial_s = pace.epochs * pace.epoch_s
-    words = f"{step}{_short(pace.epoch_s)}: training takes at most {show_seconds(math.ceil(trial_s))} a trial"
+    words = (
+        f"{step}{_short(pace.epoch_s)}: at that pace training takes at most {show_seconds(math.ceil(trial_s))} a trial"
+    )
     if num_trials is None or num_trials == 1:
         return words
     rounds = math.ceil(num_trials / at_a_time)

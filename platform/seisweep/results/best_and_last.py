@@ -15,9 +15,12 @@ from seisweep.record import tags
 from seisweep.record.metric_names import BEST
 from seisweep.results.runs import Point, Run, RunData
 from seisweep.statistics.objective import DONE
+from trainables.metrics import FP32_BYTES, INT8_BYTES, LATENCIES
 
 if TYPE_CHECKING:
     from seisweep.results.sweep_results import SweepResults
+
+COSTS = (FP32_BYTES, INT8_BYTES, *LATENCIES)
 
 
 def of_best_weights(run: Run) -> Run:
@@ -36,6 +39,13 @@ def whose_scores(sweep: SweepResults) -> str:
     return "scores are of each trial's best weights" + (
         f", of the last epoch of {which} under way" if under_way else ""
     )
+
+
+def whose_files(sweep: SweepResults, shown: Iterable[str]) -> list[str]:
+    """Of trials that ended without files: what the bytes and latencies beside them are."""
+    costs = set(COSTS).intersection(shown)
+    without = [n for n, run in sweep.runs.items() if sweep.state(n) != DONE and costs & run.data.metrics.keys()]
+    return ["bytes and latencies of trials that did not finish are those of their architecture"] if without else []
 
 
 def by_epoch(points: Iterable[Point], runs: Mapping[str, Run]) -> Iterator[Point]:

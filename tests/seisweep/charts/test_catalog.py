@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from seisweep import charts
-from seisweep.charts import of_search
+from seisweep.charts import of_search, over_epochs
 from seisweep.cli import run
 from seisweep.results.sweep_results import SweepResults
 from seisweep.settings.home import Home
@@ -83,6 +83,12 @@ def test_curves_end_with_the_last_epoch_and_name_the_best(many, shots):
     assert "trial 8: 0.908" in texts(axes.figure)
     assert "7 other trials" in texts(axes.figure), "the failed one among them"
     assert "pretrained" in texts(charts.learning_curves(shots))
+
+
+def test_a_trial_that_lies_below_the_picture_is_named():
+    curves = {0: [(1, 0.8), (2, 0.9)], 1: [(1, 0.0), (2, 0.0)], 2: [(1, 0.0), (2, 0.85)]}
+    assert over_epochs._outside(curves, 0.7, 0.95) == "trial 1"
+    assert over_epochs._outside(curves, 0.0, 0.95) == ""
 
 
 def test_every_line_passes_its_settings(many):

@@ -37,7 +37,7 @@ def test_programs_get_rows(home, capsys):
     assert run(["settings", "distillation", "loss.", "--format", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["key"] for row in rows] == ["loss.alpha", "loss.temperature"]
-    assert rows[1]["searched"] == "1 .. 5, in some trials"
+    assert rows[1]["searched"] == "1 .. 5, where it acts"
 
 
 def test_an_unknown_key_is_one_line_and_exit_code_2(home, capsys):

@@ -13,6 +13,7 @@ from seisweep.cli import run
 from seisweep.record.ledger import Ledger
 from seisweep.record.tracker import Tracker
 from seisweep.report import render
+from seisweep.results import best_and_last
 from seisweep.settings.home import Home
 from seisweep.settings.which_store import own_store
 
@@ -118,6 +119,14 @@ def test_tables_say_whose_scores_they_show(write, capsys):
     run(["results", "toy-1"])
     assert "scores are of each trial's best weights" in capsys.readouterr().err
     assert "Scores are of each trial's best weights" in Page(render(results.load("toy-1"))).text
+
+
+def test_costs_of_trials_without_files_are_those_of_their_architecture(write):
+    write(best_apart=True)
+    loaded = results.load("toy-1")
+    assert best_and_last.whose_files(loaded, ["dev/f1", "int8/f1"]) == []
+    (words,) = best_and_last.whose_files(loaded, ["dev/f1", "fp32/bytes"])
+    assert words == "bytes and latencies of trials that did not finish are those of their architecture"
 
 
 def test_of_older_sweeps_too(write, capsys):

@@ -64,6 +64,15 @@ def test_a_pickle_with_code_is_refused_and_does_not_run(saved, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("left_bytes", [0, 100, 5000])
+def test_a_file_that_was_cut_short_is_called_so(saved, left_bytes):
+    stem, _ = saved
+    file = stem.with_name("picker.pt.v1")
+    file.write_bytes(file.read_bytes()[:left_bytes])
+    with pytest.raises(ValueError, match=r"not the weights of a XiaoNet \(the file is damaged or was cut short\)"):
+        load_weights(XiaoNet, str(stem))
+
+
 def test_a_name_that_nobody_knows_asks_no_server(monkeypatch):
     monkeypatch.setattr(PhaseNet, "from_pretrained", lambda *_: pytest.fail("this asks the server"))
     with pytest.raises(
