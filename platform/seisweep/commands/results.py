@@ -18,7 +18,7 @@ from seisweep.settings.home import Home
 from seisweep.settings.overrides import parse_overrides
 from seisweep.settings.paths import with_absolute_paths
 from seisweep.settings.which_profile import profile_of
-from seisweep.text import short_names
+from seisweep.text import short_names, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 TOP_OF_EACH = 3
 """Of several sweeps."""
-TOP_REASONS = 5
-"""Of failed trials that are named below a table that has no room for them."""
+TOP_REASONS, TOP_TRIALS = 5, 12
+"""How many reasons of trials that ended early, and trials of each, stand below a table that has no room for them."""
 
 
 class By(StrEnum):
@@ -138,14 +138,22 @@ def _write_trials(trials: pd.DataFrame, loaded: SweepResults, sort: str | None) 
     )  # whole keys where programs read, for --sort too
     table = [{short.get(key, key): value for key, value in row.items()} for row in table]
     left_out = print_fitting(table, [short.get(key, key) for key in _first(loaded, sort)], loaded.name)
-    if "reason" in left_out:
-        failed = [row for row in rows if row["reason"]]
-        for row in failed[:TOP_REASONS]:
-            print(wrapped(f"trial {row['trial']} {row['state']}: {row['reason']}", sys.stderr), file=sys.stderr)
-        if len(failed) > TOP_REASONS:
-            print(f"and {len(failed) - TOP_REASONS} more", file=sys.stderr)
-    for line in [whose_scores(loaded), *whose_files(loaded, shown), *lines(loaded, shown)]:
+    reasons = _reasons(rows) if "reason" in left_out else []
+    files = whose_files(loaded, set(shown) - set(left_out))
+    for line in [*reasons, whose_scores(loaded), *files, *lines(loaded, shown)]:
         print(wrapped(line, sys.stderr), file=sys.stderr)
+
+
+def _reasons(rows: list[dict[str, Any]]) -> list[str]:
+    """Why trials ended early, for which the table has no room: each reason once, with the trials that have it."""
+    having: dict[str, list[str]] = {}
+    for row in rows:
+        if row["reason"]:
+            having.setdefault(row["reason"], []).append(str(row["trial"]))
+    lines = [
+        f"trial{'s' if trials[1:] else ''} {some(trials, TOP_TRIALS)}: {reason}" for reason, trials in having.items()
+    ]
+    return lines[:TOP_REASONS] + ([f"and {more} more reasons"] if (more := len(lines) - TOP_REASONS) > 0 else [])
 
 
 def _write_conditions(

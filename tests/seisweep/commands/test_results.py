@@ -11,6 +11,7 @@ import seisweep
 from mlflow.tracking import MlflowClient
 from seisweep import results
 from seisweep.cli import run
+from seisweep.commands import results as results_command
 from seisweep.engine.outcome import Outcome
 from seisweep.record.ledger import Ledger
 from seisweep.record.mlflow_pages import links
@@ -171,3 +172,13 @@ def test_both_latencies_and_the_verdict_stand_beside_the_trials(engine_home, toy
     assert re.search(r"fp32/latency_ms +int8/latency_ms +int8/verdict", heading)
     assert re.search(r"2\.5 +3\.25 +accepted, slower", first)
     assert "accepted" not in second
+
+
+def test_why_trials_ended_early_is_said_once_for_all_that_ended_so():
+    def row(trial, reason):
+        return {"trial": trial, "state": "stopped", "reason": reason}
+
+    rows = [row(0, ""), row(3, "weak"), row(7, "bad luck"), row(1, "weak")]
+    assert results_command._reasons(rows) == ["trials 3, 1: weak", "trial 7: bad luck"]
+    many = results_command._reasons([row(number, f"reason {number}") for number in range(9)])
+    assert many[4:] == ["trial 4: reason 4", "and 4 more reasons"]
