@@ -42,6 +42,8 @@ class Picker(NamedTuple):
     """Thresholds by phase that are stored with it; empty where none is."""
     window_samples: int = WINDOW_SAMPLES
     """Length of the windows that it reads."""
+    classes: str = "PSN"
+    """What its rows are: PSN, PSD (D: the detection of an earthquake) or PS."""
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -228,8 +230,13 @@ def _onnx(path: Path) -> Picker:
         picker = OnnxPicker(path, threads=torch.get_num_threads())
     except Exception as error:
         raise ValueError(f"{path} is no ONNX picker: {str(error).splitlines()[0]}") from None
+    if not picker.picks:
+        stated = picker.metadata.get("classes", "none")
+        raise ValueError(
+            f"{path} is no picker: curves of P and S are wanted of windows of three components; its classes: {stated}"
+        )
     stored = description(path, picker.metadata)["thresholds"]
-    return Picker(path.name, picker.of_batch, _precision_of(path.name), stored, picker.window_samples)
+    return Picker(path.name, picker.of_batch, _precision_of(path.name), stored, picker.window_samples, picker.classes)
 
 
 def _seisbench_model(source: Source) -> WaveformModel:
@@ -246,4 +253,5 @@ def _seisbench(source: Source) -> Picker:
     name = pair[0].name if pair else str(source)
     kept = {phase: model.default_args.get(f"{phase}_threshold") for phase in PHASES}
     stored = {phase: float(threshold) for phase, threshold in kept.items() if threshold is not None}
-    return Picker(name, torch_picker(adapter), "torch", stored, adapter.interface.window_samples)
+    interface = adapter.interface
+    return Picker(name, torch_picker(adapter), "torch", stored, interface.window_samples, interface.classes)

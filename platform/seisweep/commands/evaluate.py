@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,9 +14,10 @@ import typer
 from seisweep.commands.options import ProfileName
 from seisweep.screen.tables import Format, TableFormat, write
 from seisweep.settings.home import Home
-from seisweep.settings.overrides import build_config, parse_overrides
+from seisweep.settings.overrides import Overrides, build_config, parse_overrides
 from seisweep.settings.paths import with_absolute_paths
 from seisweep.settings.which_profile import profile_of
+from trainables.evaluation.task_names import Task
 
 if TYPE_CHECKING:
     from seisweep.artifacts.pickers import Picker
@@ -46,12 +48,32 @@ def evaluate(
         Thresholds,
         typer.Option(help="Those stored with each model, or the best on these windows, which flatter its F1."),
     ] = Thresholds.STORED,
+    tasks: Annotated[
+        bool,
+        typer.Option(
+            "--tasks",
+            help="The three tasks of pick-benchmark instead: event detection, phase identification, onset time.",
+        ),
+    ] = False,
+    task: Annotated[list[Task] | None, typer.Option(help="Only this one of the tasks; may be given twice.")] = None,
+    targets: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Windows of the tasks, task1.csv and task23.csv: read from here, or written where there are none.",
+        ),
+    ] = None,
     profile: ProfileName = "local",
     format: TableFormat = Format.TABLE,
 ) -> None:
     """Precision, recall, F1 and residuals on the dev split, at the thresholds that are stored with each model."""
     names, settings = models_and_settings(words)
     base, vary = parse_overrides(settings)
+    if tasks or task or targets is not None:
+        if thresholds is Thresholds.BEST:
+            raise ValueError("--thresholds best and --tasks: the tasks choose their own thresholds")
+        _evaluate_tasks(names, Overrides(base, vary), task or list(Task), targets, profile, format)
+        return
     if vary:
         raise ValueError(f"{next(iter(vary))} has several values; evaluate takes one")
     home = Home.find()
@@ -92,6 +114,24 @@ def evaluate(
         for row in score([one for one in pickers if one.window_samples == length], dev, config.picks, means, chosen)
     ]
     write(rows, format)
+
+
+def _evaluate_tasks(
+    names: Sequence[str],
+    settings: Overrides,
+    wanted: Sequence[Task],
+    targets: Path | None,
+    profile: str,
+    format: Format,
+) -> None:
+    from seisweep.artifacts.pickers import find_pickers
+    from seisweep.commands.evaluate_tasks import check_settings, evaluate_tasks
+
+    check_settings(settings)
+    home, where = Home.find(), profile_of(profile)
+    if home.root.exists():
+        home.check()
+    evaluate_tasks({name: find_pickers(name, home, where) for name in names}, settings, wanted, targets, format)
 
 
 def models_and_settings(words: Sequence[str]) -> tuple[list[str], list[str]]:
