@@ -161,7 +161,7 @@ def _of_residuals(its: Judged, outlier_s: float) -> Iterator[Measure]:
 
 
 def _best_threshold(is_positive_W: np.ndarray, score_W: np.ndarray, value: Callable[[Confusion], np.ndarray]) -> float:
-    threshold_H, first_H = np.unique(score_W, return_index=True)
+    threshold_H = np.unique(score_W)
     order_W = np.argsort(score_W, kind="stable")
     reached_H = np.searchsorted(score_W[order_W], threshold_H)  # so many windows lie below it
     below_W = np.concatenate([[0], np.cumsum(is_positive_W[order_W])])

@@ -74,6 +74,16 @@ def find_pickers(model: str, home: Home, profile: Profile) -> Found:
     return Found([_picker(source) for source in sources], trained_with(named, sources))
 
 
+def named_apart(found: Mapping[str, Found]) -> list[list[Picker]]:
+    """The pickers of each model; of several models, whose files have the same names, with that of the model."""
+    if len(found) == 1:
+        return [one.pickers for one in found.values()]
+    return [
+        [picker._replace(name=f"{name} {picker.name}" if len(one.pickers) > 1 else name) for picker in one.pickers]
+        for name, one in found.items()
+    ]
+
+
 def means_of(models: Sequence[Sequence[Picker]]) -> dict[str, list[Picker]]:
     """Which pickers of several models are averaged, by the name of the mean: those of each precision that all models
     have; where they have none in common, of each model what comes nearest to how it was trained."""

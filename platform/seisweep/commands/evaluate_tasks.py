@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seisweep.artifacts.pickers import Found, Picker
+from seisweep.artifacts.pickers import Found, Picker, named_apart
 from seisweep.artifacts.trained_with import DATASET
 from seisweep.screen.tables import Format, write
 from seisweep.screen.terminal import redraws
@@ -52,11 +52,7 @@ def evaluate_tasks(
     if folder is not None and len(names) > 1:
         raise ValueError(f"--targets {folder} holds the windows of one data set, and {len(names)} are named")
     opened = {name: open_tasks(DataConfig(dataset=name), config.tasks, wanted, folder=folder) for name in names}
-    pickers = {
-        (f"{name} {picker.name}" if len(one.pickers) > 1 else name) if len(found) > 1 else picker.name: picker
-        for name, one in found.items()
-        for picker in one.pickers
-    }
+    pickers = {picker.name: picker for of_model in named_apart(found) for picker in of_model}
     rows: list[dict[str, Any]] = []
     for name, data in opened.items():
         for line in _in_words(name, data, config.tasks):
