@@ -70,14 +70,18 @@ class Measure:
     threshold: float | None = None
 
     def interval(self) -> Interval:
-        """The value; and its ends, NaN where one event alone makes it what it is."""
+        """The value and its ends; NaN where one event alone makes it what it is, or where nothing varies of what has no
+        bound."""
         value = self.value
         low, high, error = self._bootstrap(self.weighted)
-        if error < _NO_ERROR and value == self.best and np.isfinite(self.worst):
-            # Nothing to draw from: so many events without an error do not rule out this share of wrong ones.
+        is_bounded = self.worst != self.best and np.isfinite(self.worst)
+        if error < _NO_ERROR:
+            # Nothing to draw from. So many events without an exception do not rule out this share of them.
             share = 1 - ((1 - LEVEL) / 2) ** (1 / max(self.num_events, 1))
-            low, high = sorted((value, value + share * (self.worst - self.best)))
-        bounds = sorted((self.worst, self.best)) if self.best != self.worst else (-np.inf, np.inf)
+            low, high = sorted(value + share * (end - value) for end in (self.worst, self.best))
+            if not is_bounded:
+                return Interval(value, np.nan, np.nan)
+        bounds = sorted((self.worst, self.best)) if self.worst != self.best else (-np.inf, np.inf)
         return Interval(value, *(float(np.clip(end, *bounds)) for end in (low, high)))
 
     def minus(self, other: Measure) -> Interval:

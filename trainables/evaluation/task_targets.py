@@ -14,7 +14,8 @@ One difference: a trace in which nobody looked for a phase (`labelled.py`) is no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,11 +66,12 @@ class Targets:
 
 
 def make_targets(dataset: sbd.WaveformDataset, split: str, config: TasksConfig) -> Targets:
-    """The windows of a split. Only metadata are read, of a trace without `trace_npts` its length too. Random numbers
-    are drawn for all splits in the order of the metadata, as pick-benchmark does."""
-    traces = list(_traces(dataset))
-    detection = [row for row in _detection(traces, config) if row["trace_split"] == split]
-    onset = [row for row in _onset(traces, config) if row["trace_split"] == split]
+    """The windows of a split. Random numbers are drawn for all splits in the order of the metadata, as pick-benchmark
+    does. No waveform is read where the metadata have `trace_npts`; else those of this split alone, and no number is
+    drawn for the traces of others, so that windows are not pick-benchmark's own."""
+    length_N = _lengths(dataset, split)
+    detection = [row for row in _detection(_traces(dataset, length_N), config) if row["trace_split"] == split]
+    onset = [row for row in _onset(_traces(dataset, length_N), config) if row["trace_split"] == split]
     return Targets(
         pd.DataFrame(detection, columns=list(DETECTION_COLUMNS)), pd.DataFrame(onset, columns=list(ONSET_COLUMNS))
     )
@@ -126,12 +128,11 @@ class _Trace:
     """By phase, whether somebody looked for it."""
 
 
-def _traces(dataset: sbd.WaveformDataset) -> Iterator[_Trace]:
+def _traces(dataset: sbd.WaveformDataset, length_N: np.ndarray) -> Iterator[_Trace]:
     metadata = dataset.metadata
     columns = arrival_columns(metadata.columns)
     factor_N = SAMPLING_RATE_HZ / metadata["trace_sampling_rate_hz"].to_numpy(dtype=float)
     samples_NJ = metadata[list(columns)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float) * factor_N[:, None]
-    length_N = _lengths(dataset)
     labelled_NP = labelled_phases(metadata)
     names, splits = metadata["trace_name"].astype(str).tolist(), metadata["split"].astype(str).tolist()
     for n, samples_J in enumerate(samples_NJ):
@@ -145,8 +146,9 @@ def _traces(dataset: sbd.WaveformDataset) -> Iterator[_Trace]:
         yield _Trace(place, int(length_N[n]), sorted(found), is_labelled)
 
 
-def _lengths(dataset: sbd.WaveformDataset) -> np.ndarray:
-    """Samples of each trace at 100 Hz (N,), as SeisBench resamples it."""
+def _lengths(dataset: sbd.WaveformDataset, split: str) -> np.ndarray:
+    """Samples of each trace at 100 Hz (N,), as SeisBench resamples it; 0 where it would have to be read and is of
+    another split."""
     metadata = dataset.metadata
     rate_N = metadata["trace_sampling_rate_hz"].to_numpy(dtype=float)
     given = metadata["trace_npts"] if "trace_npts" in metadata else pd.Series(np.nan, metadata.index)
@@ -155,15 +157,15 @@ def _lengths(dataset: sbd.WaveformDataset) -> np.ndarray:
     is_decimated_N = ~is_same_N & (rate_N % SAMPLING_RATE_HZ < 1e-4)
     length_N = np.where(is_decimated_N, np.ceil(length_N / np.maximum(rate_N // SAMPLING_RATE_HZ, 1)), length_N)
     length_N = np.where(is_same_N | is_decimated_N, length_N, np.floor(length_N * SAMPLING_RATE_HZ / rate_N))
-    for n in np.flatnonzero(~np.isfinite(length_N)).tolist():
-        try:
+    is_unknown_N = ~np.isfinite(length_N)
+    length_N[is_unknown_N] = 0
+    for n in np.flatnonzero(is_unknown_N & (metadata["split"] == split).to_numpy()).tolist():
+        with suppress(KeyError, IndexError):  # no waveform in the file
             length_N[n] = dataset.get_sample(n)[1]["trace_npts"]
-        except (KeyError, IndexError):  # no waveform in the file
-            length_N[n] = 0
     return length_N.astype(np.int64)
 
 
-def _detection(traces: Sequence[_Trace], config: TasksConfig) -> Iterator[dict[str, object]]:
+def _detection(traces: Iterable[_Trace], config: TasksConfig) -> Iterator[dict[str, object]]:
     rng = np.random.RandomState(config.seed)
     length = int(DETECTION_S * SAMPLING_RATE_HZ)
     for trace in traces:
@@ -182,7 +184,7 @@ def _detection(traces: Sequence[_Trace], config: TasksConfig) -> Iterator[dict[s
                 yield _target(trace, start, end, trace_type=NOISE)
 
 
-def _onset(traces: Sequence[_Trace], config: TasksConfig) -> Iterator[dict[str, object]]:
+def _onset(traces: Iterable[_Trace], config: TasksConfig) -> Iterator[dict[str, object]]:
     rng = np.random.RandomState(config.seed)
     length, apart = int(ONSET_S * SAMPLING_RATE_HZ), int(APART_S * SAMPLING_RATE_HZ)
     for trace in traces:

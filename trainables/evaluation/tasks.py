@@ -163,6 +163,8 @@ def _judged(
     together = pd.concat([detection, onset], ignore_index=True)
     found: dict[str, dict[Task, Judged]] = {}
     for name, said in answers(pickers, data.dataset, together, progress).items():
+        if not np.isfinite(said.p).any():
+            raise ValueError(f"data.dataset={data.dataset.path}: no trace of split {data.split} can be used")
         first, second = said.part(slice(len(detection))), said.part(slice(len(detection), None))
         every = {
             Task.DETECTION: _detection(detection, first, data),

@@ -74,7 +74,7 @@ class OnnxPicker:
         return int(self.session.get_inputs()[0].shape[2])
 
     @property
-    def picks(self) -> bool:
+    def is_picker(self) -> bool:
         """Whether its answers are curves of P, S and perhaps another class, of windows of three components."""
         given, answered = self.session.get_inputs()[0], self.session.get_outputs()[0]
         classes = self._stated_classes

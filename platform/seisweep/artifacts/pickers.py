@@ -240,7 +240,7 @@ def _onnx(path: Path) -> Picker:
         picker = OnnxPicker(path, threads=torch.get_num_threads())
     except Exception as error:
         raise ValueError(f"{path} is no ONNX picker: {str(error).splitlines()[0]}") from None
-    if not picker.picks:
+    if not picker.is_picker:
         stated = picker.metadata.get("classes", "none")
         raise ValueError(
             f"{path} is no picker: curves of P and S are wanted of windows of three components; its classes: {stated}"

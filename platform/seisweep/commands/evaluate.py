@@ -40,7 +40,7 @@ def evaluate(
             help="An ONNX file, a SeisBench pair or weight name, a folder of them, or a trial of a sweep "
             "(distillation-1/3; without a number its best), an MLflow run (runs:/ID) or a registered model "
             "(models:/NAME@ALIAS). Of several, the mean of their probabilities too. Then settings, as "
-            "data.dataset=ETHZ, or A,B for one table of both; without them a trial is scored on what it was trained with.",
+            "data.dataset=ETHZ (A,B: one table of both); without them a trial is scored on what it was trained with.",
         ),
     ],
     thresholds: Annotated[

@@ -100,6 +100,18 @@ def test_a_trace_in_which_nobody_looked_is_no_noise(tmp_path):
     assert noise == np.flatnonzero(without)[1:].tolist()
 
 
+def test_lengths_that_are_not_told_are_read_of_the_split_alone(tmp_path):
+    write_records(tmp_path / "records")
+    file = tmp_path / "records" / "metadata.csv"
+    pd.read_csv(file).drop(columns="trace_npts").to_csv(file, index=False)
+    dataset = load_dataset(str(tmp_path / "records"))
+    length = {n: dataset.get_sample(n)[0].shape[1] for n in np.flatnonzero(dataset.metadata["split"] == "dev")}
+    dataset.get_sample = lambda n: (None, {"trace_npts": length[n]})  # no other one may be asked for
+    made = make_targets(dataset, "dev", TasksConfig())
+    assert len(made.detection) > 30
+    assert (made.detection["end_sample"] <= made.detection["trace_idx"].map(length)).all()
+
+
 def test_files_come_back_as_they_were_written(dataset, tmp_path):
     made = make_targets(dataset, "dev", TasksConfig())
     write_targets(made, tmp_path / "targets")
