@@ -83,6 +83,7 @@ def test_wrong_use_is_one_line(records, students, home, tmp_path, capsys, words,
     early = metadata["trace_P_arrival_sample"] <= 30 * metadata["trace_sampling_rate_hz"]
     metadata[early].to_csv(tmp_path / "quiet" / "metadata.csv", index=False)
     words = [word.replace("RECORDS", str(records)).replace("QUIET", str(tmp_path / "quiet")) for word in words]
+    capsys.readouterr()  # of writing the records
     assert run(["evaluate", students[0], *words]) == 2
     out, err = capsys.readouterr()
     assert complaint in err
