@@ -20,7 +20,7 @@ def write_records(folder: Path, num_traces: int = 90, seed: int = 0, with_noise:
             rate_hz = 50 if number % 10 == 9 else 100
             is_noise = with_noise and number % 4 == 0
             length = int(rng.integers(20, 90)) * rate_hz
-            p = int(rng.integers(5 * rate_hz, length - 9 * rate_hz))
+            p = int(rng.integers(5 * rate_hz, length - 12 * rate_hz))
             s = p + int(rng.uniform(0.4, 8) * rate_hz)
             waveform_XT = rng.normal(size=(3, length)).astype(np.float32)
             for onset, size in ((p, 4), (s, 9)) if not is_noise else ():

@@ -87,7 +87,8 @@ class Measure:
     def minus(self, other: Measure) -> Interval:
         """The difference to the same measure of another model on the same windows."""
         low, high, _ = self._bootstrap(difference(self.weighted, other.weighted))
-        return Interval(self.value - other.value, low, high)
+        largest = abs(self.best - self.worst) or np.inf
+        return Interval(self.value - other.value, max(low, -largest), min(high, largest))
 
     @property
     def value(self) -> float:
