@@ -12,7 +12,7 @@ jackknife error, neither nearer than Student's t. `benchmarks/known_truth.py` ho
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 from scipy.special import stdtrit
@@ -82,12 +82,20 @@ def bootstrap_t(
         return np.nan, np.nan, np.nan
     if error < 1e-12:
         return float(value[0]), float(value[0]), 0.0
-    draws_RN = np.random.default_rng(seed).multinomial(num_events, np.full(num_events, 1 / num_events), resamples)
-    drawn_R, error_R = score(draws_RN.astype(float))
+    drawn_R, error_R = score(_draws(num_events, resamples, seed))
     t_R = (drawn_R - value) / np.maximum(error_R, LEAST_SHARE * error)
     least_t = stdtrit(num_events - 1, (1 + level) / 2)
     low_t, high_t = np.quantile(t_R[np.isfinite(t_R)], [(1 - level) / 2, (1 + level) / 2])
     return float(value[0] - max(high_t, least_t) * error), float(value[0] - min(low_t, -least_t) * error), error
+
+
+@lru_cache(maxsize=2)
+def _draws(num_events: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each event is drawn (R, N): the same for every score of the same events."""
+    rng = np.random.default_rng(seed)
+    draws_RN = rng.multinomial(num_events, np.full(num_events, 1 / num_events), resamples).astype(float)
+    draws_RN.setflags(write=False)
+    return draws_RN
 
 
 def _features(counts: EventCounts) -> np.ndarray:
