@@ -70,6 +70,8 @@ def test_pickers(sealed, tiny, tmp_path, home, capsys):
     )
     train(picking, picking.PickingConfig.model_validate(small | {"data": data}), tmp_path / "teacher")
     assert run(["evaluate", str(student.checkpoint / ARTIFACTS), f"data.dataset={sealed}"]) == 0
+    words = ["--task", "onset-time", f"data.dataset={sealed}"]
+    assert run(["evaluate", str(student.checkpoint / ARTIFACTS), *words]) == 0
     assert capsys.readouterr().out.count("both") == 3  # PyTorch, FP32, INT8
     assert run(["data", "info", str(sealed)]) == 0
     pretrain = {

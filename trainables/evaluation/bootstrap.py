@@ -11,6 +11,9 @@ jackknife error, neither nearer than Student's t. `benchmarks/known_truth.py` ho
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache, partial
+
 import numpy as np
 from scipy.special import stdtrit
 
@@ -32,7 +35,7 @@ def f1_interval(counts: EventCounts, resamples: int = 2000, seed: int = 0) -> tu
     value, num_events = counts.f1(), len(counts.events)
     if num_events < 2:
         return 0.0, 1.0
-    low, high, error = _bootstrap_t([counts], resamples, seed)
+    low, high, error = bootstrap_t(partial(_score, [_features(counts)]), num_events, resamples, seed)
     if not error and value in (0.0, 1.0):
         share = ((1 - LEVEL) / 2) ** (1 / num_events)
         return (2 * share / (1 + share), 1.0) if value else (0.0, 2 * (1 - share) / (2 - share))
@@ -55,27 +58,44 @@ def paired_f1_difference(
     difference = a.f1() - b.f1()
     if len(a.events) < 2:
         return difference, -1.0, 1.0
-    low, high, _ = _bootstrap_t([a, b], resamples, seed, level)
+    score = partial(_score, [_features(a), _features(b)])
+    low, high, _ = bootstrap_t(score, len(a.events), resamples, seed, level)
     return difference, max(low, -1.0), min(high, 1.0)
 
 
-def _bootstrap_t(
-    models: list[EventCounts], resamples: int, seed: int, level: float = LEVEL
+def bootstrap_t(
+    score: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    num_events: int,
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = LEVEL,
 ) -> tuple[float, float, float]:
-    """Ends of the interval of a model's F1, or of the first one's minus the second one's; its jackknife error."""
-    features = [_features(model) for model in models]
-    num_events = len(features[0])
-    value, _ = _score(features, np.ones((1, num_events)))
-    one_left_out, _ = _score(features, 1 - np.eye(num_events))
+    """Ends of the interval of a score, and its jackknife error.
+
+    `score` is given how often each event counts (R, N) and returns the score and its standard error (R,) of each row; a
+    draw that has none is left out. NaN where one event alone makes the score what it is.
+    """
+    value, _ = score(np.ones((1, num_events)))
+    one_left_out, _ = score(1 - np.eye(num_events))
     error = float(one_left_out.std() * np.sqrt(num_events - 1))
+    if not np.isfinite(error):
+        return np.nan, np.nan, np.nan
     if error < 1e-12:
         return float(value[0]), float(value[0]), 0.0
-    draws_RN = np.random.default_rng(seed).multinomial(num_events, np.full(num_events, 1 / num_events), resamples)
-    drawn_R, error_R = _score(features, draws_RN.astype(float))
+    drawn_R, error_R = score(_draws(num_events, resamples, seed))
     t_R = (drawn_R - value) / np.maximum(error_R, LEAST_SHARE * error)
     least_t = stdtrit(num_events - 1, (1 + level) / 2)
-    low_t, high_t = np.quantile(t_R, [(1 - level) / 2, (1 + level) / 2])
+    low_t, high_t = np.quantile(t_R[np.isfinite(t_R)], [(1 - level) / 2, (1 + level) / 2])
     return float(value[0] - max(high_t, least_t) * error), float(value[0] - min(low_t, -least_t) * error), error
+
+
+@lru_cache(maxsize=2)
+def _draws(num_events: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each event is drawn (R, N): the same for every score of the same events."""
+    rng = np.random.default_rng(seed)
+    draws_RN = rng.multinomial(num_events, np.full(num_events, 1 / num_events), resamples).astype(float)
+    draws_RN.setflags(write=False)
+    return draws_RN
 
 
 def _features(counts: EventCounts) -> np.ndarray:

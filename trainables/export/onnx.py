@@ -73,12 +73,38 @@ class OnnxPicker:
     def window_samples(self) -> int:
         return int(self.session.get_inputs()[0].shape[2])
 
+    @property
+    def is_picker(self) -> bool:
+        """Whether its answers are curves of P, S and perhaps another class, of windows of three components."""
+        given, answered = self.session.get_inputs()[0], self.session.get_outputs()[0]
+        classes = self._stated_classes
+        is_of_three = given.shape[1:2] == [3] and len(given.shape) == 3
+        return (
+            is_of_three
+            and {"P", "S"} <= set(classes)
+            and len(answered.shape) == 3
+            and answered.shape[1] == len(classes)
+        )
+
     def of_batch(self, batch: Batch) -> np.ndarray:
         """Its probabilities (B, C, T), P and S first, of windows of its length."""
-        steps, classes = steps_of(self.metadata), self.metadata.get("classes", "PSN")
+        steps = steps_of(self.metadata)
         prepared_BXT = batch.normalised_BXT if steps == PEAK else prepared(batch.raw_BXT, steps)
-        order = sorted(range(len(classes)), key=lambda row: "PS".index(classes[row]) if classes[row] in "PS" else 2)
-        return self(prepared_BXT.cpu().numpy())[:, order]
+        return self(prepared_BXT.cpu().numpy())[:, self._order]
+
+    @property
+    def classes(self) -> str:
+        """What each row of `of_batch` is, P and S first: PSN, PSD or PS."""
+        return "".join(self._stated_classes[row] for row in self._order)
+
+    @property
+    def _stated_classes(self) -> str:
+        return self.metadata.get("classes", "PSN")
+
+    @property
+    def _order(self) -> list[int]:
+        classes = self._stated_classes
+        return sorted(range(len(classes)), key=lambda row: "PS".index(classes[row]) if classes[row] in "PS" else 2)
 
 
 def export_onnx(model: XiaoNet | PickerAdapter, path: Path, thresholds: Mapping[str, float] | None = None) -> None:

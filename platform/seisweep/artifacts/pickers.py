@@ -42,6 +42,8 @@ class Picker(NamedTuple):
     """Thresholds by phase that are stored with it; empty where none is."""
     window_samples: int = WINDOW_SAMPLES
     """Length of the windows that it reads."""
+    classes: str = "PSN"
+    """What its rows are: PSN, PSD (D: the detection of an earthquake) or PS."""
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -70,6 +72,16 @@ def find_pickers(model: str, home: Home, profile: Profile) -> Found:
     named = read_reference(model, home, profile)
     sources = _sources(named)
     return Found([_picker(source) for source in sources], trained_with(named, sources))
+
+
+def named_apart(found: Mapping[str, Found]) -> list[list[Picker]]:
+    """The pickers of each model; of several models, whose files have the same names, with that of the model."""
+    if len(found) == 1:
+        return [one.pickers for one in found.values()]
+    return [
+        [picker._replace(name=f"{name} {picker.name}" if len(one.pickers) > 1 else name) for picker in one.pickers]
+        for name, one in found.items()
+    ]
 
 
 def means_of(models: Sequence[Sequence[Picker]]) -> dict[str, list[Picker]]:
@@ -228,8 +240,13 @@ def _onnx(path: Path) -> Picker:
         picker = OnnxPicker(path, threads=torch.get_num_threads())
     except Exception as error:
         raise ValueError(f"{path} is no ONNX picker: {str(error).splitlines()[0]}") from None
+    if not picker.is_picker:
+        stated = picker.metadata.get("classes", "none")
+        raise ValueError(
+            f"{path} is no picker: curves of P and S are wanted of windows of three components; its classes: {stated}"
+        )
     stored = description(path, picker.metadata)["thresholds"]
-    return Picker(path.name, picker.of_batch, _precision_of(path.name), stored, picker.window_samples)
+    return Picker(path.name, picker.of_batch, _precision_of(path.name), stored, picker.window_samples, picker.classes)
 
 
 def _seisbench_model(source: Source) -> WaveformModel:
@@ -246,4 +263,5 @@ def _seisbench(source: Source) -> Picker:
     name = pair[0].name if pair else str(source)
     kept = {phase: model.default_args.get(f"{phase}_threshold") for phase in PHASES}
     stored = {phase: float(threshold) for phase, threshold in kept.items() if threshold is not None}
-    return Picker(name, torch_picker(adapter), "torch", stored, adapter.interface.window_samples)
+    interface = adapter.interface
+    return Picker(name, torch_picker(adapter), "torch", stored, interface.window_samples, interface.classes)

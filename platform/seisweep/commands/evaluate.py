@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,15 +14,15 @@ import typer
 from seisweep.commands.options import ProfileName
 from seisweep.screen.tables import Format, TableFormat, write
 from seisweep.settings.home import Home
-from seisweep.settings.overrides import build_config, parse_overrides
+from seisweep.settings.overrides import Overrides, build_config, parse_overrides
 from seisweep.settings.paths import with_absolute_paths
 from seisweep.settings.which_profile import profile_of
+from trainables.evaluation.task_names import Task
 
 if TYPE_CHECKING:
     from seisweep.artifacts.pickers import Picker
     from seisweep.artifacts.trained_with import ScoringConfig, TrainedWith
     from trainables.data.batches import DevWindows
-    from trainables.evaluation.picks import PickConfig, PickCounts
 
 
 class Thresholds(StrEnum):
@@ -39,46 +40,59 @@ def evaluate(
             help="An ONNX file, a SeisBench pair or weight name, a folder of them, or a trial of a sweep "
             "(distillation-1/3; without a number its best), an MLflow run (runs:/ID) or a registered model "
             "(models:/NAME@ALIAS). Of several, the mean of their probabilities too. Then settings, as "
-            "data.dataset=ETHZ; without them a trial is scored on what it was trained with.",
+            "data.dataset=ETHZ (A,B: one table of both); without them a trial is scored on what it was trained with.",
         ),
     ],
     thresholds: Annotated[
         Thresholds,
         typer.Option(help="Those stored with each model, or the best on these windows, which flatter its F1."),
     ] = Thresholds.STORED,
+    tasks: Annotated[
+        bool,
+        typer.Option(
+            "--tasks",
+            help="The three tasks of pick-benchmark instead: event detection, phase identification, onset time.",
+        ),
+    ] = False,
+    task: Annotated[list[Task] | None, typer.Option(help="Only this one of the tasks; may be given twice.")] = None,
+    targets: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Windows of the tasks, task1.csv and task23.csv: read from here, or written where there are none.",
+        ),
+    ] = None,
     profile: ProfileName = "local",
     format: TableFormat = Format.TABLE,
 ) -> None:
     """Precision, recall, F1 and residuals on the dev split, at the thresholds that are stored with each model."""
     names, settings = models_and_settings(words)
     base, vary = parse_overrides(settings)
-    if vary:
-        raise ValueError(f"{next(iter(vary))} has several values; evaluate takes one")
-    home = Home.find()
-    where = profile_of(profile)
-    from seisweep.artifacts.pickers import find_pickers, means_of
+    if tasks or task or targets is not None:
+        if thresholds is Thresholds.BEST:
+            raise ValueError("--thresholds best and --tasks: the tasks choose their own thresholds")
+        _evaluate_tasks(names, Overrides(base, vary), task or list(Task), targets, profile, format)
+        return
+    home, where = Home.find(), profile_of(profile)
+    from seisweep.artifacts.pickers import find_pickers, means_of, named_apart
     from seisweep.artifacts.trained_with import DATASET, ScoringConfig, scoring
+    from seisweep.commands.evaluate_scores import as_words, beside_each_other, in_full, score
 
-    build_config(ScoringConfig, {DATASET: "", **base})  # what was typed is looked at first
+    given = _of_each_dataset(base, vary, DATASET)
+    for one in given:
+        build_config(ScoringConfig, {DATASET: "", **one})  # what was typed is looked at first
     found = {name: find_pickers(name, home, where) for name in names}
     trained = {name: one.trained_with for name, one in found.items()}
     if home.root.exists():
         home.check()
     cache = home.cache_dir if home.root.exists() else None  # else SeisBench's: looking makes no home
-    config, origin = scoring(with_absolute_paths(base), trained, cache)
-    models = [one.pickers for one in found.values()]
+    models = named_apart(found)
     lengths = list(dict.fromkeys(picker.window_samples for pickers in models for picker in pickers))
-    windows = _dev_windows(config, trained, base, lengths)
-    for length, dev in windows.items():
-        of = f" of {length} samples" if len(lengths) > 1 else ""
-        print(f"{len(dev)} windows{of} of {dev.num_traces} dev traces of {config.data.named}", end="", file=sys.stderr)
-        print(f", true within {config.picks.tolerance_s:g} s", file=sys.stderr)
-    print(origin, file=sys.stderr)
-    if len(names) > 1:  # their files have the same names
-        models = [
-            [picker._replace(name=f"{name} {picker.name}" if len(pickers) > 1 else name) for picker in pickers]
-            for name, pickers in zip(names, models, strict=True)
-        ]
+    settled = [scoring(with_absolute_paths(one), trained, cache) for one in given]
+    windows = _dev_windows_of_each([config for config, _ in settled], trained, given, lengths)
+    for (config, origin), those in zip(settled, windows, strict=True):
+        _say_what_is_scored(config, those)
+        print(origin, file=sys.stderr)
     pickers, means = [picker for of_model in models for picker in of_model], {}
     if len(lengths) == 1:
         means = means_of(models)
@@ -86,12 +100,60 @@ def evaluate(
         print("no mean of several: their windows are of different lengths", file=sys.stderr)
     print(_in_words(thresholds, pickers, bool(means)), file=sys.stderr)
     chosen = None if thresholds is Thresholds.BEST else stored_thresholds(pickers, means)
-    rows = [
-        row
-        for length, dev in windows.items()
-        for row in score([one for one in pickers if one.window_samples == length], dev, config.picks, means, chosen)
-    ]
-    write(rows, format)
+    scored = {
+        config.data.named: [
+            one
+            for length, dev in those.items()
+            for one in score([one for one in pickers if one.window_samples == length], dev, config.picks, means, chosen)
+        ]
+        for (config, _), those in zip(settled, windows, strict=True)
+    }
+    if len(given) == 1:
+        write(in_full(next(iter(scored.values()))), format)
+        return
+    rows = beside_each_other({_short(name, scored): those for name, those in scored.items()})
+    write(as_words(rows) if format is Format.TABLE else rows, format)
+
+
+def _say_what_is_scored(config: ScoringConfig, windows: Mapping[int, DevWindows]) -> None:
+    for length, dev in windows.items():
+        of = f" of {length} samples" if len(windows) > 1 else ""
+        traces = f"{dev.num_traces} dev traces of {config.data.named}"
+        print(f"{len(dev)} windows{of} of {traces}, true within {config.picks.tolerance_s:g} s", file=sys.stderr)
+
+
+def _of_each_dataset(base: Mapping[str, Any], vary: Mapping[str, Any], dataset: str) -> list[dict[str, Any]]:
+    """The settings with each of several data sets. Raises ValueError where another setting has several values."""
+    if other := next((key for key in vary if key != dataset), None):
+        raise ValueError(f"{other} has several values; evaluate takes several of {dataset} alone")
+    names = vary.get(dataset, [])
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"{dataset}: {twice} is named twice")
+    return [{**base, dataset: name} for name in names] or [dict(base)]
+
+
+def _short(name: str, others: Collection[str]) -> str:
+    """Of a folder its own name, where no other one has it."""
+    short = Path(name).name
+    return name if sum(Path(other).name == short for other in others) > 1 else short
+
+
+def _evaluate_tasks(
+    names: Sequence[str],
+    settings: Overrides,
+    wanted: Sequence[Task],
+    targets: Path | None,
+    profile: str,
+    format: Format,
+) -> None:
+    from seisweep.artifacts.pickers import find_pickers
+    from seisweep.commands.evaluate_tasks import check_settings, evaluate_tasks
+
+    check_settings(settings)
+    home, where = Home.find(), profile_of(profile)
+    if home.root.exists():
+        home.check()
+    evaluate_tasks({name: find_pickers(name, home, where) for name in names}, settings, wanted, targets, format)
 
 
 def models_and_settings(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -115,30 +177,18 @@ def stored_thresholds(pickers: Sequence[Picker], means: Mapping[str, Sequence[Pi
     return found
 
 
-def score(
-    pickers: Sequence[Picker],
-    dev: DevWindows,
-    config: PickConfig,
-    means: Mapping[str, Sequence[Picker]],
-    thresholds: Mapping[str, Mapping[str, float]] | None = None,
-) -> list[dict[str, Any]]:
-    """Three rows a picker, then of each mean of several pickers' probabilities. `thresholds`: of each of them by its
-    name and by phase; None: the best on these windows."""
-    import numpy as np
+def _dev_windows_of_each(
+    configs: Sequence[ScoringConfig],
+    trained: Mapping[str, TrainedWith | None],
+    given: Sequence[Mapping[str, Any]],
+    lengths: Sequence[int],
+) -> list[dict[int, DevWindows]]:
+    """Of each data set. Of several, none is worked on where another cannot be used."""
+    from trainables.data.catalog import check_each
 
-    from trainables.evaluation.picks import THRESHOLDS, PickCounts, count_picks
-    from trainables.training.picker import EVALUATION_BATCH
-
-    every = [*(picker.name for picker in pickers), *means]
-    heights = {name: tuple(sorted(set(thresholds[name].values()))) if thresholds else THRESHOLDS for name in every}
-    counts = {name: PickCounts.zeros(heights[name]) for name in every}
-    for batch, arrivals in dev.batches(EVALUATION_BATCH):
-        answers = {picker.name: picker.probabilities(batch) for picker in pickers}
-        for name, members in means.items():
-            answers[name] = np.mean([answers[member.name] for member in members], axis=0)
-        for name, probabilities_BCT in answers.items():
-            counts[name] += count_picks(probabilities_BCT, arrivals, config, heights[name])
-    return [row for name in every for row in _rows(name, counts[name], thresholds[name] if thresholds else None)]
+    for config in configs if len(configs) > 1 else ():
+        check_each(config.data, splits=("dev",))
+    return [_dev_windows(config, trained, one, lengths) for config, one in zip(configs, given, strict=True)]
 
 
 def _dev_windows(
@@ -180,19 +230,3 @@ def _in_words(thresholds: Thresholds, pickers: Sequence[Picker], has_means: bool
     if has_means:
         parts.append("of a mean the mean of its members'")
     return f"thresholds: {'; '.join(parts)}"
-
-
-def _rows(name: str, counts: PickCounts, thresholds: Mapping[str, float] | None) -> list[dict[str, Any]]:
-    """One row for P, one for S, and their mean."""
-    from trainables.evaluation.picks import scores
-
-    found = scores(counts, thresholds)
-    names = ("f1", "precision", "recall", "threshold", "residual_mean_s", "residual_mae_s", "residual_std_s")
-    rows: list[dict[str, Any]] = [
-        {"model": name, "phase": phase, **{metric: found.get(f"dev/{phase.lower()}_{metric}") for metric in names}}
-        for phase in ("P", "S")
-    ]
-    mean = dict.fromkeys(names) | {"f1": found["dev/f1"]}
-    rows.append({"model": name, "phase": "both", **mean})
-    per_hour = found["dev/false_picks_per_hour"]
-    return [{**row, "false_per_hour": per_hour if row["phase"] == "both" else None} for row in rows]

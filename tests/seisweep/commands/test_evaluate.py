@@ -12,7 +12,8 @@ import pytest
 import seisweep
 from seisweep.artifacts.pickers import Picker, means_of
 from seisweep.cli import run
-from seisweep.commands.evaluate import models_and_settings, score, stored_thresholds
+from seisweep.commands.evaluate import models_and_settings, stored_thresholds
+from seisweep.commands.evaluate_scores import in_full, score
 from seisweep.record.ledger import Ledger
 from seisweep.record.tracker import Tracker
 from seisweep.settings.home import Home
@@ -48,7 +49,7 @@ def dev(earthquakes: Path, tmp_path_factory) -> DevWindows:
 
 def test_the_mean_of_a_picker_of_p_and_one_of_s_picks_both(dev):
     one, other = picker("p", factors=(1, 0)), picker("s", factors=(0, 0.5))
-    rows = score([one, other], dev, PickConfig(), {"mean": [one, other]})
+    rows = in_full(score([one, other], dev, PickConfig(), {"mean": [one, other]}))
     f1 = {(row["model"], row["phase"]): row["f1"] for row in rows}
     assert f1["p", "P"] == f1["s", "S"] == f1["mean", "P"] == f1["mean", "S"] == f1["mean", "both"] == 1
     assert f1["p", "S"] == f1["s", "P"] == 0
@@ -112,7 +113,7 @@ def test_thresholds_of_a_mean_are_the_mean_of_its_members_own(dev):
     thresholds = stored_thresholds([one, other], {"mean": [one, other]})
     assert thresholds["one"] == {"P": 0.2, "S": 0.31}
     assert thresholds["other"] == {"P": 0.3, "S": 0.3}
-    rows = score([one, other], dev, PickConfig(), {"mean": [one, other]}, thresholds)
+    rows = in_full(score([one, other], dev, PickConfig(), {"mean": [one, other]}, thresholds))
     shown = {(row["model"], row["phase"]): row["threshold"] for row in rows}
     assert shown["mean", "P"] == pytest.approx(0.25)
     assert shown["mean", "S"] == pytest.approx(0.305)

@@ -199,7 +199,8 @@ def other(tmp_path_factory) -> Path:
 def test_several_models_pick_by_the_mean_that_evaluate_scores(teacher_file, earthquakes, home, tmp_path):
     """The same curves, thresholds and scores, of three models with different orders of components and classes."""
     from seisweep.artifacts.pickers import Picker, find_networks, find_pickers, means_of
-    from seisweep.commands.evaluate import score, stored_thresholds
+    from seisweep.commands.evaluate import stored_thresholds
+    from seisweep.commands.evaluate_scores import in_full, score
     from seisweep.settings.home import Home
     from seisweep.settings.profile import load_profile
 
@@ -232,7 +233,7 @@ def test_several_models_pick_by_the_mean_that_evaluate_scores(teacher_file, eart
         return np.concatenate([np.stack(curves), expected_BCT[:, 2:]], axis=1)
 
     thresholds = stored_thresholds(members, means) | {"by pick": network.thresholds}
-    rows = score([*members, Picker("by pick", by_the_mean, "torch")], dev, PickConfig(), means, thresholds)
+    rows = in_full(score([*members, Picker("by pick", by_the_mean, "torch")], dev, PickConfig(), means, thresholds))
     of_both = {name: [row for row in rows if row["model"] == name] for name in (mean_name, "by pick")}
     for mine, theirs in zip(of_both["by pick"], of_both[mean_name], strict=True):
         assert {**mine, "model": ""} == pytest.approx({**theirs, "model": ""}, abs=1e-6)
