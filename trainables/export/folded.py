@@ -25,7 +25,7 @@ from trainables.models.wide_context import WideContext
 from trainables.models.xiaonet import LEVELS, XiaoNet
 
 CHANNELS_AT_ONCE = 16
-"""Of kernels; levels of fewer are folded, in FP32 up to so many: more would cost more products than it saves."""
+"""By a kernel. Levels of fewer are folded, in FP32 up to so many: more would cost more products than it saves."""
 INT8_CHANNELS = 32
 """In INT8 up to so many, and the first level, whose samples are most, whatever its channels."""
 CLASS_FOLD, INT8_CLASS_FOLD = 4, 8
