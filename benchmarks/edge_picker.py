@@ -135,7 +135,7 @@ def random_student(folder: Path) -> Path:
 
     from trainables.export.artifacts import FP32_FILE, INT8_FILE, save_seisbench
     from trainables.export.onnx import export_onnx
-    from trainables.export.quantize import quantize_int8
+    from trainables.export.quantize import quantize_picker
     from trainables.models.xiaonet import StudentConfig, build_student
 
     torch.manual_seed(0)
@@ -145,7 +145,7 @@ def random_student(folder: Path) -> Path:
     save_seisbench(model, folder, thresholds, "random weights")
     export_onnx(model, folder / FP32_FILE, thresholds)
     windows_NXT = np.random.default_rng(0).uniform(-1, 1, (16, 3, 3001)).astype(np.float32)
-    quantize_int8(folder / FP32_FILE, folder / INT8_FILE, windows_NXT)
+    quantize_picker(model, folder / FP32_FILE, folder / INT8_FILE, windows_NXT)
     return folder
 
 

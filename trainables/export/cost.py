@@ -39,7 +39,7 @@ from trainables.models.own_network import OwnNetwork, build_own
 from trainables.models.weights import weights_digest
 from trainables.models.xiaonet import StudentConfig, XiaoNet, build_student
 
-FORMAT = 2
+FORMAT = 3
 """Raised when what is measured, or how, changes: older measurements are then not read again."""
 
 WARM_UPS, MIN_PAIRS, MAX_PAIRS, TIME_LIMIT_S = 5, 10, 60, 1.0
@@ -210,7 +210,7 @@ def _facts(config: StudentConfig) -> dict[str, Any]:
     return {
         "student": config.model_dump(exclude=no_matter),
         "versions": {package: version(package) for package in PACKAGES},
-        "processor": _processor(),
+        "processor": processor(),
         "format": FORMAT,
     }
 
@@ -223,7 +223,7 @@ def _facts_of_network(picker: PickerAdapter) -> dict[str, Any]:
         "tensors": _digest(tensors),
         "window_samples": picker.interface.window_samples,
         "versions": {package: version(package) for package in PACKAGES},
-        "processor": _processor(),
+        "processor": processor(),
         "format": FORMAT,
     }
     if isinstance(picker, OwnNetwork):
@@ -247,7 +247,8 @@ def _digest(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _processor() -> str:
+def processor() -> str:
+    """What the system calls it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

@@ -1,7 +1,7 @@
 """FP32 ONNX files of a picker, and running an ONNX picker without torch's model.
 
-The exported graph of a XiaoNet holds plain 2-D convolutions with constant weights, batch normalisation folded in: what
-stands in the file is what runs.
+The exported graph of a XiaoNet holds plain 2-D convolutions with constant weights, batch normalisation folded in
+(`folded`).
 """
 
 # B batch, C class (P, S, noise or detection), X component (E, N, Z), T time sample
@@ -18,16 +18,15 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from trainables.atomic import whole_file
 from trainables.data.batches import Batch
 from trainables.data.config import COMPONENT_ORDER
 from trainables.edge.network import steps_of
+from trainables.export.folded import FoldedXiaoNet
+from trainables.export.once import Fold, store_once
 from trainables.models.adapters import PickerAdapter
-from trainables.models.fast_layers import FastConv1d, JoinConv1d
 from trainables.models.interface import PEAK, Interface, prepared
 from trainables.models.own_network import OwnNetwork
 from trainables.models.xiaonet import XiaoNet
@@ -115,8 +114,13 @@ def export_onnx(model: XiaoNet | PickerAdapter, path: Path, thresholds: Mapping[
     """
     metadata = model.interface.metadata()
     metadata |= {f"{phase}_threshold": f"{value:g}" for phase, value in (thresholds or {}).items()}
+    if isinstance(model, XiaoNet):
+        program, folds = export_xiaonet(model)
+        store_once(program, folds)
+        save(with_short_names(strip(program)), path, metadata)
+        return
     if not isinstance(model, OwnNetwork):
-        save(_exported(_plain_copy(model), model.interface), path, metadata)
+        save(program_of(_plain_copy(model), model.interface), path, metadata)
         return
     try:
         plain = _plain_copy(model)
@@ -124,7 +128,7 @@ def export_onnx(model: XiaoNet | PickerAdapter, path: Path, thresholds: Mapping[
             redirect_stdout(io.StringIO()),
             redirect_stderr(io.StringIO()),
         ):  # the exporter prints what it does not know
-            program = _exported(plain, model.interface)
+            program = program_of(plain, model.interface)
         save(program, path, metadata)
         _check_equal(plain, model.interface, path)
     except NotPossibleError:
@@ -132,6 +136,13 @@ def export_onnx(model: XiaoNet | PickerAdapter, path: Path, thresholds: Mapping[
         raise
     except Exception as error:  # whatever the exporter does with a user's own code
         raise NotPossibleError(first_words(error)) from error
+
+
+def export_xiaonet(model: XiaoNet, for_int8: bool = False) -> tuple[onnx.ModelProto, dict[str, Fold]]:
+    """Its graph in FP32, for use as it is or to be quantized, and by name those of its weights that are folded."""
+    plain = _plain_copy(model, for_int8)
+    assert isinstance(plain, FoldedXiaoNet)
+    return program_of(plain, model.interface), plain.weights
 
 
 def first_words(error: BaseException) -> str:
@@ -151,7 +162,8 @@ def _check_equal(plain: nn.Module, interface: Interface, path: Path) -> None:
         raise NotPossibleError(f"its probabilities as ONNX differ by {difference:.3g} from those of PyTorch")
 
 
-def _exported(plain: nn.Module, interface: Interface) -> onnx.ModelProto:
+def program_of(plain: nn.Module, interface: Interface) -> onnx.ModelProto:
+    """Of a module on the CPU in eval mode, from prepared windows to probabilities."""
     example_BXT = torch.zeros(2, len(COMPONENT_ORDER), interface.window_samples)
     with (
         quiet_library("torch"),
@@ -181,9 +193,13 @@ def add_metadata(path: Path, more: Mapping[str, str]) -> None:
 
 
 def strip(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Remove, in place, what inference does not need: the exporter's notes, shapes, repeated constants."""
+    """Remove, in place, what inference does not need: the exporter's notes, shapes, repeated constants, attributes that
+    say what is so without them."""
     graph = model.graph
     model.doc_string = graph.doc_string = ""
+    domains = {node.domain for node in graph.node}
+    for opset in [opset for opset in model.opset_import if opset.domain not in domains]:
+        model.opset_import.remove(opset)
     del model.functions[:], graph.value_info[:], graph.metadata_props[:], graph.quantization_annotation[:]
     for value in (*graph.input, *graph.output):
         value.doc_string = ""
@@ -197,6 +213,7 @@ def strip(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in graph.node:
         node.doc_string = node.name = ""
         del node.metadata_props[:]
+        _leave_defaults_out(node)
         node.input[:] = [replaced.get(name, name) for name in node.input]
         used.update(node.input)
     kept = [copy.deepcopy(tensor) for tensor in first_of.values() if tensor.name in used]
@@ -205,6 +222,40 @@ def strip(model: onnx.ModelProto) -> onnx.ModelProto:
         tensor.doc_string = ""
         del tensor.metadata_props[:]
     graph.initializer.extend(kept)
+    return model
+
+
+def _leave_defaults_out(node: onnx.NodeProto) -> None:
+    """Of a node of the standard operators, in place."""
+    if node.domain or not onnx.defs.has(node.op_type):
+        return
+    defined = onnx.defs.get_schema(node.op_type, OPSET).attributes
+    for attribute in list(node.attribute):
+        value = onnx.helper.get_attribute_value(attribute)
+        default = defined[attribute.name].default_value if attribute.name in defined else onnx.AttributeProto()
+        if (
+            (default.type and value == onnx.helper.get_attribute_value(default))
+            or (attribute.name in ("strides", "dilations") and set(value) == {1})
+            or (attribute.name == "pads" and not any(value))
+            or (attribute.name == "kernel_shape" and node.op_type == "Conv")  # that of the weights
+        ):
+            node.attribute.remove(attribute)
+
+
+def with_short_names(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Number the tensors, in place: in a small network names are a tenth of an INT8 file."""
+    graph = model.graph
+    keep = {value.name for value in (*graph.input, *graph.output)} | {""}
+    short: dict[str, str] = {}
+
+    def rename(name: str) -> str:
+        return name if name in keep else short.setdefault(name, np.base_repr(len(short), 36))
+
+    for tensor in graph.initializer:
+        tensor.name = rename(tensor.name)
+    for node in graph.node:
+        node.input[:] = [rename(name) for name in node.input]
+        node.output[:] = [rename(name) for name in node.output]
     return model
 
 
@@ -229,53 +280,8 @@ class _Answering(nn.Module):
         return self.adapter.interface.probabilities(self.adapter.core(prepared_BXT))
 
 
-def _plain_copy(model: XiaoNet | PickerAdapter) -> nn.Module:
+def _plain_copy(model: XiaoNet | PickerAdapter, for_int8: bool = False) -> nn.Module:
     """A copy on the CPU in eval mode, as it is exported; what is drawn after it does not hang on it."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         copied = copy.deepcopy(model).cpu().float().eval()
-        return _in_two_dimensions(copied) if isinstance(model, XiaoNet) else _Answering(copied).eval()
-
-
-def _in_two_dimensions(plain: nn.Module) -> nn.Module:
-    """In place: `Conv2d` for our convolutions, batch normalisation folded into it."""
-    for parent in list(plain.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, FastConv1d | JoinConv1d):
-                setattr(parent, name, _as_conv2d(child))
-    for sequence in [module for module in plain.modules() if isinstance(module, nn.Sequential)]:
-        for position in range(len(sequence)):
-            layer, before = sequence[position], sequence[position - 1]
-            if isinstance(layer, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
-                sequence[position - 1] = fuse_conv_bn_eval(before, layer)
-                sequence[position] = nn.Identity()
-    return plain
-
-
-class _JoinConv2d(nn.Conv2d):
-    """`JoinConv1d` in its plain form: upsample, concatenate, one convolution."""
-
-    factor: int
-
-    def forward(self, pair: tuple[Tensor, Tensor]) -> Tensor:  # type: ignore[override]
-        skip_BC1T, below_BC1T = pair
-        upsampled_BC1T = F.interpolate(below_BC1T, scale_factor=(1.0, float(self.factor)), mode="nearest")
-        return super().forward(torch.cat([skip_BC1T, upsampled_BC1T], dim=1))
-
-
-def _as_conv2d(conv: FastConv1d | JoinConv1d) -> nn.Conv2d:
-    kind = _JoinConv2d if isinstance(conv, JoinConv1d) else nn.Conv2d
-    twin = kind(
-        conv.in_channels,
-        conv.out_channels,
-        (1, conv.kernel_size[0]),
-        stride=(1, conv.stride[0]),
-        padding=(0, int(conv.padding[0])),
-        dilation=(1, conv.dilation[0]),
-        groups=conv.groups,
-        bias=conv.bias is not None,
-    )
-    twin.weight = nn.Parameter(conv.weight.detach().unsqueeze(2))
-    twin.bias = None if conv.bias is None else nn.Parameter(conv.bias.detach())
-    if isinstance(twin, _JoinConv2d) and isinstance(conv, JoinConv1d):
-        twin.factor = conv.factor
-    return twin.eval()
+        return (FoldedXiaoNet(copied, for_int8) if isinstance(copied, XiaoNet) else _Answering(copied)).eval()

@@ -12,8 +12,10 @@ import numpy as np
 
 from trainables.data.config import COMPONENT_ORDER
 from trainables.export.onnx import NotPossibleError, export_onnx, first_words
-from trainables.export.quantize import int8_conv_share, quantize_int8
+from trainables.export.quantize import int8_conv_share, quantize_picker
+from trainables.models.adapters import PickerAdapter
 from trainables.models.own_network import OwnNetwork, probe
+from trainables.models.xiaonet import XiaoNet
 
 TRIED_WINDOWS = 4
 NOT_POSSIBLE = "not_possible"
@@ -61,10 +63,10 @@ def no_int8(reason: object) -> str:
     return f"there is no INT8 file of it ({reason}): trials leave FP32"
 
 
-def quantize_own(model: object, fp32: Path, int8: Path, calibration_NXT: np.ndarray) -> None:
-    """`quantize_int8`; whatever goes wrong with a user's network is a NotPossibleError."""
+def quantize_own(model: XiaoNet | PickerAdapter, fp32: Path, int8: Path, calibration_NXT: np.ndarray) -> None:
+    """`quantize_picker`; whatever goes wrong with a user's network is a NotPossibleError."""
     try:
-        quantize_int8(fp32, int8, calibration_NXT)
+        quantize_picker(model, fp32, int8, calibration_NXT)
     except Exception as error:
         int8.unlink(missing_ok=True)
         if isinstance(error, NotPossibleError) or not isinstance(model, OwnNetwork):

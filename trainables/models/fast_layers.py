@@ -36,7 +36,7 @@ class JoinConv1d(nn.Conv1d):
     The state dict is that of `nn.Conv1d(skip_channels + below_channels, out_channels, 3, padding=1)`. Nothing is
     upsampled or concatenated: nearest upsampling by f and then three taps is one transposed convolution with
     f + 2 taps, each the sum of those of the three that meet the same sample. Forward and backward cost half.
-    (An exported graph joins first and has one convolution, which quantizes better.)
+    (An exported graph has one convolution over both, which quantizes better.)
     """
 
     met_KU: Tensor

@@ -9,7 +9,7 @@ import pytest
 from lifelike import picker, windows
 
 from trainables.export.onnx import export_onnx
-from trainables.export.quantize import quantize_int8
+from trainables.export.quantize import quantize_picker
 from trainables.models.xiaonet import XiaoNet
 
 
@@ -24,5 +24,5 @@ def files(tmp_path_factory) -> Files:
     folder = tmp_path_factory.mktemp("onnx")
     model = picker(base_channels=8, pooling=4)
     export_onnx(model, folder / "fp32.onnx", {"P": 0.3, "S": 0.25})
-    quantize_int8(folder / "fp32.onnx", folder / "int8.onnx", windows(16))
+    quantize_picker(model, folder / "fp32.onnx", folder / "int8.onnx", windows(16))
     return Files(model, folder / "fp32.onnx", folder / "int8.onnx")

@@ -7,16 +7,25 @@ import warnings
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from lifelike import picker, windows
 
 from trainables.export.onnx import OnnxPicker, export_onnx
+from trainables.export.quantize import quantize_picker
+
+SIZES = [
+    (8, 4, "batch"),
+    (16, 2, "batch"),
+    (3, 4, "batch"),
+    (4, 4, "group"),
+    (4, 4, "batch", "wide"),
+    (4, 2, "group", "wide"),
+]
 
 
-@pytest.mark.parametrize(
-    "size", [(8, 4, "batch"), (16, 2, "batch"), (4, 4, "group"), (4, 4, "batch", "wide"), (4, 4, "group", "wide")]
-)
+@pytest.mark.parametrize("size", SIZES)
 def test_fp32_file_equals_the_torch_model(tmp_path, size):
     model = picker(*size)
     export_onnx(model, tmp_path / "model.onnx")
@@ -26,13 +35,37 @@ def test_fp32_file_equals_the_torch_model(tmp_path, size):
     np.testing.assert_allclose(OnnxPicker(tmp_path / "model.onnx")(windows_NXT), expected_NCT, atol=1e-4)
 
 
-def test_graph_has_constant_weights_and_nothing_idle(files):
-    graph = onnx.load(files.fp32).graph
+def test_onnxruntime_runs_convolutions_of_constants_and_nothing_idle(files, tmp_path):
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    onnxruntime.InferenceSession(str(files.fp32), options, providers=["CPUExecutionProvider"])
+    graph = onnx.load(tmp_path / "optimized.onnx").graph
     constants = {tensor.name for tensor in graph.initializer}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     assert len(convolutions) == 15
     assert all(set(node.input[1:]) <= constants for node in convolutions)
-    assert not {node.op_type for node in graph.node} & {"Transpose", "BatchNormalization", "Identity", "Expand"}
+    idle = {"BatchNormalization", "Identity", "Expand", "Pad", "Tile", "Gather", "Cast", "Softmax"}
+    assert not {node.op_type for node in graph.node} & idle
+
+
+@pytest.mark.parametrize(("size", "fp32_bytes", "int8_bytes"), [((8, 4), 170_668, 54_922), ((16, 2), 658_958, 181_503)])
+def test_files_are_no_larger_than_with_every_weight_written_out(tmp_path, size, fp32_bytes, int8_bytes):
+    """Sizes of the same networks before levels were folded."""
+    model = picker(*size)
+    export_onnx(model, tmp_path / "fp32.onnx", {"P": 0.3, "S": 0.3})
+    quantize_picker(model, tmp_path / "fp32.onnx", tmp_path / "int8.onnx", windows(2))
+    assert (tmp_path / "fp32.onnx").stat().st_size <= fp32_bytes
+    assert (tmp_path / "int8.onnx").stat().st_size <= int8_bytes
+
+
+def test_weights_of_zeros_are_written_too(tmp_path):
+    model = picker()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    export_onnx(model, tmp_path / "model.onnx")
+    np.testing.assert_allclose(OnnxPicker(tmp_path / "model.onnx")(windows(1)), 1 / 3, rtol=1e-6)
 
 
 def test_file_says_what_a_caller_must_know(files):
