@@ -69,7 +69,17 @@ COUNTS = (PARAMETERS, MACS, FP32_BYTES, INT8_BYTES, BEST_EPOCH)
 """Whole numbers; MLflow keeps every metric as a float."""
 
 _MORE_IS_BETTER = ("f1", "precision", "recall", "accuracy", "size_ratio", "conv_share", "accepted")
-_LESS_IS_BETTER = ("loss", "bytes", "latency_ms", "latency_ratio", "residual_mae_s", "residual_std_s", "per_hour")
+_LESS_IS_BETTER = (
+    "loss",
+    "bytes",
+    "latency_ms",
+    "latency_ratio",
+    "residual_mae_s",
+    "residual_std_s",
+    "per_hour",
+    "picks_on_p_share",
+    "picks_on_s_share",
+)
 
 
 def direction(name: str) -> Literal["max", "min", "zero"] | None:
@@ -90,6 +100,12 @@ def interval(name: str) -> tuple[str, str]:
 def picking(split: str, phase: str | None, name: str) -> str:
     """Name of a picking metric: `picking("dev", "P", "f1")` is `dev/p_f1`; phase None is `dev/f1`."""
     return f"{split}/{phase.lower()}_{name}" if phase else f"{split}/{name}"
+
+
+def picks_on(other: str) -> str:
+    """Name of the share of the other phase's arrivals that were picked as this one: `dev/s_picks_on_p_share` is
+    `picking("dev", "S", picks_on("P"))`."""
+    return f"picks_on_{other.lower()}_share"
 
 
 def classification(split: str, name: str) -> str:

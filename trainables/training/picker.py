@@ -23,8 +23,8 @@ from trainables.data.mixing import Source, mixed_batches
 from trainables.data.splits import shared_events
 from trainables.data.stream_batches import open_dev, open_sources
 from trainables.data.streams import StreamStore, check_streams, streams_fingerprint
-from trainables.evaluation.counts import COUNTS_FILE, EventCounts, write_counts
-from trainables.evaluation.event_scores import count_by_event, picking_intervals
+from trainables.evaluation.counts import COUNTS_FILE, MISTAKEN, EventCounts, write_counts
+from trainables.evaluation.event_scores import count_by_event, mistaken_intervals, picking_intervals
 from trainables.evaluation.picks import PickCounts, count_picks, scores
 from trainables.export.artifacts import export_picker
 from trainables.models.adapters import PickerAdapter
@@ -121,8 +121,9 @@ class PickerTask:
         return {metrics.DEV_LOSS: loss / size} | scores(counts)
 
     @torch.no_grad()
-    def count_by_event(self, model: nn.Module, thresholds: Mapping[str, float]) -> EventCounts:
-        """What the model gets right and wrong in each dev event. One worker counts all windows."""
+    def count_by_event(self, model: nn.Module, thresholds: Mapping[str, float]) -> tuple[EventCounts, EventCounts]:
+        """What the model gets right and wrong in each dev event, and which phase it takes for the other there. One
+        worker counts all windows."""
         model.eval()
 
         def probabilities(batch: Batch) -> np.ndarray:
@@ -253,8 +254,10 @@ def finish(
         state.tags |= exported.tags
         counted |= exported.events
     if run.rank == 0:
-        counted["dev"] = task.count_by_event(state.model, thresholds)
-        final |= picking_intervals(counted["dev"], "dev") | further(state.model, thresholds)
+        counted["dev"], mistaken = task.count_by_event(state.model, thresholds)
+        counted |= {MISTAKEN.format("dev"): mistaken} if mistaken.phases else {}
+        final |= picking_intervals(counted["dev"], "dev") | mistaken_intervals(mistaken, "dev")
+        final |= further(state.model, thresholds)
         (folder / ARTIFACTS).mkdir(parents=True, exist_ok=True)
         write_counts(folder / ARTIFACTS / COUNTS_FILE, counted)
     run.report(final, checkpoint(state, run))

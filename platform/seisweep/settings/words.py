@@ -37,6 +37,8 @@ _SETTINGS = {
 }
 _METRICS = {
     metrics.DEV_F1: "F1 on dev, mean of P and S",
+    "dev/s_picks_on_p_share": "share of P arrivals picked as S, on dev",
+    "dev/p_picks_on_s_share": "share of S arrivals picked as P, on dev",
     metrics.PARAMETERS: "parameters",
     metrics.MACS: "multiply-accumulates of a window",
     metrics.FP32_BYTES: "size of the FP32 file (bytes)",
