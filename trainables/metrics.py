@@ -58,6 +58,16 @@ INT8_ACCEPTED = "int8/accepted"
 INT8_VERDICT = "int8/verdict"
 """The same in words, with the latency: `accepted`, `accepted, slower` or `refused`. A tag."""
 
+FIXED_THRESHOLD = 0.3
+F1_AT_FIXED = f"f1_at_{FIXED_THRESHOLD:g}"
+"""Of a phase, at a threshold that no dev split has chosen: far below `f1` where probabilities say too little."""
+CALIBRATION_ERROR = "calibration_error"
+"""Expected calibration error of the peaks of a phase: how far probabilities are from how often there is an arrival."""
+CALIBRATION = "calibration"
+"""Before the parameters of the map (`calibration/s_scale`); and a tag that says of what it was made."""
+UNCALIBRATED = "uncalibrated"
+"""Before the scores on dev that the weights had before they were calibrated."""
+
 HEADLINES = (AGREEMENT_F1, INT8_F1, INT8_F1_LOSS, INT8_BYTES, PARAMETERS)
 """What a table of trials shows beside the objectives, where trials have it."""
 
@@ -68,7 +78,7 @@ LATENCIES = (FP32_LATENCY_MS, INT8_LATENCY_MS)
 COUNTS = (PARAMETERS, MACS, FP32_BYTES, INT8_BYTES, BEST_EPOCH)
 """Whole numbers; MLflow keeps every metric as a float."""
 
-_MORE_IS_BETTER = ("f1", "precision", "recall", "accuracy", "size_ratio", "conv_share", "accepted")
+_MORE_IS_BETTER = ("f1", F1_AT_FIXED, "precision", "recall", "accuracy", "size_ratio", "conv_share", "accepted")
 _LESS_IS_BETTER = (
     "loss",
     "bytes",
@@ -77,6 +87,7 @@ _LESS_IS_BETTER = (
     "residual_mae_s",
     "residual_std_s",
     "per_hour",
+    CALIBRATION_ERROR,
     "picks_on_p_share",
     "picks_on_s_share",
 )

@@ -27,8 +27,8 @@ MOST_ROWS = 400
 FIELDS = ("true", "false", "missed")
 
 MISTAKEN = "{}/mistaken"
-"""Beside a model's counts those of P taken for S and the reverse, by name of their score (`s_picks_on_p_share`): true is
-an arrival that was mistaken; one that was not is false once and missed once, so that the F1 is the share."""
+"""Beside a model's counts those of P taken for S and the reverse, by the name of their score (`s_picks_on_p_share`):
+true is an arrival that was mistaken; one that was not is false once and missed once, so that the F1 is the share."""
 
 
 @dataclass(frozen=True)

@@ -256,12 +256,19 @@ def best_thresholds(counts: PickCounts) -> dict[str, float]:
 def scores(counts: PickCounts, thresholds: Mapping[str, float] | None = None, split: str = "dev") -> dict[str, float]:
     """Metrics by name: `dev/f1`, `dev/p_precision`, `dev/s_residual_mae_s` ..., `dev/false_picks_per_hour`.
 
-    Without `thresholds` each phase gets its best one. Residuals are left out where nothing was picked right:
+    Without `thresholds` each phase gets its best one. `dev/s_f1_at_0.3` is at that threshold whatever the best one is.
+    Residuals are left out where nothing was picked right:
     they do not exist; so are all scores of a phase that was looked for nowhere, and `dev/f1` is the other one's. Raises
     ValueError for a threshold that was not counted.
     """
     thresholds = thresholds or best_thresholds(counts)
-    return scores_of(counts.at(thresholds), thresholds, split)
+    found = scores_of(counts.at(thresholds), thresholds, split)
+    if metrics.FIXED_THRESHOLD in counts.thresholds:
+        column = counts.thresholds.index(metrics.FIXED_THRESHOLD)
+        for phase in PHASES:
+            if metrics.picking(split, phase, "f1") in found:
+                found[metrics.picking(split, phase, metrics.F1_AT_FIXED)] = float(counts.f1(phase)[column])
+    return found
 
 
 def scores_of(sums_PF: np.ndarray, thresholds: Mapping[str, float], split: str) -> dict[str, float]:

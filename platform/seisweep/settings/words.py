@@ -56,6 +56,7 @@ _WHOSE = {
     "fp32": "of the FP32 file on dev",
     "int8": "of the INT8 file on dev",
     "teacher": "of the teacher on dev",
+    metrics.UNCALIBRATED: "before calibration on dev",
     metrics.AGREEMENT: "against the picks of the teacher",
 }
 _PARTS = {
