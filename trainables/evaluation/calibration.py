@@ -25,12 +25,12 @@ from scipy.optimize import minimize
 from trainables.data.config import PHASES
 from trainables.evaluation.picks import PickConfig, WindowArrivals, match_picks
 
-LOWEST = 0.003
-"""Height of the peaks that the map is fitted to. Far below what is picked: where all peaks above a height are arrivals,
-it is the lower ones that say where the false ones begin."""
+HEIGHTS = (0.01, 0.003, 0.001, 0.0003)
+"""A map is fitted to the peaks above the first of these that leaves enough of either kind. Far below what is picked:
+where all peaks above a height are arrivals, it is the lower ones that say where the false ones begin."""
 
 LEAST_PEAKS = 20
-"""So many arrivals with a peak, and so many peaks without an arrival, tell a map of a phase."""
+"""So many arrivals with a peak, and so many peaks without an arrival, are enough for the map of a phase."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,20 @@ class Peaks:
         return int(self.is_true_N.sum())
 
     @property
+    def num_false(self) -> int:
+        return len(self.is_true_N) - self.num_true
+
+    @property
     def is_enough(self) -> bool:
-        return min(self.num_true, len(self.is_true_N) - self.num_true) >= LEAST_PEAKS
+        return min(self.num_true, self.num_false) >= LEAST_PEAKS
+
+    def enough(self, phase: str) -> Peaks:
+        """Those above the first of `HEIGHTS` that leaves enough; all where none does."""
+        probability_N = np.exp(_log_softmax(self.logits_NC)[:, PHASES.index(phase)])
+        parts = (
+            Peaks(self.logits_NC[high_N], self.is_true_N[high_N]) for high_N in (probability_N >= h for h in HEIGHTS)
+        )
+        return next((part for part in parts if part.is_enough), self)
 
 
 @dataclass(frozen=True)
@@ -103,24 +115,27 @@ def fit(peaks: Mapping[str, Peaks]) -> Calibration:
 def _surprise(logits_NC: np.ndarray, peaks: Peaks, phase: str) -> float:
     """Minus the logarithm of the likelihood of what peaks turned out to be, with these logits."""
     row = PHASES.index(phase)
-    log_NC = logits_NC - np.logaddexp.reduce(logits_NC, axis=1, keepdims=True)
+    log_NC = _log_softmax(logits_NC)
     log_other_N = np.logaddexp.reduce(np.delete(log_NC, row, axis=1), axis=1)
-    num_true, num_false = peaks.num_true, len(peaks.is_true_N) - peaks.num_true
-    target_N = np.where(peaks.is_true_N, (num_true + 1) / (num_true + 2), 1 / (num_false + 2))
+    target_N = np.where(peaks.is_true_N, (peaks.num_true + 1) / (peaks.num_true + 2), 1 / (peaks.num_false + 2))
     return float(-(target_N * log_NC[:, row] + (1 - target_N) * log_other_N).sum())
+
+
+def _log_softmax(logits_NC: np.ndarray) -> np.ndarray:
+    return logits_NC - np.logaddexp.reduce(logits_NC, axis=1, keepdims=True)
 
 
 def find_peaks_of(
     logits_BCT: np.ndarray, probabilities_BCT: np.ndarray, arrivals: Sequence[WindowArrivals], config: PickConfig
 ) -> dict[str, Peaks]:
-    """By phase the peaks of a batch, from `LOWEST` up, in the windows in which it was looked for."""
+    """By phase the peaks of a batch, from the lowest of `HEIGHTS` up, in the windows in which it was looked for."""
     found: dict[str, Peaks] = {}
     for row, phase in enumerate(PHASES):
         logits, is_true = [np.empty((0, len(PHASES) + 1))], [np.empty(0, dtype=bool)]
         for of_window_CT, its_CT, of_window in zip(logits_BCT, probabilities_BCT, arrivals, strict=True):
             if (here := of_window[phase]) is None:
                 continue
-            picks = match_picks(its_CT[row], here, config, LOWEST)
+            picks = match_picks(its_CT[row], here, config, HEIGHTS[-1])
             logits.append(of_window_CT[:, picks.samples.astype(int)].T)
             is_true.append(np.isfinite(picks.residuals_s))
         found[phase] = Peaks(np.concatenate(logits), np.concatenate(is_true))

@@ -56,6 +56,7 @@ def calibrate(
         before += Reliability.of(probabilities_BCT, arrivals, picks)
         for phase, found in find_peaks_of(logits_BCT.numpy(), probabilities_BCT, arrivals, picks).items():
             peaks[phase] = peaks[phase] + found if phase in peaks else found
+    peaks = {phase: its.enough(phase) for phase, its in peaks.items()}
     calibration = fit(peaks)
     after = calibrated(model, calibration)
     counts_after, reliability = PickCounts.zeros(), Reliability.zeros()
@@ -93,7 +94,7 @@ def _in_words(calibration: Calibration, peaks: Mapping[str, Peaks]) -> str:
     parts = []
     for phase in PHASES:
         its = peaks[phase]
-        made_of = f"{its.num_true} peaks with an arrival and {len(its.is_true_N) - its.num_true} without one"
+        made_of = f"{its.num_true} peaks with an arrival and {its.num_false} without one"
         is_left = "" if its.is_enough else "left as it is, too few for a fit: "
         scale = "" if is_left else f"scale {calibration.scale[phase]:.3g}, shift {calibration.shift[phase]:+.3g}, by "
         parts.append(f"{phase}: {is_left}{scale}{made_of}")
