@@ -86,9 +86,6 @@ class Calibration:
             shift_C[row] = self.shift[phase]
         return matrix_CC, shift_C
 
-    def __str__(self) -> str:
-        return "; ".join(f"{phase} scale {self.scale[phase]:.3g}, shift {self.shift[phase]:+.3g}" for phase in PHASES)
-
 
 def fit(peaks: Mapping[str, Peaks]) -> Calibration:
     """The most likely map of both phases at once. A phase with too few peaks of either kind keeps its logits.

@@ -44,8 +44,8 @@ def calibrate(
     """Fit on the dev windows, and score them before and after; `model` is left as it is. `logits`: how it reads a
     batch.
 
-    A curve keeps the order of its peaks, so picks at the thresholds that are then best are those from before, as far
-    as thresholds in steps of 0.05 can tell them.
+    A curve keeps the order of its peaks, so the picks at the thresholds that are then best are those from before, or
+    better ones: where all peaks were low, thresholds in steps of 0.05 could not part them.
     """
     peaks: dict[str, Peaks] = {}
     counts, before = PickCounts.zeros(), Reliability.zeros()

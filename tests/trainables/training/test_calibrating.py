@@ -54,10 +54,10 @@ def test_a_collapsed_phase_is_found_at_a_fixed_threshold(dev):
     assert scores["uncalibrated/s_f1"] > 0.6
     assert scores["uncalibrated/s_f1_at_0.3"] == 0
     assert scores["dev/s_f1_at_0.3"] > scores["dev/s_f1"] - 0.05
-    assert scores["dev/f1"] == pytest.approx(scores["uncalibrated/f1"], abs=0.01), "the same peaks in the same order"
+    assert scores["dev/f1"] > scores["uncalibrated/f1"] - 0.005, "the same peaks in the same order, further apart"
     for phase in "ps":
         assert scores[f"dev/{phase}_calibration_error"] < scores[f"uncalibrated/{phase}_calibration_error"]
-    assert scores["dev/s_calibration_error"] < 0.1
+    assert scores["dev/s_calibration_error"] < 0.3 * scores["uncalibrated/s_calibration_error"]
     assert found.thresholds["S"] == scores["dev/s_threshold"] > scores["uncalibrated/s_threshold"]
     assert scores["calibration/s_shift"] > 1
     assert f"S: scale {scores['calibration/s_scale']:.3g}" in found.words
