@@ -16,8 +16,9 @@ from seisweep.settings.which_store import own_store
 from search_spaces.named import named_sweep
 from search_spaces.narrowing import enumerate_space
 from search_spaces.sweep import Sweep
+from trainables.evaluation.reliability import Reliability, reliability_table
 from trainables.export.figures import residual_table
-from trainables.export.files import CONFUSIONS_FILE, RESIDUALS_FILE
+from trainables.export.files import CONFUSIONS_FILE, RELIABILITY_FILE, RESIDUALS_FILE
 
 NUM_TRIALS = 12
 
@@ -84,6 +85,8 @@ def _picker_reports(number: int, point: dict[str, Any], files: Path) -> list[dic
     rng, value = np.random.default_rng(number), value_of(number)
     found = {name: {phase: rng.normal(0.01 * number, 0.1, 200) for phase in "PS"} for name in ("FP32", "INT8")}
     residual_table(found, 0.5).to_csv(files / RESIDUALS_FILE, index=False)
+    peaks = Reliability(rng.uniform(1, 9, (2, 10, 3)))
+    reliability_table({"FP32": peaks, "INT8": peaks}).to_csv(files / RELIABILITY_FILE, index=False)
     epochs = [{"dev/f1": value * epoch / 3, "dev/loss": 1 / epoch + number} for epoch in (1, 2, 3)]
     return [*epochs, {"dev/f1": value, "int8/bytes": 1000.0 * (number % 3 + 1)}]
 

@@ -26,6 +26,7 @@ from trainables.data.streams import StreamStore, few_picks
 from trainables.data.teacher_outputs import AskedOnce
 from trainables.data.windows import cache_folder
 from trainables.evaluation.teacher import teacher_on_dev, teacher_scores
+from trainables.export.calibrated import check_calibratable
 from trainables.export.cost import architecture_cost, network_cost
 from trainables.export.own import try_own
 from trainables.models.adapters import PickerAdapter
@@ -171,6 +172,8 @@ def preflight(config: DistillationConfig) -> dict[str, str]:
     load_second_teacher(config)
     if config.student.architecture != XIAONET:
         student = build_taught(config)
+        if config.export.calibrate:
+            check_calibratable(student, "student")
         if isinstance(student, OwnNetwork):
             facts |= try_own(student, "student", config.export.enabled)
     return facts | {

@@ -58,6 +58,16 @@ INT8_ACCEPTED = "int8/accepted"
 INT8_VERDICT = "int8/verdict"
 """The same in words, with the latency: `accepted`, `accepted, slower` or `refused`. A tag."""
 
+FIXED_THRESHOLD = 0.3
+F1_AT_FIXED = f"f1_at_{FIXED_THRESHOLD:g}"
+"""Of a phase, at a threshold that no dev split has chosen: far below `f1` where probabilities say too little."""
+CALIBRATION_ERROR = "calibration_error"
+"""Expected calibration error of the peaks of a phase: how far probabilities are from how often there is an arrival."""
+CALIBRATION = "calibration"
+"""Before the parameters of the map (`calibration/s_scale`); and a tag that says of what it was made."""
+UNCALIBRATED = "uncalibrated"
+"""Before the scores on dev that the weights had before they were calibrated."""
+
 HEADLINES = (AGREEMENT_F1, INT8_F1, INT8_F1_LOSS, INT8_BYTES, PARAMETERS)
 """What a table of trials shows beside the objectives, where trials have it."""
 
@@ -68,8 +78,19 @@ LATENCIES = (FP32_LATENCY_MS, INT8_LATENCY_MS)
 COUNTS = (PARAMETERS, MACS, FP32_BYTES, INT8_BYTES, BEST_EPOCH)
 """Whole numbers; MLflow keeps every metric as a float."""
 
-_MORE_IS_BETTER = ("f1", "precision", "recall", "accuracy", "size_ratio", "conv_share", "accepted")
-_LESS_IS_BETTER = ("loss", "bytes", "latency_ms", "latency_ratio", "residual_mae_s", "residual_std_s", "per_hour")
+_MORE_IS_BETTER = ("f1", F1_AT_FIXED, "precision", "recall", "accuracy", "size_ratio", "conv_share", "accepted")
+_LESS_IS_BETTER = (
+    "loss",
+    "bytes",
+    "latency_ms",
+    "latency_ratio",
+    "residual_mae_s",
+    "residual_std_s",
+    "per_hour",
+    CALIBRATION_ERROR,
+    "picks_on_p_share",
+    "picks_on_s_share",
+)
 
 
 def direction(name: str) -> Literal["max", "min", "zero"] | None:
@@ -90,6 +111,12 @@ def interval(name: str) -> tuple[str, str]:
 def picking(split: str, phase: str | None, name: str) -> str:
     """Name of a picking metric: `picking("dev", "P", "f1")` is `dev/p_f1`; phase None is `dev/f1`."""
     return f"{split}/{phase.lower()}_{name}" if phase else f"{split}/{name}"
+
+
+def picks_on(other: str) -> str:
+    """Name of the share of the other phase's arrivals that were picked as this one: `dev/s_picks_on_p_share` is
+    `picking("dev", "S", picks_on("P"))`."""
+    return f"picks_on_{other.lower()}_share"
 
 
 def classification(split: str, name: str) -> str:

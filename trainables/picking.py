@@ -17,6 +17,7 @@ from trainables import metrics
 from trainables.config import Config
 from trainables.data.batches import Batch
 from trainables.data.windows import cache_folder
+from trainables.export.calibrated import check_calibratable
 from trainables.export.cost import architecture_cost, network_cost
 from trainables.export.own import try_own
 from trainables.models.adapters import PickerAdapter
@@ -74,6 +75,8 @@ def preflight(config: PickingConfig) -> dict[str, str]:
         raise ValueError(
             f"freezing.schedule={config.freezing.schedule} without model.pretrained: random weights would rest"
         )
+    if config.export.calibrate:
+        check_calibratable(picker, "model")
     return facts | (try_own(picker, "model", config.export.enabled) if isinstance(picker, OwnNetwork) else {})
 
 

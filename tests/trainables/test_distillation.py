@@ -17,7 +17,7 @@ from trainables.distillation import (
     train,
 )
 from trainables.evaluation.bootstrap import f1_interval
-from trainables.evaluation.counts import COUNTS_FILE, read_counts
+from trainables.evaluation.counts import COUNTS_FILE, MISTAKEN, read_counts
 from trainables.evaluation.picks import PickCounts, count_picks, scores
 from trainables.models.teacher import TeacherConfig, load_teacher, load_teachers
 from trainables.models.xiaonet import XiaoNet
@@ -291,6 +291,11 @@ def test_finished_run_leaves_counts_by_event_from_which_its_scores_and_their_int
     export = {"enabled": is_exported, "calibration_windows": 8}
     train(DistillationConfig.model_validate(tiny | {"export": export}), run)
     counts, final = read_counts(run.checkpoint / "artifacts" / COUNTS_FILE), run.reports[-1]
+    mistaken = counts.pop(MISTAKEN.format("dev"))
+    for name in ("dev/s_picks_on_p_share", "dev/p_picks_on_s_share"):
+        share = mistaken.only(name.partition("/")[2])
+        assert share.f1() == pytest.approx(final[name])
+        assert (final[f"{name}_low"], final[f"{name}_high"]) == f1_interval(share)
     assert set(counts) == ({"dev", "teacher", "fp32", "int8"} if is_exported else {"dev", "teacher"})
     for name, of_model in counts.items():
         assert of_model.f1() == pytest.approx(final[f"{name}/f1"])

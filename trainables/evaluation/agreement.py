@@ -158,5 +158,7 @@ def count_against(
             np.abs(true_s).sum(),
             (true_s**2).sum(),
             answer_CT.shape[-1] / SAMPLING_RATE_HZ,
+            0,  # of P taken for S nothing is said here
+            0,
         )
     return fields_PF

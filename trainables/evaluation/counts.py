@@ -26,6 +26,10 @@ MOST_ROWS = 400
 
 FIELDS = ("true", "false", "missed")
 
+MISTAKEN = "{}/mistaken"
+"""Beside a model's counts those of P taken for S and the reverse, by the name of their score (`s_picks_on_p_share`):
+true is an arrival that was mistaken; one that was not is false once and missed once, so that the F1 is the share."""
+
 
 @dataclass(frozen=True)
 class EventCounts:
@@ -108,6 +112,9 @@ def f1_of(sums_PF: np.ndarray) -> np.ndarray:
 def counts_behind(metric: str, counts: Mapping[str, EventCounts]) -> EventCounts | None:
     """The counts whose F1 is this metric, of a trial's counts by model; None where none are kept for such a score."""
     model, _, score = metric.partition("/")
+    mistaken = counts.get(MISTAKEN.format(model))
+    if mistaken is not None and score in mistaken.phases:
+        return mistaken.only(score)
     if model not in counts:
         return None
     of_model = counts[model]

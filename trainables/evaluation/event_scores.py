@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -13,7 +13,15 @@ from trainables.data.batches import Batch, DevWindows
 from trainables.data.config import PHASES
 from trainables.evaluation.bootstrap import f1_interval
 from trainables.evaluation.counts import EventCounts
-from trainables.evaluation.picks import PickConfig, count_windows
+from trainables.evaluation.picks import (
+    PickConfig,
+    WindowArrivals,
+    count_windows,
+    distinct_arrivals,
+    match_picks,
+    mistaken_picks,
+    other_phase,
+)
 
 Probabilities = Callable[[Batch], np.ndarray]
 """A picker's answer to a batch, (B, C, T)."""
@@ -25,13 +33,53 @@ def count_by_event(
     thresholds: Mapping[str, float],
     picks: PickConfig,
     batch_size: int,
-) -> EventCounts:
-    """What a picker gets right and wrong on the dev windows, at these thresholds."""
-    counted = [
-        count_windows(probabilities(batch), arrivals, thresholds, picks) for batch, arrivals in dev.batches(batch_size)
-    ]
+) -> tuple[EventCounts, EventCounts]:
+    """What a picker gets right and wrong on the dev windows, at these thresholds; and which phase it takes for the
+    other, as `MISTAKEN` has it."""
+    counted, mistaken = [], []
+    for batch, arrivals in dev.batches(batch_size):
+        probabilities_BCT = probabilities(batch)
+        counted.append(count_windows(probabilities_BCT, arrivals, thresholds, picks))
+        mistaken.append(count_mistaken(probabilities_BCT, arrivals, thresholds, picks))
     rows = [PHASES.index(phase) for phase in dev.phases]
-    return EventCounts.of_events(dev.events, np.concatenate(counted)[:, rows], dev.phases)
+    counts = EventCounts.of_events(dev.events, np.concatenate(counted)[:, rows], dev.phases)
+    return counts, _mistaken_counts(dev.events, np.concatenate(mistaken))
+
+
+def count_mistaken(
+    probabilities_BCT: np.ndarray,
+    arrivals: Sequence[WindowArrivals],
+    thresholds: Mapping[str, float],
+    config: PickConfig,
+) -> np.ndarray:
+    """Of each window (B, P, 2) the arrivals of the other phase that were picked as this one, and those that were not;
+    none where a phase was not looked for."""
+    counts_BPF = np.zeros((len(arrivals), len(PHASES), 2), dtype=np.int64)
+    for b, (window_CT, of_window) in enumerate(zip(probabilities_BCT, arrivals, strict=True)):
+        for row, phase in enumerate(PHASES):
+            its, others = of_window[phase], of_window[other_phase(phase)]
+            if its is None or others is None:
+                continue
+            picks = match_picks(window_CT[row], its, config)
+            is_mistaken_N = mistaken_picks(picks, others, config) & (picks.probabilities >= thresholds[phase])
+            mistaken = int(is_mistaken_N.sum())
+            counts_BPF[b, row] = mistaken, len(distinct_arrivals(others, config)) - mistaken
+    return counts_BPF
+
+
+def _mistaken_counts(event_N: np.ndarray, mistaken_NPF: np.ndarray) -> EventCounts:
+    """Only of phases whose other one has arrivals at all."""
+    rows = [row for row in range(len(PHASES)) if mistaken_NPF[:, row].any()]
+    names = [f"{PHASES[row].lower()}_{metrics.picks_on(other_phase(PHASES[row]))}" for row in rows]
+    return EventCounts.of_events(event_N, mistaken_NPF[:, rows][..., [0, 1, 1]], names)
+
+
+def mistaken_intervals(mistaken: EventCounts, split: str) -> dict[str, float]:
+    """`dev/s_picks_on_p_share_low`, `dev/s_picks_on_p_share_high`, and those of `dev/p_picks_on_s_share`."""
+    found: dict[str, float] = {}
+    for name in mistaken.phases:
+        found |= zip(metrics.interval(f"{split}/{name}"), f1_interval(mistaken.only(name)), strict=True)
+    return found
 
 
 def picking_intervals(counts: EventCounts, split: str) -> dict[str, float]:

@@ -6,6 +6,8 @@ and matched once, at the lowest threshold; what a higher one would give is the p
 
 Of two peaks closer than `distance_samples` one is kept, so nobody could find both of two arrivals of a phase that are
 as close as that. They count as one arrival, which a pick near either of them finds.
+
+A false pick that lies on an arrival of the other phase has taken P for S, or S for P, which is counted beside the rest.
 """
 
 # B batch, C class (P, S, noise), T time sample, H height threshold, N picks of a window
@@ -32,7 +34,19 @@ WindowArrivals = Mapping[str, np.ndarray | None]
 """True arrivals of one window by phase, as sample positions inside it; None where the phase was not looked for, and
 nothing that is picked of it is right or wrong."""
 
-FIELDS = ("tp", "fp", "fn", "residual_s", "abs_residual_s", "squared_residual_s2", "duration_s")
+FIELDS = (
+    "tp",
+    "fp",
+    "fn",
+    "residual_s",
+    "abs_residual_s",
+    "squared_residual_s2",
+    "duration_s",
+    "mistaken",
+    "others",
+)
+"""Of a phase: `mistaken` are arrivals of the other phase that were picked as this one, `others` all that there were to
+be mistaken, where both were looked for."""
 
 
 class PickConfig(Config):
@@ -110,6 +124,11 @@ def match_picks(
     order_N = np.argsort(-found["peak_heights"], kind="stable")
     samples_N, heights_N = peaks_N[order_N], found["peak_heights"][order_N]
 
+    return WindowPicks(samples_N, heights_N, _residuals_s(samples_N, arrivals, config))
+
+
+def _residuals_s(samples_N: np.ndarray, arrivals: np.ndarray, config: PickConfig) -> np.ndarray:
+    """Of each pick, in this order, to the nearest arrival that none before it took; NaN where there is none near."""
     residuals_s_N = np.full(len(samples_N), np.nan)
     unmatched = distinct_arrivals(arrivals, config)
     for pick, sample in enumerate(samples_N):
@@ -121,7 +140,22 @@ def match_picks(
         if abs(residual_s) <= config.tolerance_s:
             residuals_s_N[pick] = residual_s
             del unmatched[nearest]
-    return WindowPicks(samples_N, heights_N, residuals_s_N)
+    return residuals_s_N
+
+
+def mistaken_picks(picks: WindowPicks, others: np.ndarray | None, config: PickConfig) -> np.ndarray:
+    """Which picks (N,) are false and lie on an arrival of the other phase that no higher one has taken. None of them
+    where that phase was not looked for."""
+    is_mistaken_N = np.isnan(picks.residuals_s)
+    if others is None:
+        return np.zeros_like(is_mistaken_N)
+    is_mistaken_N[is_mistaken_N] = np.isfinite(_residuals_s(picks.samples[is_mistaken_N], others, config))
+    return is_mistaken_N
+
+
+def other_phase(phase: str) -> str:
+    """S of P, P of S."""
+    return PHASES[1 - PHASES.index(phase)]
 
 
 def distinct_arrivals(arrivals: np.ndarray, config: PickConfig) -> list[list[float]]:
@@ -148,13 +182,19 @@ def count_picks(
     counts = np.zeros((len(PHASES), len(thresholds), len(FIELDS)))
     for row, phase in enumerate(PHASES):
         known = [
-            (window_CT[row], its)
+            (window_CT[row], its, window_arrivals[other_phase(phase)])
             for window_CT, window_arrivals in zip(probabilities_BCT, arrivals, strict=True)
             if (its := window_arrivals[phase]) is not None
         ]
-        picks = [match_picks(curve_T, its, config, min(thresholds[0], THRESHOLDS[0])) for curve_T, its in known]
-        num_arrivals = sum(len(distinct_arrivals(its, config)) for _, its in known)
-        counts[row] = _sums_by_threshold(picks, num_arrivals, thresholds)
+        picks = [match_picks(curve_T, its, config, min(thresholds[0], THRESHOLDS[0])) for curve_T, its, _ in known]
+        mistaken = [
+            mistaken_picks(of_window, others, config) for of_window, (*_, others) in zip(picks, known, strict=True)
+        ]
+        num_arrivals = sum(len(distinct_arrivals(its, config)) for _, its, _ in known)
+        counts[row] = _sums_by_threshold(picks, mistaken, num_arrivals, thresholds)
+        counts[row, :, FIELDS.index("others")] = sum(
+            len(distinct_arrivals(others, config)) for *_, others in known if others is not None
+        )
         counts[row, :, FIELDS.index("duration_s")] = len(known) * probabilities_BCT.shape[-1] / SAMPLING_RATE_HZ
     return PickCounts(torch.from_numpy(counts), thresholds)
 
@@ -216,12 +256,19 @@ def best_thresholds(counts: PickCounts) -> dict[str, float]:
 def scores(counts: PickCounts, thresholds: Mapping[str, float] | None = None, split: str = "dev") -> dict[str, float]:
     """Metrics by name: `dev/f1`, `dev/p_precision`, `dev/s_residual_mae_s` ..., `dev/false_picks_per_hour`.
 
-    Without `thresholds` each phase gets its best one. Residuals are left out where nothing was picked right:
+    Without `thresholds` each phase gets its best one. `dev/s_f1_at_0.3` is at that threshold whatever the best one is.
+    Residuals are left out where nothing was picked right:
     they do not exist; so are all scores of a phase that was looked for nowhere, and `dev/f1` is the other one's. Raises
     ValueError for a threshold that was not counted.
     """
     thresholds = thresholds or best_thresholds(counts)
-    return scores_of(counts.at(thresholds), thresholds, split)
+    found = scores_of(counts.at(thresholds), thresholds, split)
+    if metrics.FIXED_THRESHOLD in counts.thresholds:
+        column = counts.thresholds.index(metrics.FIXED_THRESHOLD)
+        for phase in PHASES:
+            if metrics.picking(split, phase, "f1") in found:
+                found[metrics.picking(split, phase, metrics.F1_AT_FIXED)] = float(counts.f1(phase)[column])
+    return found
 
 
 def scores_of(sums_PF: np.ndarray, thresholds: Mapping[str, float], split: str) -> dict[str, float]:
@@ -234,6 +281,8 @@ def scores_of(sums_PF: np.ndarray, thresholds: Mapping[str, float], split: str) 
         of_phase = {"threshold": float(thresholds[phase])}
         if sums["duration_s"] or not longest_s:
             of_phase = _phase_scores(sums) | of_phase
+            if sums["others"]:
+                of_phase[metrics.picks_on(other_phase(phase))] = sums["mistaken"] / sums["others"]
             f1.append(of_phase["f1"])
             false_picks.append(sums["fp"] * (longest_s / sums["duration_s"] if longest_s else 0))
         result |= {metrics.picking(split, phase, name): value for name, value in of_phase.items()}
@@ -244,8 +293,10 @@ def scores_of(sums_PF: np.ndarray, thresholds: Mapping[str, float], split: str) 
     return result
 
 
-def _sums_by_threshold(picks: Sequence[WindowPicks], num_arrivals: int, thresholds: Sequence[float]) -> np.ndarray:
-    """Fields (threshold, field) of one phase; the duration is left 0."""
+def _sums_by_threshold(
+    picks: Sequence[WindowPicks], mistaken: Sequence[np.ndarray], num_arrivals: int, thresholds: Sequence[float]
+) -> np.ndarray:
+    """Fields (threshold, field) of one phase; the duration and the other phase's arrivals are left 0."""
     heights_N = np.concatenate([window.probabilities for window in picks] or [np.empty(0)])
     residuals_N = np.concatenate([window.residuals_s for window in picks] or [np.empty(0)])
     true_N = np.isfinite(residuals_N)
@@ -259,6 +310,7 @@ def _sums_by_threshold(picks: Sequence[WindowPicks], num_arrivals: int, threshol
     sums[:, 3] = reaches_HN @ residuals_N
     sums[:, 4] = reaches_HN @ np.abs(residuals_N)
     sums[:, 5] = reaches_HN @ residuals_N**2
+    sums[:, FIELDS.index("mistaken")] = reaches_HN @ np.concatenate([*mistaken, np.empty(0)])
     return sums
 
 

@@ -28,14 +28,16 @@ from trainables.evaluation.picks import (
     residuals_s,
     scores,
 )
+from trainables.evaluation.reliability import Reliability, reliability_table
 from trainables.export.examples import Example, Examples, example_picks
 from trainables.export.figures import residual_histograms, residual_table
-from trainables.export.files import FP32_FILE, INT8_FILE, RESIDUALS_FILE
+from trainables.export.files import FP32_FILE, INT8_FILE, RELIABILITY_FILE, RESIDUALS_FILE
 from trainables.export.gate import ExportConfig, Loss, QuantizedPicker, judge
 from trainables.export.history import training_history
 from trainables.export.onnx import NotPossibleError, OnnxPicker, add_metadata, export_onnx
 from trainables.export.own import no_int8, no_onnx, quantize_own
 from trainables.export.quantize import int8_conv_share
+from trainables.export.reliability import UNCALIBRATED, reliability_figure
 from trainables.models.adapters import PickerAdapter, adapter_of
 from trainables.models.own_network import OwnNetwork, save_own
 from trainables.models.xiaonet import XiaoNet
@@ -75,6 +77,7 @@ def export_picker(
     docstring: str,
     best_epoch: int | None = None,
     latency_ratio: float | None = None,
+    uncalibrated: Reliability | None = None,
 ) -> Exported:
     """Write everything into `folder`, which appears complete or not at all; `model` is left as it is.
 
@@ -102,9 +105,11 @@ def export_picker(
             exported = _judged(fp32, int8, evaluation, events, thresholds, config, latency_ratio)
         for name, counts in exported.events.items():
             exported.metrics.update(picking_intervals(counts, name))
+        for name, reliability in evaluation.reliability.items():
+            exported.metrics.update(reliability.metrics(name.lower()))
         if int8.exists() and not exported.metrics[metrics.INT8_ACCEPTED]:
             int8.rename(arriving / REFUSED_FILE)
-        _tell(evaluation, arriving, picks)
+        _tell(evaluation, arriving, picks, uncalibrated)
     return exported
 
 
@@ -140,10 +145,14 @@ def _without(
     return Exported(found, {GATE_TAG: f"refused: {missing}.", metrics.INT8_VERDICT: "refused"}, events)
 
 
-def _tell(evaluation: Evaluation, folder: Path, picks: PickConfig) -> None:
-    """Residuals as a table and as histograms, and examples."""
+def _tell(evaluation: Evaluation, folder: Path, picks: PickConfig, uncalibrated: Reliability | None) -> None:
+    """Residuals and reliability as tables and as figures, and examples."""
     residual_table(evaluation.residuals_s, picks.tolerance_s).to_csv(folder / RESIDUALS_FILE, index=False)
     residual_histograms(evaluation.residuals_s, folder / "residuals.png", picks.tolerance_s)
+    before = {UNCALIBRATED: uncalibrated} if uncalibrated else {}
+    reliability = reliability_table(before | evaluation.reliability)
+    reliability.to_csv(folder / RELIABILITY_FILE, index=False)
+    reliability_figure(reliability, folder / "reliability.png")
     if evaluation.examples:
         example_picks(evaluation.examples, folder / "example_picks.png")
 
@@ -168,6 +177,7 @@ class Evaluation:
     counts: dict[str, PickCounts]
     residuals_s: dict[str, dict[str, np.ndarray]]
     """Residuals of true picks, by picker and phase."""
+    reliability: dict[str, Reliability]
     examples: Mapping[str, Example] = field(default_factory=dict)
     """Windows that show what the last one does, by kind."""
     windows_BPF: dict[str, list[np.ndarray]] = field(default_factory=dict)
@@ -188,12 +198,14 @@ def evaluate(
     result = Evaluation(
         counts={name: PickCounts.zeros() for name in pickers},
         residuals_s={name: {phase: np.empty(0) for phase in PHASES} for name in pickers},
+        reliability={name: Reliability.zeros() for name in pickers},
     )
     examples = Examples(thresholds, picks)
     for batch, arrivals in dev.batches(EVALUATION_BATCH):
         probabilities = {name: picker(batch) for name, picker in pickers.items()}
         for name, probabilities_BCT in probabilities.items():
             result.counts[name] += count_picks(probabilities_BCT, arrivals, picks)
+            result.reliability[name] += Reliability.of(probabilities_BCT, arrivals, picks)
             counted = count_windows(probabilities_BCT, arrivals, thresholds, picks)
             result.windows_BPF.setdefault(name, []).append(counted)
             for phase, values in residuals_s(probabilities_BCT, arrivals, thresholds, picks).items():

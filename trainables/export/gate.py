@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trainables.config import Config
 from trainables.evaluation.bootstrap import paired_f1_difference
@@ -24,6 +24,16 @@ class ExportConfig(Config):
 
     max_f1_loss: float = Field(0.02, ge=0, le=1)
     """Largest dev F1 (mean of P and S) that INT8 may lose against FP32, judged by a paired bootstrap over events."""
+
+    calibrate: bool = False
+    """Whether the probabilities of the best weights are fitted to dev, so that of the peaks of probability 0.6 six in
+    ten are arrivals. It costs nothing at inference, and thresholds are chosen after it."""
+
+    @model_validator(mode="after")
+    def _calibrated_is_what_is_exported(self) -> ExportConfig:
+        if self.calibrate and not self.enabled:
+            raise ValueError("calibrate=true with enabled=false: only what is exported is calibrated")
+        return self
 
 
 MIN_SIZE_RATIO = 1.1

@@ -23,14 +23,15 @@ from trainables.data.mixing import Source, mixed_batches
 from trainables.data.splits import shared_events
 from trainables.data.stream_batches import open_dev, open_sources
 from trainables.data.streams import StreamStore, check_streams, streams_fingerprint
-from trainables.evaluation.counts import COUNTS_FILE, EventCounts, write_counts
-from trainables.evaluation.event_scores import count_by_event, picking_intervals
+from trainables.evaluation.counts import COUNTS_FILE, MISTAKEN, EventCounts, write_counts
+from trainables.evaluation.event_scores import count_by_event, mistaken_intervals, picking_intervals
 from trainables.evaluation.picks import PickCounts, count_picks, scores
 from trainables.export.artifacts import export_picker
 from trainables.models.adapters import PickerAdapter
 from trainables.models.interface import Interface, prepared
 from trainables.models.xiaonet import XiaoNet
 from trainables.run import ARTIFACTS, Run
+from trainables.training.calibrating import calibrate
 from trainables.training.config import PickerTrainingConfig, TrainingConfig
 from trainables.training.distributed import sum_over_workers
 from trainables.training.freezing import NOTHING_FROZEN, Freezing
@@ -121,8 +122,9 @@ class PickerTask:
         return {metrics.DEV_LOSS: loss / size} | scores(counts)
 
     @torch.no_grad()
-    def count_by_event(self, model: nn.Module, thresholds: Mapping[str, float]) -> EventCounts:
-        """What the model gets right and wrong in each dev event. One worker counts all windows."""
+    def count_by_event(self, model: nn.Module, thresholds: Mapping[str, float]) -> tuple[EventCounts, EventCounts]:
+        """What the model gets right and wrong in each dev event, and which phase it takes for the other there. One
+        worker counts all windows."""
         model.eval()
 
         def probabilities(batch: Batch) -> np.ndarray:
@@ -225,7 +227,8 @@ def finish(
     events: Mapping[str, EventCounts] | None = None,
     further: Further = lambda model, thresholds: {},
 ) -> None:
-    """Restore the best weights, export them, and send the final report: their dev scores and INT8 metrics.
+    """Restore the best weights, export them, and send the final report: their dev scores and INT8 metrics. What is
+    exported and scored is a calibrated copy of them where that is asked for; checkpoints keep them as they are.
 
     `events`: counts by dev event of other models, which the file of counts shall hold too. `further` scores are of one
     worker.
@@ -233,11 +236,16 @@ def finish(
     final, run, config = final_record(state), task.run, task.config
     folder = run.workdir / "training"
     thresholds = {phase: final[metrics.picking("dev", phase, "threshold")] for phase in PHASES}
-    counted = dict(events or {})
+    counted, model, before = dict(events or {}), state.model, None
     if run.rank == 0 and config.export.enabled:
-        assert isinstance(state.model, XiaoNet | PickerAdapter)
+        assert isinstance(model, XiaoNet | PickerAdapter)
+        if config.export.calibrate:
+            found = calibrate(model, task.logits, task.dev, config.picks, EVALUATION_BATCH)
+            model, thresholds, before = found.model, found.thresholds, found.before
+            final |= found.metrics
+            state.tags[metrics.CALIBRATION] = found.words
         exported = export_picker(
-            state.model,
+            model,
             calibration_NXT=calibration_windows(task.train, config, task.interface),
             dev=task.dev,
             thresholds=thresholds,
@@ -248,13 +256,16 @@ def finish(
             docstring=docstring,
             best_epoch=state.stopping.best_epoch,
             latency_ratio=final.get(metrics.INT8_LATENCY_RATIO),
+            uncalibrated=before,
         )
         final |= exported.metrics
         state.tags |= exported.tags
         counted |= exported.events
     if run.rank == 0:
-        counted["dev"] = task.count_by_event(state.model, thresholds)
-        final |= picking_intervals(counted["dev"], "dev") | further(state.model, thresholds)
+        counted["dev"], mistaken = task.count_by_event(model, thresholds)
+        counted |= {MISTAKEN.format("dev"): mistaken} if mistaken.phases else {}
+        final |= picking_intervals(counted["dev"], "dev") | mistaken_intervals(mistaken, "dev")
+        final |= further(model, thresholds)
         (folder / ARTIFACTS).mkdir(parents=True, exist_ok=True)
         write_counts(folder / ARTIFACTS / COUNTS_FILE, counted)
     run.report(final, checkpoint(state, run))

@@ -12,6 +12,7 @@ from seisweep.charts.catalog import (
     left_out,
     parallel_coordinates,
     pareto_front,
+    reliability,
     residuals,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "left_out",
     "parallel_coordinates",
     "pareto_front",
+    "reliability",
     "residuals",
 ]

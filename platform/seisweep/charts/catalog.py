@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seisweep.charts.chart import Chart
-from seisweep.charts.of_artifacts import confusion_matrices, residuals
+from seisweep.charts.of_artifacts import confusion_matrices, reliability, residuals
 from seisweep.charts.of_conditions import conditions, few_shot
 from seisweep.charts.of_cost import pareto_front
 from seisweep.charts.of_search import importances, parallel_coordinates
@@ -22,6 +22,7 @@ CHARTS: dict[str, Chart] = {
         pareto_front,
         confusion_matrices,
         residuals,
+        reliability,
     )
 }
 

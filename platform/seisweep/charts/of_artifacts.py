@@ -15,7 +15,8 @@ from seisweep.results.files import missing
 from seisweep.results.sweep_results import SweepResults
 from seisweep.statistics.conditions import best_conditions
 from trainables.export.drawing import GREY, draw_confusions
-from trainables.export.files import CONFUSIONS_FILE, RESIDUALS_FILE
+from trainables.export.files import CONFUSIONS_FILE, RELIABILITY_FILE, RESIDUALS_FILE
+from trainables.export.reliability import draw_reliability
 
 MOST_PANELS = 6
 MOST_LINES = 3
@@ -89,6 +90,17 @@ def residuals(sweep: SweepResults) -> Figure:
         axes.grid(alpha=0.25)
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False, fontsize=8, handlelength=3.5)
     figure.axes[0].set_ylabel("share of true picks (%)")
+    return figure
+
+
+@chart(lacking=_lacks(RELIABILITY_FILE, "pickers", lambda sweep: MOST_LINES))
+def reliability(sweep: SweepResults) -> Figure:
+    """Of pickers: how often there is an arrival where they say so with probability p, of the best trials or conditions
+    (their FP32 files)."""
+    tables = [(label, _read(sweep, numbers, RELIABILITY_FILE)) for label, numbers in _parts(sweep, MOST_LINES)]
+    by_name = {label: pd.concat(parts).loc[["FP32"]] for label, parts in tables if parts}
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    draw_reliability(figure, by_name, {label: style_of(place) for place, label in enumerate(by_name)})
     return figure
 
 

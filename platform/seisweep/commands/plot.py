@@ -29,7 +29,7 @@ def plot(
         typer.Argument(
             metavar="[KIND ...]",
             help="learning_curves, conditions, few_shot, parallel_coordinates, importances, pareto_front, "
-            "confusion_matrices, residuals; default all that the sweep can have.",
+            "confusion_matrices, residuals, reliability; default all that the sweep can have.",
         ),
     ] = None,
     output: Annotated[

@@ -18,9 +18,17 @@ from trainables import metrics as names
 
 BEST = "best/"
 
-ONCE = ("model/", "fp32/", "int8/", "teacher/", f"{names.AGREEMENT}/")
-"""Said of the architecture, of the finished files, of the teacher and of the agreement with it: there is no best and
-last of these."""
+ONCE = (
+    "model/",
+    "fp32/",
+    "int8/",
+    "teacher/",
+    f"{names.AGREEMENT}/",
+    f"{names.CALIBRATION}/",
+    f"{names.UNCALIBRATED}/",
+)
+"""Said of the architecture, of the finished files, of the teacher and of the agreement with it, and of the calibration
+of the finished weights: there is no best and last of these."""
 
 BY_EPOCH = ("train/", "time/", "pbt/")
 """Said of an epoch of training alone."""

@@ -13,7 +13,13 @@ from seisweep.text import show_seconds
 from trainables import metrics
 from trainables.export.artifacts import GATE_TAG
 
-SIDE_BY_SIDE = {"dev": "PyTorch", "fp32": "FP32 ONNX", "int8": "INT8 ONNX", "teacher": "its teacher"}
+SIDE_BY_SIDE = {
+    "dev": "PyTorch",
+    metrics.UNCALIBRATED: "before calibration",
+    "fp32": "FP32 ONNX",
+    "int8": "INT8 ONNX",
+    "teacher": "its teacher",
+}
 """Groups of metrics that say the same of several forms of one model, and of who taught it."""
 
 
@@ -58,7 +64,13 @@ def _phase(name: str) -> tuple[int, str]:
 
 def remarks(sweep: SweepResults, best: int) -> Facts:
     """What only this trial's run says in words."""
-    facts, own = sweep.tags(best), {GATE_TAG: "gate", "hints": "hint", tags.CHANGED: "went on with other settings"}
+    facts = sweep.tags(best)
+    own = {
+        GATE_TAG: "gate",
+        metrics.CALIBRATION: "calibration",
+        "hints": "hint",
+        tags.CHANGED: "went on with other settings",
+    }
     rows = [(words, facts[key]) for key, words in own.items() if facts.get(key)]
     if (seconds := seconds_of(sweep.run(best).info)) is not None:
         rows.append(("trained for", show_seconds(seconds)))

@@ -37,6 +37,8 @@ _SETTINGS = {
 }
 _METRICS = {
     metrics.DEV_F1: "F1 on dev, mean of P and S",
+    "dev/s_picks_on_p_share": "share of P arrivals picked as S, on dev",
+    "dev/p_picks_on_s_share": "share of S arrivals picked as P, on dev",
     metrics.PARAMETERS: "parameters",
     metrics.MACS: "multiply-accumulates of a window",
     metrics.FP32_BYTES: "size of the FP32 file (bytes)",
@@ -54,6 +56,7 @@ _WHOSE = {
     "fp32": "of the FP32 file on dev",
     "int8": "of the INT8 file on dev",
     "teacher": "of the teacher on dev",
+    metrics.UNCALIBRATED: "before calibration on dev",
     metrics.AGREEMENT: "against the picks of the teacher",
 }
 _PARTS = {

@@ -19,7 +19,7 @@ from seisweep.settings.home import Home
 
 from trainables.export.drawing import VERMILION
 
-PICKERS = ["learning_curves", "parallel_coordinates", "importances", "pareto_front", "residuals"]
+PICKERS = ["learning_curves", "parallel_coordinates", "importances", "pareto_front", "residuals", "reliability"]
 CLASSIFIERS = ["learning_curves", "conditions", "few_shot", "importances", "confusion_matrices"]
 
 
@@ -62,6 +62,7 @@ def test_nothing_is_drawn_to_find_out_what_can_be(many, shots, monkeypatch):
     assert [name for name, kind in charts.CHARTS.items() if not kind.applicable(shots)] == [
         "pareto_front",
         "residuals",
+        "reliability",
     ]
 
 
@@ -181,6 +182,7 @@ def test_a_chart_that_cannot_be_says_why(many, shots, recorded):
         (charts.few_shot, many, "many-1 has one seed"),
         (charts.confusion_matrices, many, "has left a confusion_matrix.csv: that is of classifiers"),
         (charts.residuals, shots, "has left a residuals.csv: that is of pickers"),
+        (charts.reliability, shots, "has left a reliability.csv: that is of pickers"),
         (charts.pareto_front, shots, "shots-1 has one objective"),
         (charts.importances, seisweep.load("none-1", recorded.mlflow_uri), "no trial of none-1 has finished"),
     ]:

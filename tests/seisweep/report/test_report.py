@@ -76,6 +76,11 @@ def picker(f1: float, size: int) -> dict[str, float]:
         "fp32/p_f1": f1 + 0.01,
         "int8/f1": f1 - 0.005,
         "int8/p_f1": f1 - 0.002,
+        "uncalibrated/f1": f1 - 0.001,
+        "dev/s_picks_on_p_share": 0.04,
+        "dev/s_picks_on_p_share_low": 0.01,
+        "dev/s_picks_on_p_share_high": 0.09,
+        "int8/s_picks_on_p_share": 0.05,
         "int8/f1_loss": 0.005,
         "int8/accepted": 1,
         "fp32/bytes": 3 * size,
@@ -116,6 +121,9 @@ def test_a_page_of_a_search_says_what_the_results_say(record):
     measured = {row["on the dev split"]: row for row in page.table("on the dev split")}
     assert [measured["f1"][form] for form in ("PyTorch", "FP32 ONNX", "INT8 ONNX")] == ["0.82", "0.82", "0.815"]
     assert measured["bytes"]["PyTorch"] == MISSING
+    assert measured["f1"]["before calibration"] == "0.819"
+    assert measured["s_picks_on_p_share"]["PyTorch"] == "0.04 (0.010 .. 0.090)"
+    assert measured["s_picks_on_p_share"]["INT8 ONNX"] == "0.05"
 
     assert page.table("reason") == [{"reason": "<b>bad</b> luck", "trials": "1", "which": "13"}]
     assert page.fact("loss.alpha") == "0 .. 1"

@@ -26,6 +26,8 @@ from search_spaces.narrowing import searched_keys
         ("dev/class_0_f1", "class 0 F1 on dev"),
         ("dev/s_residual_mae_s", "S residual MAE on dev (s)"),
         ("int8/f1", "F1 of the INT8 file on dev"),
+        ("dev/s_f1_at_0.3", "S F1 at 0.3 on dev"),
+        ("dev/p_picks_on_s_share", "share of S arrivals picked as P, on dev"),
         ("int8/bytes", "size of the INT8 file (bytes)"),
         ("int8/latency_ms", "INT8 file: time of a window (ms)"),
         ("my_own.speed_km", "speed km"),

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import find_peaks
 
+from trainables.evaluation.event_scores import count_mistaken
 from trainables.evaluation.picks import (
     FIELDS,
     THRESHOLDS,
@@ -280,3 +281,59 @@ def test_a_phase_that_was_looked_for_nowhere_has_no_scores():
     assert result["dev/f1"] == result["dev/p_f1"] == 1
     assert "dev/s_threshold" in result
     assert not [name for name in result if name.startswith("dev/s_") and name != "dev/s_threshold"]
+
+
+# P taken for S, and the reverse.
+
+
+def test_an_s_pick_on_a_p_arrival_is_a_share_of_p_arrivals():
+    s = bump(510, 0.8) + bump(1200, 0.6) + bump(2000, 0.7)  # on P, on S, on nothing
+    counts = count_picks(window(bump(1500, 0.9), s), arrivals([500, 1500], [1210]), CONFIG)
+    result = scores(counts, {"P": 0.5, "S": 0.5})
+    assert result["dev/s_picks_on_p_share"] == 0.5
+    assert result["dev/p_picks_on_s_share"] == 0
+    assert result["dev/s_precision"] == pytest.approx(1 / 3)
+    assert scores(counts, {"P": 0.5, "S": 0.85})["dev/s_picks_on_p_share"] == 0
+
+
+def test_a_p_pick_on_an_s_arrival_is_a_share_of_s_arrivals():
+    counts = count_picks(window(bump(500, 0.9) + bump(1180, 0.9), NOTHING), arrivals([500], [1200]), CONFIG)
+    result = scores(counts, {"P": 0.5, "S": 0.5})
+    assert result["dev/p_picks_on_s_share"] == 1
+    assert result["dev/s_picks_on_p_share"] == 0
+
+
+def test_a_true_pick_is_no_mistake_however_close_the_other_phase_is():
+    counts = count_picks(window(bump(1000, 0.9), bump(1030, 0.9)), arrivals([1000], [1030]), CONFIG)
+    result = scores(counts, {"P": 0.5, "S": 0.5})
+    assert result["dev/p_picks_on_s_share"] == result["dev/s_picks_on_p_share"] == 0
+    assert result["dev/f1"] == 1
+
+
+def test_an_arrival_is_mistaken_once():
+    near_twice = bump(960, 0.6, 10) + bump(1040, 0.9, 10)
+    close = PickConfig(distance_samples=10)
+    counts = count_picks(window(NOTHING, near_twice), arrivals([1000, 2000]), close)
+    assert scores(counts, {"P": 0.5, "S": 0.5})["dev/s_picks_on_p_share"] == 0.5
+
+
+def test_where_one_phase_was_not_looked_for_nothing_is_mistaken():
+    s_on_p = window(NOTHING, bump(500, 0.8))
+    masked = count_picks(s_on_p, [{"P": np.array([500.0]), "S": None}], CONFIG)
+    assert not [name for name in scores(masked) if "picks_on" in name]
+    both = masked + count_picks(window(NOTHING, NOTHING), arrivals([500], [900]), CONFIG)
+    assert scores(both, {"P": 0.5, "S": 0.5})["dev/s_picks_on_p_share"] == 0
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10_000))
+def test_mistakes_by_window_are_those_of_all_thresholds(seed):
+    rng = np.random.default_rng(seed)
+    probabilities_BCT = rng.random((4, 3, 3001), dtype=np.float32)
+    truth = [{"P": rng.uniform(0, 3000, 4), "S": rng.uniform(0, 3000, 4) if window else None} for window in range(4)]
+    by_window_BPF = count_mistaken(probabilities_BCT, truth, {"P": 0.95, "S": 0.95}, CONFIG)
+    counts = count_picks(probabilities_BCT, truth, CONFIG)
+    for row, phase in enumerate(("P", "S")):
+        mistaken, others = (counts.field(phase, name)[-1] for name in ("mistaken", "others"))
+        assert by_window_BPF[:, row].sum(axis=0).tolist() == [mistaken, others - mistaken]
+        assert mistaken <= counts.field(phase, "fp")[-1]

@@ -55,7 +55,12 @@ def test_a_student_leaves_both_files_the_pair_and_figures(dev, tmp_path):
     files = {file.name: file for file in (tmp_path / "artifacts").iterdir()}
     assert {"model_fp32.onnx", "model_int8.onnx", "xiaonet.json.v1", "xiaonet.pt.v1"} <= set(files)
     figures = [file for name, file in files.items() if name.endswith(".png")]
-    assert {figure.name for figure in figures} == {"training_history.png", "residuals.png", "example_picks.png"}
+    assert {figure.name for figure in figures} == {
+        "training_history.png",
+        "residuals.png",
+        "reliability.png",
+        "example_picks.png",
+    }
     assert all(figure.read_bytes().startswith(PNG) for figure in figures)
     assert exported.metrics[metrics.INT8_ACCEPTED] == 1
     assert exported.tags["gate"].startswith("accepted, slower: ")
