@@ -161,16 +161,18 @@ def cut(store: WindowStore, windows: Windows, more: int = 0) -> np.ndarray:
     """Counts of the windows, (B, X, T) float32, zero outside each window's low and high.
 
     Where samples around them are wanted, those come on either side, zero where the stored trace has none; and `more`
-    samples than that.
+    samples beyond.
     """
-    num_samples, around = store.windowing.samples + 2 * more, store.windowing.around
-    raw_BXT = np.empty((len(windows.trace_B), 3, num_samples + 2 * around), dtype=np.float32)
+    num_samples, around = store.windowing.samples, store.windowing.around
+    beyond = around + more
+    raw_BXT = np.empty((len(windows.trace_B), 3, num_samples + 2 * beyond), dtype=np.float32)
+    wider = windows._replace(start_B=windows.start_B - beyond)
     if around:
         everything_B = store.length_N[windows.trace_B]
-        start_B = windows.start_B - around - more
-        _fill(raw_BXT, store, Windows(windows.trace_B, start_B, np.zeros_like(everything_B), everything_B))
-    its = windows._replace(start_B=windows.start_B - more)
-    _fill(raw_BXT[..., around : around + num_samples], store, its)
+        _fill(raw_BXT, store, wider._replace(low_B=np.zeros_like(everything_B), high_B=everything_B))
+        _fill(raw_BXT[..., beyond : beyond + num_samples], store, windows)
+    else:
+        _fill(raw_BXT, store, wider)
     return raw_BXT
 
 

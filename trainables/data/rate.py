@@ -31,6 +31,8 @@ def recorded(
     centre_B = _centres(windows, rate_B, num_samples)
     more = int(np.ceil(config.rate_change * (num_samples + around))) + _REACH
     wide_BXT = cut(store, windows, more)
+    if not around:
+        _hold_edges(wide_BXT, windows, more)
     time_T = np.arange(-around, num_samples + around)
     time_BT = centre_B[:, None] + (time_T - centre_B[:, None]) * rate_B[:, None]
     raw_BXT = np.stack(
@@ -48,6 +50,18 @@ def _centres(windows: Windows, rate_B: np.ndarray, num_samples: int) -> np.ndarr
     after_B = np.maximum(windows.high_B - windows.start_B - num_samples, 0)
     centre_B = np.maximum((num_samples - 1) / 2, num_samples - 1 - after_B / faster_B)
     return np.clip(np.minimum(centre_B, before_B / faster_B), 0, num_samples - 1)
+
+
+def _hold_edges(wide_BXT: np.ndarray, windows: Windows, more: int) -> None:
+    """Beyond what a window was drawn from its last values in the place of zeros, whose step would be heard in it; not
+    where the window itself ends in zeros."""
+    num_samples = wide_BXT.shape[-1]
+    before_B = more - (windows.start_B - windows.low_B)
+    end_B = windows.high_B - windows.start_B + more
+    for b in np.flatnonzero((before_B <= more) & (end_B >= num_samples - more)):
+        before, end = max(int(before_B[b]), 0), min(int(end_B[b]), num_samples)
+        wide_BXT[b, :, :before] = wide_BXT[b, :, before : before + 1]
+        wide_BXT[b, :, end:] = wide_BXT[b, :, end - 1 : end]
 
 
 def _at(wide_XT: np.ndarray, time_T: np.ndarray) -> np.ndarray:
