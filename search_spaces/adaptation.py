@@ -14,10 +14,16 @@ if TYPE_CHECKING:
     import optuna
 
 
-def space(trial: optuna.Trial) -> None:
-    """Optimizer, regularisation and gains. Names are the dotted keys of `DistillationConfig`."""
+def optimizer_space(trial: optuna.Trial) -> None:
+    """Optimizer and regularisation. Names are the dotted keys of `DistillationConfig`."""
     trial.suggest_float("training.learning_rate", 2e-3, 6e-3, log=True)
     trial.suggest_float("student.dropout", 0.0, 0.1)
+
+
+def space(trial: optuna.Trial) -> None:
+    """What `optimizer_space` was before: sweeps that began with it go on with it. Its third setting changes nothing
+    that a student hears, where no noise and no second event is added."""
+    optimizer_space(trial)
     trial.suggest_float("data.max_amplitude_scale", 1.0, 2.0)
 
 
@@ -27,7 +33,7 @@ def adaptation() -> Sweep:
     return Sweep(
         name="adaptation",
         trainable="distillation",
-        space="search_spaces.adaptation:space",
+        space="search_spaces.adaptation:optimizer_space",
         base={
             "student.base_channels": 8,
             "student.pooling": 4,

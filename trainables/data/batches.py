@@ -21,6 +21,7 @@ from trainables.data.catalog import fingerprint, load_dataset
 from trainables.data.config import PHASES, DataConfig, each_of
 from trainables.data.detection import detection_labels
 from trainables.data.draws import Windows, choose_windows, uniform
+from trainables.data.onsets import Onsets, onsets_of
 from trainables.data.splits import events_of_stored
 from trainables.data.windows import WindowStore
 
@@ -156,18 +157,22 @@ def default_dev_windows_per_trace(num_traces: int) -> int:
     return int(np.clip(2000 // max(1, num_traces), 1, 20))
 
 
-def cut(store: WindowStore, windows: Windows) -> np.ndarray:
+def cut(store: WindowStore, windows: Windows, more: int = 0) -> np.ndarray:
     """Counts of the windows, (B, X, T) float32, zero outside each window's low and high.
 
-    Where samples around them are wanted, those come on either side, zero where the stored trace has none.
+    Where samples around them are wanted, those come on either side, zero where the stored trace has none; and `more`
+    samples beyond.
     """
     num_samples, around = store.windowing.samples, store.windowing.around
-    raw_BXT = np.empty((len(windows.trace_B), 3, num_samples + 2 * around), dtype=np.float32)
+    beyond = around + more
+    raw_BXT = np.empty((len(windows.trace_B), 3, num_samples + 2 * beyond), dtype=np.float32)
+    wider = windows._replace(start_B=windows.start_B - beyond)
     if around:
         everything_B = store.length_N[windows.trace_B]
-        wider = Windows(windows.trace_B, windows.start_B - around, np.zeros_like(everything_B), everything_B)
+        _fill(raw_BXT, store, wider._replace(low_B=np.zeros_like(everything_B), high_B=everything_B))
+        _fill(raw_BXT[..., beyond : beyond + num_samples], store, windows)
+    else:
         _fill(raw_BXT, store, wider)
-    _fill(raw_BXT[..., around : around + num_samples], store, windows)
     return raw_BXT
 
 
@@ -188,37 +193,40 @@ def make_batch(
     sigma_samples: float,
     device: torch.device | str,
     is_masked: bool = False,
+    onsets: Onsets | None = None,
+    known_BP: np.ndarray | None = None,
 ) -> Batch:
-    """Normalise and label on the device what was cut on the host; with which phases are unknown where that is asked."""
+    """Normalise and label on the device what was cut on the host; with which phases are unknown where that is asked.
+
+    `onsets`, `known_BP`: arrivals, and what is known of P and S, where they are not those of the windows.
+    """
     windowing = store.windowing
+    onsets = onsets_of(store, windows) if onsets is None else onsets
+    known_BP = store.known[windows.trace_B] if known_BP is None else known_BP
     around = torch.from_numpy(raw_BXT).to(device)
     raw = around[..., windowing.around : windowing.around + windowing.samples]
     return Batch(
         raw,
         normalise(raw),
-        soft_labels(store, windows, sigma_samples, device),
+        soft_labels(onsets, len(raw_BXT), windowing.samples, sigma_samples, device),
         around if windowing.around else None,
-        detection_labels(store, windows, device) if windowing.detection else None,
-        _labelled(store, windows, device) if is_masked else None,
+        detection_labels(onsets, len(raw_BXT), windowing.samples, device) if windowing.detection else None,
+        torch.from_numpy(known_BP).to(device) if is_masked and not known_BP.all() else None,
     )
 
 
-def _labelled(store: WindowStore, windows: Windows, device: torch.device | str) -> Tensor | None:
-    labelled_BP = store.known[windows.trace_B]
-    return None if labelled_BP.all() else torch.from_numpy(labelled_BP).to(device)
-
-
-def soft_labels(store: WindowStore, windows: Windows, sigma_samples: float, device: torch.device | str) -> Tensor:
+def soft_labels(
+    onsets: Onsets, num_windows: int, num_samples: int, sigma_samples: float, device: torch.device | str
+) -> Tensor:
     """Labels (B, C, T): the larger Gaussian of a phase's picks; P and S scaled to a sum of at most 1; noise the rest.
 
     As SeisBench's ProbabilisticLabeller(sigma) with classes in the order P, S, noise.
     """
     reach = int(np.ceil(_REACH_SIGMAS * sigma_samples))
-    window_K, phase_K, onset_K = _picks_near(store, windows, reach)
+    window_K, _, phase_K, onset_K, _ = onsets.heard_near(num_samples, reach)
     first_K = np.floor(onset_K) - reach
     # Rows are widened on both sides, so that a Gaussian at an edge needs no special case.
     margin = 2 * reach + 1
-    num_samples = store.windowing.samples
     width = num_samples + 2 * margin
     place_K1 = torch.from_numpy((2 * window_K + phase_K) * width + margin + first_K.astype(np.int64)).to(device)[
         :, None
@@ -227,7 +235,7 @@ def soft_labels(store: WindowStore, windows: Windows, sigma_samples: float, devi
 
     sample_G = torch.arange(2 * reach + 2, device=device)
     value_KG = (sample_G - onset_K1).square_().mul_(-0.5 / sigma_samples**2).exp_()
-    wide = torch.zeros(len(windows.trace_B) * 2 * width, device=device)
+    wide = torch.zeros(num_windows * 2 * width, device=device)
     wide.scatter_reduce_(0, (place_K1 + sample_G).flatten(), value_KG.flatten(), "amax")
     p_BT, s_BT = wide.view(-1, 2, width)[..., margin : margin + num_samples].unbind(dim=1)
 
@@ -239,7 +247,7 @@ def soft_labels(store: WindowStore, windows: Windows, sigma_samples: float, devi
 def arrivals_inside(store: WindowStore, windows: Windows, is_masked: bool = False) -> Arrivals:
     """True picks of each window, in samples of the window (fractional where resampled), sorted; None for a phase that
     was not looked for, where that is asked."""
-    window_K, phase_K, onset_K = _picks_near(store, windows, reach=0)
+    window_K, _, phase_K, onset_K, _ = onsets_of(store, windows).heard_near(store.windowing.samples, reach=0)
     arrivals: Arrivals = [{phase: np.empty(0) for phase in PHASES} for _ in windows.trace_B]
     for code, phase in enumerate(PHASES):
         is_phase_K = phase_K == code
@@ -248,15 +256,3 @@ def arrivals_inside(store: WindowStore, windows: Windows, is_masked: bool = Fals
         for b in np.flatnonzero(~store.known[windows.trace_B, code]) if is_masked else ():
             arrivals[b][phase] = None
     return arrivals
-
-
-def _picks_near(store: WindowStore, windows: Windows, reach: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Window, phase and position of every pick inside its window or at most `reach` samples outside."""
-    first_B = store.first_pick_N[windows.trace_B]
-    count_B = store.first_pick_N[windows.trace_B + 1] - first_B
-    window_K = np.repeat(np.arange(len(first_B)), count_B)
-    rank_K = np.arange(len(window_K)) - np.repeat(np.cumsum(count_B) - count_B, count_B)
-    pick_K = first_B[window_K] + rank_K
-    onset_K = store.pick_K[pick_K] - windows.start_B[window_K]
-    near_K = (onset_K >= -reach) & (onset_K <= store.windowing.samples - 1 + reach)
-    return window_K[near_K], store.pick_phase_K[pick_K[near_K]], onset_K[near_K]

@@ -77,7 +77,8 @@ class DataConfig(Config):
     """Random time shift of a training window, uniform within plus and minus this many seconds. 0: off."""
 
     max_amplitude_scale: float = Field(1.0, ge=1)
-    """Random scaling of each component, log-uniform in [1/max, max], as if gains differed. 1: off."""
+    """Random scaling of each component, log-uniform in [1/max, max], before noise or a second event is added, which
+    stay as they are. Alone it changes nothing: each component is brought to its peak afterwards. 1: off."""
 
     rotate_horizontals: bool = False
     """Turn the horizontals of each training window by a random angle, as if the sensor stood in another direction."""
@@ -87,6 +88,32 @@ class DataConfig(Config):
 
     dead_component_share: float = Field(0.0, ge=0, le=1)
     """Share of the training windows in which one component, each alike, is dead. 0: off."""
+
+    noise_share: float = Field(0.0, ge=0, le=1)
+    """Share of the training windows to whose arrivals noise is added that was recorded elsewhere in the training split:
+    before a P arrival, in traces without picks, and in streams where the teacher picks nothing. 0: off."""
+
+    noise_snr_db: tuple[float, float] = (5.0, 30.0)
+    """Lowest and highest signal-to-noise ratio of added noise in dB, uniform between: the root mean square of the 5 s
+    from the first arrival on, over that of the noise."""
+
+    second_event_share: float = Field(0.0, ge=0, le=1)
+    """Share of the training windows to whose arrivals another record of the same data set, or of the streams, is added,
+    with its labels. 0: off."""
+
+    second_event_ratio: tuple[float, float] = (0.2, 1.0)
+    """Smallest and largest amplitude of a second event, as a multiple of the first one's, log-uniform between."""
+
+    gap_share: float = Field(0.0, ge=0, le=1)
+    """Share of the training windows with a gap: zeros, or the last value before it. Arrivals in it have no label. 0:
+    off."""
+
+    gap_length_s: tuple[float, float] = (0.5, 5.0)
+    """Shortest and longest gap, uniform between."""
+
+    rate_change: float = Field(0.0, ge=0, le=0.1)
+    """Training windows are played faster or slower by up to this share, their arrivals with them: 0.02 is 2 %. 0:
+    off."""
 
     missing_phase: Literal["mask", "noise"] = "mask"
     """A phase that is not labelled in a trace: unknown there, in the loss, scores and thresholds, or noise. Told by
@@ -134,6 +161,16 @@ class DataConfig(Config):
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"{twice[0]} is named twice")
         return dataset
+
+    @field_validator("noise_snr_db", "second_event_ratio", "gap_length_s")
+    @classmethod
+    def _in_order(cls, range_: tuple[float, float], field: ValidationInfo) -> tuple[float, float]:
+        low, high = range_
+        if low > high:
+            raise ValueError(f"[{low:g},{high:g}]: the smaller one comes first")
+        if field.field_name != "noise_snr_db" and low <= 0:
+            raise ValueError(f"[{low:g},{high:g}]: both are above 0")
+        return range_
 
     @field_validator("shares")
     @classmethod

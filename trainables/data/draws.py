@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,6 +17,18 @@ GOLDEN, SILVER = (5**0.5 - 1) / 2, 2**0.5 - 1
 """Multiples of an irrational number are spread evenly over [0, 1)."""
 NUM_STREAMS = 8
 """Independent numbers at each position; which is used for what is written in `choose_windows` and batches."""
+_SEEDS = 2**32
+"""A seed is smaller."""
+
+
+class Purpose(IntEnum):
+    """What has random numbers of its own, so that one that is switched on leaves the others as they are."""
+
+    AUGMENTATION = 1
+    RATE = 2
+    SECOND_EVENT = 3
+    NOISE = 4
+    GAP = 5
 
 
 class Windows(NamedTuple):
@@ -38,6 +51,11 @@ def uniform(seed: int, epoch: int, position_B: np.ndarray) -> np.ndarray:
     counter = position_B.astype(np.uint64)[:, None] * np.uint64(NUM_STREAMS) + np.arange(NUM_STREAMS, dtype=np.uint64)
     bits = _mix(_key(seed, epoch) + (counter + np.uint64(1)) * _GOLDEN)
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def own_uniform(purpose: Purpose, seed: int, epoch: int, position_B: np.ndarray) -> np.ndarray:
+    """As `uniform`, other numbers for each purpose than those that windows are drawn by."""
+    return uniform(seed + purpose * _SEEDS, epoch, position_B)
 
 
 def visit_order(seed: int, epoch: int, position_B: np.ndarray, num_traces: int) -> np.ndarray:

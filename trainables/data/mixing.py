@@ -15,10 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.data.augmentations import augment
-from trainables.data.batches import MASK, Batch, cut, make_batch
+from trainables.data.augmentations import augment, with_gaps
+from trainables.data.batches import MASK, Batch, make_batch
 from trainables.data.config import SAMPLING_RATE_HZ, DataConfig
 from trainables.data.draws import GOLDEN, SILVER, Windows, choose_windows, uniform, visit_order
+from trainables.data.quiet_stretches import QuietStretches
+from trainables.data.rate import recorded
+from trainables.data.stacking import Stacked, stack
 from trainables.data.windows import WindowStore
 
 
@@ -87,6 +90,7 @@ def mixed_batches(
     first, last = batch_size * rank // world_size, batch_size * (rank + 1) // world_size
     share_S = np.array([source.share for source in sources], dtype=float)
     before_S = np.zeros(len(sources), dtype=np.int64)
+    quiet = QuietStretches.of([source.store for source in sources]) if config.noise_share else None
     for step in range(num_steps):
         count_S = windows_of_each(share_S, batch_size, epoch, step)
         source_B, place_B = _interleaved(count_S)
@@ -98,7 +102,7 @@ def mixed_batches(
             row_B = np.flatnonzero(source_B == number)
             rows.append(row_B)
             keys = Keys(seed, epoch, local_B[row_B], position_B[row_B], uniform_BU[row_B])
-            parts.append(_part(sources[number], config, keys, device))
+            parts.append(_part(sources[number], config, keys, quiet, device))
         yield parts[0] if len(parts) == 1 else _joined(parts, np.concatenate(rows))
         before_S += count_S
 
@@ -126,12 +130,17 @@ def _interleaved(count_S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return source_B[order_B], place_B[order_B]
 
 
-def _part(source: Source, config: DataConfig, keys: Keys, device: torch.device | str) -> Batch:
-    windows = source.choose(source.store, config, keys)
-    raw_BXT = _scaled(cut(source.store, windows), config, keys.uniform_BU[:, 3:6])
-    augment(raw_BXT, config, keys.seed, keys.epoch, keys.position_B)
+def _part(
+    source: Source, config: DataConfig, keys: Keys, quiet: QuietStretches | None, device: torch.device | str
+) -> Batch:
+    store, own = source.store, (keys.seed, keys.epoch, keys.position_B)
+    windows = source.choose(store, config, keys)
+    its = Stacked(*recorded(store, windows, config, *own), store.known[windows.trace_B])
+    stack(its, store, quiet, config, _gains(config, keys.uniform_BU[:, 3:6]), own)
+    augment(its.raw_BXT, config, *own)
+    onsets = with_gaps(its.raw_BXT, its.onsets, config, store.windowing.around, *own)
     is_masked = source.is_masked or config.missing_phase == MASK
-    return make_batch(source.store, windows, raw_BXT, config.sigma_samples, device, is_masked)
+    return make_batch(store, windows, its.raw_BXT, config.sigma_samples, device, is_masked, onsets, its.known_BP)
 
 
 def _joined(parts: list[Batch], row_B: np.ndarray) -> Batch:
@@ -161,8 +170,8 @@ def _shifted(windows: Windows, store: WindowStore, config: DataConfig, uniform_B
     return Windows(windows.trace_B, windows.start_B + shift_B, np.zeros_like(length_B), length_B)
 
 
-def _scaled(raw_BXT: np.ndarray, config: DataConfig, uniform_BX: np.ndarray) -> np.ndarray:
-    if config.max_amplitude_scale > 1:
-        scale_BX = config.max_amplitude_scale ** (2 * uniform_BX - 1)
-        raw_BXT *= scale_BX[:, :, None].astype(np.float32)
-    return raw_BXT
+def _gains(config: DataConfig, uniform_BX: np.ndarray) -> np.ndarray | None:
+    """By what each component is multiplied; None: by nothing."""
+    if config.max_amplitude_scale == 1:
+        return None
+    return (config.max_amplitude_scale ** (2 * uniform_BX - 1)).astype(np.float32)

@@ -15,11 +15,13 @@ from torch import Tensor, nn
 
 from trainables import metrics
 from trainables.data.arrivals import notices
+from trainables.data.augmentations import without_effect
 from trainables.data.batches import MASK, Batch, DevWindows
 from trainables.data.catalog import check_each, fingerprints
 from trainables.data.config import PHASES, DataConfig, each_of
 from trainables.data.labelled import masking_notice
 from trainables.data.mixing import Source, mixed_batches
+from trainables.data.quiet_stretches import check_noise
 from trainables.data.splits import shared_events
 from trainables.data.stream_batches import open_dev, open_sources
 from trainables.data.streams import StreamStore, check_streams, streams_fingerprint
@@ -151,6 +153,8 @@ def check_data(config: DataConfig) -> dict[str, str]:
     ValueError."""
     streams = streams_facts(config) if config.continuous else {}
     facts = _dataset_facts(config) if config.has_dataset else {"data_fingerprint": streams_fingerprint(config)}
+    if line := without_effect(config):
+        facts["data_notice"] = "; ".join(filter(None, [facts.get("data_notice"), line]))
     return facts | streams
 
 
@@ -170,6 +174,7 @@ def streams_facts(config: DataConfig) -> dict[str, str]:
 
 def _dataset_facts(config: DataConfig) -> dict[str, str]:
     metadata = [dataset.metadata for dataset in check_each(config)]
+    check_noise(metadata, config)
     names = [f"{name}: " if len(metadata) > 1 else "" for name in each_of(config.dataset)]
     said = [f"{name}{line}" for name, its in zip(names, metadata, strict=True) for line in _notices(its, config)]
     return {

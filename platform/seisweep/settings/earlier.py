@@ -24,7 +24,10 @@ SPACES_THEN = {
     "search_spaces.distillation:xiaonet_space": {
         "search_spaces.distillation:student_space": ["student.base_channels=4,8,12,16", _RATES_THEN],
         "search_spaces.distillation:space": ["student.base_channels=4,8,12,16,24,32", _RATES_THEN],
-    }
+    },
+    "search_spaces.adaptation:optimizer_space": {
+        "search_spaces.adaptation:space": ["data.max_amplitude_scale=1.0..2.0"],
+    },
 }
 """By the name of a space of today those that a named sweep had before it, and what says of today's the same."""
 

@@ -15,6 +15,13 @@ OF_TRAINING = (
     "data.rotate_horizontals",
     "data.flip_sign",
     "data.dead_component_share",
+    "data.noise_share",
+    "data.noise_snr_db",
+    "data.second_event_share",
+    "data.second_event_ratio",
+    "data.gap_share",
+    "data.gap_length_s",
+    "data.rate_change",
     SHARES,
     CACHE,
 )

@@ -65,11 +65,15 @@ def test_models_that_were_trained_with_different_windows_are_for_the_user_to_dec
     assert config.data.dev_windows_per_trace == 5
 
 
+ADDED = {"noise_share": 0.5, "noise_snr_db": (0, 9), "second_event_share": 0.5, "second_event_ratio": (0.5, 1)}
+ADDED |= {"gap_share": 0.5, "gap_length_s": (1, 2), "rate_change": 0.02}
+
+
 def test_what_training_alone_reads_may_differ():
     assert set(OF_TRAINING) <= {f"data.{name}" for name in DataConfig.model_fields}
     values = {"few_shot_fraction": 0.5, "few_shot_seed": 3, "sigma_samples": 10, "max_time_shift_s": 1}
     values |= {"max_amplitude_scale": 2, "cache_dir": "/elsewhere", "shares": [1.0]}
-    values |= {"rotate_horizontals": True, "flip_sign": True, "dead_component_share": 0.1}
+    values |= {"rotate_horizontals": True, "flip_sign": True, "dead_component_share": 0.1} | ADDED
     assert {f"data.{name}" for name in values} == set(OF_TRAINING)
     other = TrainedWith(ONE.settings | {f"data.{name}": value for name, value in values.items()})
     scoring({}, {"a/1": ONE, "b/2": other}, CACHE)
@@ -78,7 +82,12 @@ def test_what_training_alone_reads_may_differ():
 def test_what_training_alone_reads_changes_no_dev_window(earthquakes, tmp_path):
     plain = {"dataset": str(earthquakes), "dev_windows_per_trace": 2, "cache_dir": tmp_path}
     values = {"few_shot_fraction": 0.5, "few_shot_seed": 3, "sigma_samples": 10, "max_time_shift_s": 1}
-    values |= {"max_amplitude_scale": 2, "rotate_horizontals": True, "flip_sign": True, "dead_component_share": 0.1}
+    values |= {
+        "max_amplitude_scale": 2,
+        "rotate_horizontals": True,
+        "flip_sign": True,
+        "dead_component_share": 0.1,
+    } | ADDED
     configs = [DataConfig(**plain), DataConfig(**plain, **values)]
     (raw, at), (other_raw, other_at) = (
         next(DevWindows(open_store(config, "dev"), config).batches(64)) for config in configs

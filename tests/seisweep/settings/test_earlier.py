@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from seisweep.settings.earlier import as_it_began, as_it_was, with_the_space_of
 
+from search_spaces.adaptation import adaptation
 from search_spaces.distillation import distillation
 from search_spaces.foreshock import foreshock
 from search_spaces.pretraining import pretraining
@@ -67,3 +68,8 @@ def test_a_sweep_that_began_with_an_earlier_space_is_still_the_same_sweep(space)
     assert with_the_space_of(begun, distillation()) == begun
     assert with_the_space_of(distillation(), distillation()) == distillation()
     assert with_the_space_of(begun, pretraining()) == pretraining()
+
+
+def test_a_sweep_of_adaptation_that_searched_gains_is_still_the_same_sweep():
+    begun = adaptation().changed(space="search_spaces.adaptation:space")
+    assert with_the_space_of(begun, adaptation()) == begun

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainables.data.augmentations import augment
+from trainables.data.augmentations import augment, with_gaps
 from trainables.data.config import DataConfig
+from trainables.data.onsets import Onsets
 
 POSITIONS = np.arange(400)
 
@@ -66,3 +67,53 @@ def test_epochs_differ_and_one_augmentation_leaves_the_others_as_they_are(counts
     both_BXT = augmented(counts_BXT, flip_sign=True, dead_component_share=0.3)
     is_alive_BX1 = (both_BXT != 0).any(axis=2, keepdims=True)
     np.testing.assert_array_equal(both_BXT, once_BXT * is_alive_BX1)
+
+
+def gapped(counts_BXT: np.ndarray, around: int = 0, **settings: object) -> tuple[np.ndarray, Onsets]:
+    """With an arrival at each sample of each window."""
+    config = DataConfig.model_validate({"dataset": "x", **settings})
+    num_samples = counts_BXT.shape[2] - 2 * around
+    window_K = np.repeat(np.arange(400), num_samples)
+    none_K = np.zeros_like(window_K)
+    onsets = Onsets(window_K, none_K, none_K, np.tile(np.arange(num_samples), 400), np.ones(len(window_K), bool))
+    changed_BXT = counts_BXT.copy()
+    return changed_BXT, with_gaps(changed_BXT, onsets, config, around, 0, 1, POSITIONS)
+
+
+@pytest.mark.parametrize("around", [0, 10])
+def test_a_gap_has_zeros_or_the_last_value_and_nobody_hears_an_arrival_in_it(counts_BXT, around):
+    changed_BXT, onsets = gapped(counts_BXT, around, gap_share=0.5, gap_length_s=[0.05, 0.2])
+    is_gap_BT = (changed_BXT != counts_BXT).any(axis=1)
+    length_B = is_gap_BT.sum(axis=1)
+    assert 0.4 < (length_B > 0).mean() < 0.6
+    assert set(length_B) == {0, *range(5, 21)}
+    kinds = {"zero": 0, "held": 0}
+    is_heard_BT = onsets.is_heard_K.reshape(400, -1)
+    for b in np.flatnonzero(length_B):
+        first, end = int(is_gap_BT[b].argmax()), int(is_gap_BT[b].argmax() + length_B[b])
+        is_zero = (changed_BXT[b, :, first:end] == 0).all()
+        assert is_zero or (changed_BXT[b, :, first:end] == counts_BXT[b, :, first - 1 : first]).all()
+        kinds["zero" if is_zero else "held"] += 1
+        assert np.flatnonzero(~is_heard_BT[b]).tolist() == list(range(first - around, end - around))
+    assert min(kinds.values()) > 60
+    assert is_heard_BT[length_B == 0].all()
+
+
+def test_a_gap_may_not_be_longer_than_its_window(counts_BXT):
+    changed_BXT, _ = gapped(counts_BXT, gap_share=1.0, gap_length_s=[5, 5])
+    np.testing.assert_array_equal(changed_BXT[:, :, 0], counts_BXT[:, :, 0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"noise_snr_db": [20, 5]}, r"noise_snr_db\n.*\[20,5\]: the smaller one comes first"),
+        ({"gap_length_s": [0, 5]}, r"gap_length_s\n.*\[0,5\]: both are above 0"),
+        ({"second_event_ratio": [-1, 1]}, r"second_event_ratio\n.*both are above 0"),
+        ({"rate_change": 0.5}, "rate_change"),
+        ({"noise_share": 1.5}, "noise_share"),
+    ],
+)
+def test_what_cannot_be_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        DataConfig.model_validate({"dataset": "x", **settings})

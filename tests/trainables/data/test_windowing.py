@@ -10,6 +10,7 @@ from trainables.data.config import DataConfig
 from trainables.data.detection import detection_labels
 from trainables.data.draws import Windows, choose_windows, uniform
 from trainables.data.mixing import training_batches
+from trainables.data.onsets import onsets_of
 from trainables.data.windowing import PRESCRIBED, Windowing
 from trainables.data.windows import open_store
 
@@ -68,7 +69,7 @@ def test_detections_are_labelled_as_seisbench_does(config):
     store = open_store(config, "dev", windowing=Windowing(2000, detection=True))
     trace_B = np.arange(len(store))
     windows = choose_windows(store, trace_B, uniform(1, 0, trace_B))
-    found_BT = detection_labels(store, windows, "cpu").numpy()
+    found_BT = detection_labels(onsets_of(store, windows), len(store), 2000, "cpu").numpy()
     for trace, start, found_T in zip(trace_B, windows.start_B, found_BT, strict=True):
         picks = slice(store.first_pick_N[trace], store.first_pick_N[trace + 1])
         onset_K, phase_K = store.pick_K[picks] - start, store.pick_phase_K[picks]
@@ -86,6 +87,6 @@ def test_a_detection_reaches_from_outside_into_the_window(config):
     p, s = np.sort(store.pick_K[store.first_pick_N[trace] : store.first_pick_N[trace] + 2])
     start = int(s) + 10
     windows = Windows(*(np.array([value]) for value in (trace, start, 0, 10_000)))
-    label_T = detection_labels(store, windows, "cpu")[0]
+    label_T = detection_labels(onsets_of(store, windows), 1, 500, "cpu")[0]
     assert label_T.sum() == min(500, int(s + 1.4 * (s - p) - start))
     assert label_T[0] == 1

@@ -1,0 +1,149 @@
+"""What each augmentation is worth: dev F1 of students that learn with it against the same ones without, seed by seed.
+
+A XiaoNet (base 8, pooling 4, wide context) learns from one data set and the teacher, and is scored on dev of that data
+set and on dev of another one, at the thresholds of the first. A training is scored by its best epoch on its own dev.
+Each line is written when it is known, and a second call goes on with what is missing.
+
+    python benchmarks/augmentations.py --data FOLDER --elsewhere FOLDER --teacher WEIGHTS [--alpha 0.5] [--steps 3000]
+        [--seeds 5] [--only noise,gap] [--output FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(REPOSITORY)]
+
+import pandas as pd
+import torch
+from scipy import stats
+
+from trainables import metrics
+from trainables.data.batches import DevWindows
+from trainables.data.config import PHASES, DataConfig
+from trainables.data.windows import open_store
+from trainables.distillation import DistillationConfig, build_taught, train
+from trainables.evaluation.picks import PickConfig, PickCounts, count_picks, scores
+from trainables.models.xiaonet import XiaoNet
+from trainables.run import LocalRun
+from trainables.training.picker import EVALUATION_BATCH, student_logits
+
+EPOCHS = 12
+NONE = "none"
+WAYS: dict[str, dict[str, Any]] = {
+    NONE: {},
+    "rotation": {"rotate_horizontals": True},
+    "sign": {"flip_sign": True},
+    "dead component": {"dead_component_share": 0.2},
+    "noise": {"noise_share": 0.5},
+    "noise, scaled": {"noise_share": 0.5, "max_amplitude_scale": 3.0},
+    "second event": {"second_event_share": 0.3},
+    "gap": {"gap_share": 0.2},
+    "rate": {"rate_change": 0.02},
+}
+KEYS = ["alpha", "augmentation", "seed", "steps"]
+ELSEWHERE = "elsewhere"
+SCORES = {
+    f"{prefix}{name}": f"{split}/{name}"
+    for split, prefix in (("dev", ""), (ELSEWHERE, "elsewhere_"))
+    for name in ("f1", "p_f1", "s_f1")
+}
+"""Columns, and what they are called among metrics."""
+
+
+def config_of(way: str, seed: int, given: argparse.Namespace, cache: Path) -> DistillationConfig:
+    return DistillationConfig.model_validate(
+        {
+            "data": {"dataset": str(given.data), "cache_dir": str(cache), **WAYS[way]},
+            "teacher": {"weights": given.teacher},
+            "student": {"base_channels": 8, "pooling": 4, "context": "wide"},
+            "loss": {"alpha": given.alpha},
+            "training": {
+                "epochs": EPOCHS,
+                "patience": EPOCHS,
+                "steps_per_epoch": -(-given.steps // EPOCHS),
+                "batch_size": 32,
+                "learning_rate": 3e-3,
+            },
+            "export": {"enabled": False},
+            "seed": seed,
+        }
+    )
+
+
+def scored(config: DistillationConfig, elsewhere: DevWindows, folder: Path) -> dict[str, float]:
+    """Of the best weights of a training."""
+    train(config, run := LocalRun(folder))
+    student = build_taught(config)
+    assert isinstance(student, XiaoNet)
+    student.load_state_dict(torch.load(run.checkpoint / "state.pt", weights_only=True)["best_weights"])
+    last = run.reports[-1]
+    thresholds = {phase: last[metrics.picking("dev", phase, "threshold")] for phase in PHASES}
+    found = last | scores(counted(student.eval(), elsewhere, config.picks), thresholds, ELSEWHERE)
+    return {column: round(found[name], 4) for column, name in SCORES.items()}
+
+
+@torch.no_grad()
+def counted(student: XiaoNet, windows: DevWindows, picks: PickConfig) -> PickCounts:
+    counts = PickCounts.zeros()
+    for batch, arrivals in windows.batches(EVALUATION_BATCH):
+        counts += count_picks(student_logits(student, batch).softmax(dim=1), arrivals, picks)
+    return counts
+
+
+def differences(table: pd.DataFrame) -> str:
+    """Each augmentation less none, of the seeds that have both, with a 95 % interval of the mean."""
+    lines = []
+    for score in ("f1", "elsewhere_f1"):
+        of_seed = table.pivot(index="seed", columns="augmentation", values=score)
+        for way in [way for way in WAYS if way != NONE and way in of_seed and NONE in of_seed]:
+            gain = (of_seed[way] - of_seed[NONE]).dropna()
+            interval = ""
+            if len(gain) > 1 and gain.std() > 0:
+                low, high = stats.ttest_1samp(gain, 0).confidence_interval()
+                interval = f" [{low:+.3f}, {high:+.3f}]"
+            each = " ".join(f"{value:+.3f}" for value in gain)
+            lines.append(f"{score:13} {way:15} {gain.mean():+.3f}{interval} (seeds: {each})")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--elsewhere", type=Path, required=True)
+    parser.add_argument("--teacher", required=True)
+    parser.add_argument("--alpha", type=float, default=0.5, help="1: the teacher alone")
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", default=",".join(WAYS), help="some augmentations, commas between")
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".csv"))
+    given = parser.parse_args()
+    torch.set_flush_denormal(True)
+    done: list[Mapping[Any, Any]] = pd.read_csv(given.output).to_dict("records") if given.output.exists() else []
+    known = {tuple(row[key] for key in KEYS) for row in done}
+    wanted = [NONE, *(way for way in WAYS if way != NONE and way in [name.strip() for name in given.only.split(",")])]
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        other = DataConfig(dataset=str(given.elsewhere), cache_dir=scratch / "cache")
+        elsewhere = DevWindows(open_store(other, "dev"), other)
+        for seed in range(given.seeds):
+            for way in wanted:
+                row = dict(zip(KEYS, (given.alpha, way, seed, given.steps), strict=True))
+                if tuple(row.values()) not in known:
+                    config = config_of(way, seed, given, scratch / "cache")
+                    row |= scored(config, elsewhere, Path(tempfile.mkdtemp(dir=scratch)))
+                    done.append(row)
+                    pd.DataFrame(done).to_csv(given.output, index=False)
+                    print(row, file=sys.stderr, flush=True)
+    table = pd.DataFrame(done)
+    print(differences(table[(table["alpha"] == given.alpha) & (table["steps"] == given.steps)]))
+
+
+if __name__ == "__main__":
+    main()
