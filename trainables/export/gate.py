@@ -25,6 +25,10 @@ class ExportConfig(Config):
     max_f1_loss: float = Field(0.02, ge=0, le=1)
     """Largest dev F1 (mean of P and S) that INT8 may lose against FP32, judged by a paired bootstrap over events."""
 
+    document_names: bool = False
+    """Also write the files that XiaoNet's document names: checkpoint.pt, best_model.pth, final_model.pth and
+    saved_model_fp32.pth, the best weights, and saved_model_int8.pth, the accepted INT8 file, which is ONNX."""
+
 
 MIN_SIZE_RATIO = 1.1
 """A file that is called smaller is so at least so many times."""

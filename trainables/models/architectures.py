@@ -158,8 +158,7 @@ def load_picker(weights: str, field: str = "", architecture: str | None = None) 
     """A trained network behind its face: SeisBench's by weight name or file, a XiaoNet, a user's own.
 
     A file says itself which network it is of, a state dict by its tensors; a name of SeisBench is a PhaseNet's unless
-    `architecture` says otherwise.
-    Raises ValueError in one line.
+    `architecture` says otherwise. Raises ValueError in one line.
     """
     if architecture is not None and is_own(architecture):
         return load_own(architecture, weights, field)

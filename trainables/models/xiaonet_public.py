@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from seisbench.models import PhaseNet, PhaseNetLight, WaveformModel
+from seisbench.models import EQTransformer, PhaseNet, PhaseNetLight, WaveformModel
 from torch import Tensor
 
 from trainables.data.config import COMPONENT_ORDER, PHASES, SAMPLING_RATE_HZ
@@ -34,13 +34,14 @@ HEIGHT = 0.5
 
 NESTED = ("model_state_dict", "state_dict")
 """Under which of its keys a checkpoint holds the tensors."""
-OURS = "model_args"
-"""Beside the tensors in a file of ours: with what the network is made."""
-THRESHOLDS = "thresholds"
+NETWORK, ARGUMENTS, THRESHOLDS = "network", "model_args", "thresholds"
+"""Beside the tensors in a file of ours: of which class the network is, with what it is made, where it picks."""
 
 EXPECTED = "expected is a PhaseNet, a PhaseNetLight, a V5B or the first XiaoNet of the public XiaoNet repository"
 
 State = Mapping[str, Tensor]
+Make = Callable[[State], tuple[WaveformModel, State]]
+"""A network for these tensors, with fresh weights, and the tensors under its own names."""
 
 
 def is_public(path: Path) -> bool:
@@ -64,10 +65,12 @@ def read_public(path: Path, named: str) -> WaveformModel:
     if not tensors or len(tensors) < len(state):
         raise ValueError(f"{named}: {_looks(state)}; {EXPECTED}")
     make = next((make for first, make in _KINDS.items() if first in tensors), None)
+    if NETWORK in held:
+        make = _ours(held)
     if make is None:
         raise ValueError(f"{named}: {_looks(tensors)}; {EXPECTED}")
     try:
-        model, fitting = make(tensors, held.get(OURS) or {})
+        model, fitting = make(tensors)
     except (RuntimeError, KeyError, IndexError, TypeError, ValueError):
         raise ValueError(f"{named}: {_looks(tensors)}, of which no network can be made; {EXPECTED}") from None
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
@@ -76,7 +79,7 @@ def read_public(path: Path, named: str) -> WaveformModel:
         near = f"{len(unlike)} of them or of those of a {type(model).__name__} have no counterpart of their shape"
         raise ValueError(f"{named}: {_looks(tensors)}, and {near}; {EXPECTED}")
     model.load_state_dict(fitting)
-    if isinstance(model, PhaseNet):
+    if isinstance(model, PhaseNet) and NETWORK not in held:
         model = _in_its_order(model, named)
     stored = held.get(THRESHOLDS) or {}
     model.default_args |= {f"{phase}_threshold": float(stored.get(phase, HEIGHT)) for phase in PHASES}
@@ -107,12 +110,12 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def write_public(path: Path, model: WaveformModel, thresholds: Mapping[str, float], more: Mapping[str, Any]) -> None:
-    """A checkpoint as that repository writes it, with what is needed to read it again. `more`: numbers beside it."""
+def write_public(path: Path, model: WaveformModel, thresholds: Mapping[str, float]) -> None:
+    """A checkpoint as that repository writes it, with what is needed to read it again."""
     arguments = {key: value for key, value in model.get_model_args().items() if key != "default_args"}
     plain = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
-    own = {OURS: arguments} if isinstance(model, XiaoNet | XiaoNetV5B) else {}
-    torch.save({NESTED[0]: plain, **own, THRESHOLDS: dict(thresholds), **more}, path)
+    said = {NETWORK: type(model).__name__, ARGUMENTS: arguments, THRESHOLDS: dict(thresholds)}
+    torch.save({NESTED[0]: plain, **said}, path)
 
 
 def _held(path: Path, named: str) -> dict[str, Any]:
@@ -126,16 +129,14 @@ def _held(path: Path, named: str) -> dict[str, Any]:
     return held
 
 
-def _v5b(state: State, given: Mapping[str, Any]) -> tuple[WaveformModel, State]:
-    width = state["enc1.0.pointwise.weight"].shape[0]
-    return XiaoNetV5B(**{"base_channels": width, **given}), state
+def _ours(held: Mapping[str, Any]) -> Make | None:
+    kind = {one.__name__: one for one in (XiaoNet, XiaoNetV5B, PhaseNet, PhaseNetLight, EQTransformer)}.get(
+        str(held[NETWORK])
+    )
+    return None if kind is None else lambda state: (kind(**held[ARGUMENTS]), state)
 
 
-def _ours(state: State, given: Mapping[str, Any]) -> tuple[WaveformModel, State]:
-    return XiaoNet(**given), state
-
-
-def _first_xiaonet(state: State, given: Mapping[str, Any]) -> tuple[WaveformModel, State]:
+def _first_xiaonet(state: State) -> tuple[WaveformModel, State]:
     """As our XiaoNet with pooling 2, which is the same network but for the last sample: there it repeats what is before
     it, where the public one answers with zeros."""
     parts = {f"enc{level + 1}": f"encoder.{level}" for level in range(3)}
@@ -152,12 +153,14 @@ def _first_xiaonet(state: State, given: Mapping[str, Any]) -> tuple[WaveformMode
     return XiaoNet(base_channels=state["enc1.0.weight"].shape[0]), fitting
 
 
-_KINDS: dict[str, Callable[[State, Mapping[str, Any]], tuple[WaveformModel, State]]] = {
-    "down_branch.0.0.weight": lambda state, given: (_a_phasenet(PhaseNet), state),
-    "conv1.conv.weight": lambda state, given: (_a_phasenet(PhaseNetLight), state),
-    "multi_scale.path1.0.depthwise.weight": _v5b,
+_KINDS: dict[str, Make] = {
+    "down_branch.0.0.weight": lambda state: (_a_phasenet(PhaseNet), state),
+    "conv1.conv.weight": lambda state: (_a_phasenet(PhaseNetLight), state),
+    "multi_scale.path1.0.depthwise.weight": lambda state: (
+        XiaoNetV5B(base_channels=state["enc1.0.pointwise.weight"].shape[0]),
+        state,
+    ),
     "enc1.0.weight": _first_xiaonet,
-    "encoder.0.0.weight": _ours,
 }
 """By a tensor that no other has."""
 
