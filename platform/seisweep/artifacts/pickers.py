@@ -44,6 +44,8 @@ class Picker(NamedTuple):
     """Thresholds by phase that are stored with it; empty where none is."""
     window_samples: int = WINDOW_SAMPLES
     """Length of the windows that it reads."""
+    classes: str = "PSN"
+    """What it answers with, as it says itself."""
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -58,6 +60,8 @@ class Found(NamedTuple):
     """One for a file, several for a folder or a trial (FP32, INT8, PyTorch)."""
     trained_with: TrainedWith | None
     """What is recorded of their training; None where nothing is."""
+    sources: Sequence[Source]
+    """The file or name of each."""
 
 
 PRECISIONS = ("int8", "fp32", "torch")
@@ -71,7 +75,7 @@ def find_pickers(model: str, home: Home, profile: Profile) -> Found:
     """Every picker behind a name. `reference.py` says what a name may be. Raises ValueError where there is none."""
     named = read_reference(model, home, profile)
     sources = _sources(named)
-    return Found([_picker(source) for source in sources], trained_with(named, sources))
+    return Found([_picker(source) for source in sources], trained_with(named, sources), sources)
 
 
 def means_of(models: Sequence[Sequence[Picker]]) -> dict[str, list[Picker]]:
@@ -237,7 +241,8 @@ def _onnx(path: Path) -> Picker:
     except Exception as error:
         raise ValueError(f"{path} is no ONNX picker: {str(error).splitlines()[0]}") from None
     stored = description(path, picker.metadata)["thresholds"]
-    return Picker(path.name, picker.of_batch, _precision_of(path), stored, picker.window_samples)
+    classes = picker.metadata.get("classes", "PSN")
+    return Picker(path.name, picker.of_batch, _precision_of(path), stored, picker.window_samples, classes)
 
 
 def _seisbench_model(source: Source) -> WaveformModel:
@@ -254,4 +259,5 @@ def _seisbench(source: Source) -> Picker:
     name = pair[0].name if pair else source.name if isinstance(source, Path) else source
     kept = {phase: model.default_args.get(f"{phase}_threshold") for phase in PHASES}
     stored = {phase: float(threshold) for phase, threshold in kept.items() if threshold is not None}
-    return Picker(name, torch_picker(adapter), "torch", stored, adapter.interface.window_samples)
+    interface = adapter.interface
+    return Picker(name, torch_picker(adapter), "torch", stored, interface.window_samples, interface.classes)
