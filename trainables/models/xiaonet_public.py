@@ -12,7 +12,6 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,8 @@ NETWORK, ARGUMENTS, THRESHOLDS = "network", "model_args", "thresholds"
 """Beside the tensors in a file of ours: of which class the network is, with what it is made, where it picks."""
 
 EXPECTED = "expected is a PhaseNet, a PhaseNetLight, a V5B or the first XiaoNet of the public XiaoNet repository"
+
+_said: set[Path] = set()
 
 State = Mapping[str, Tensor]
 Make = Callable[[State], tuple[WaveformModel, State]]
@@ -80,19 +81,19 @@ def read_public(path: Path, named: str) -> WaveformModel:
         raise ValueError(f"{named}: {_looks(tensors)}, and {near}; {EXPECTED}")
     model.load_state_dict(fitting)
     if isinstance(model, PhaseNet) and NETWORK not in held:
-        model = _in_its_order(model, named)
+        model = _in_its_order(model, path, named)
     stored = held.get(THRESHOLDS) or {}
     model.default_args |= {f"{phase}_threshold": float(stored.get(phase, HEIGHT)) for phase in PHASES}
     return model.eval()
 
 
 @torch.no_grad()
-def _in_its_order(model: PhaseNet, named: str) -> PhaseNet:
+def _in_its_order(model: PhaseNet, path: Path, named: str) -> PhaseNet:
     """A PhaseNet with the order of components that it was trained in, as it is found and said."""
     asked = model.eval()
     order, is_certain = component_order(lambda raw: asked(asked.annotate_batch_pre(raw, {})), ORDERS)
     how = "in which it tells P from S" if is_certain else "as most there do; in none does it tell P from S better"
-    _say(f"{named}: a {type(model).__name__} that takes {', '.join(order)}, {how}")
+    _say(path, f"{named}: a {type(model).__name__} that takes {', '.join(order)}, {how}")
     if order == COMPONENT_ORDER:
         return model
     again = _a_phasenet(type(model), order)
@@ -104,10 +105,11 @@ def _a_phasenet(kind: type[PhaseNet], order: str = COMPONENT_ORDER) -> PhaseNet:
     return kind(phases=CLASSES, component_order=order, sampling_rate=SAMPLING_RATE_HZ, norm="peak", norm_detrend=True)
 
 
-@lru_cache(maxsize=64)
-def _say(line: str) -> None:
-    """Once in a process."""
-    print(line, file=sys.stderr, flush=True)
+def _say(path: Path, line: str) -> None:
+    """Of each file once in a process."""
+    if path not in _said:
+        _said.add(path)
+        print(line, file=sys.stderr, flush=True)
 
 
 def write_public(path: Path, model: WaveformModel, thresholds: Mapping[str, float]) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -83,7 +85,7 @@ def with_thresholds(candidate: PickerCandidate, entries: Sequence[Entry]) -> lis
 
 def compare(candidate: PickerCandidate, entries: Sequence[Entry], opening: Opening | None = None) -> list[Table]:
     """One table for each data set of `candidate`, on its dev split or, where that is opened, on its test split."""
-    split = "dev" if opening is None else "test"
+    split: Literal["dev", "test"] = "dev" if opening is None else "test"
     counts: dict[str, np.ndarray] = {}
     events: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     for length in dict.fromkeys(entry.window_samples for entry in entries):
@@ -100,7 +102,9 @@ def compare(candidate: PickerCandidate, entries: Sequence[Entry], opening: Openi
                     )
         counts |= {name: np.stack(its) for name, its in counted.items()}
         events[length] = windows.dev.events, windows.set_of_window
-    names = each_of(candidate.config.data.dataset) or ["streams"]
+    paths = each_of(candidate.config.data.dataset) or ["streams"]
+    short = [Path(path).name for path in paths]  # a card goes to others
+    names = short if len(set(short)) == len(short) else paths
     return [_table(name, number, entries, counts, events, split) for number, name in enumerate(names)]
 
 
@@ -118,7 +122,7 @@ def _table(
         is_its = set_N == number
         sums_GPF[entry.name] = by_group(counts[entry.name][is_its], event_N[is_its])
     scores = {
-        entry.name: _only(bootstrap(sums_GPF[entry.name], lambda sums, e=entry: scores_of(sums, e.thresholds, split)))
+        entry.name: _only(bootstrap(sums_GPF[entry.name], partial(scores_of, thresholds=entry.thresholds, split=split)))
         for entry in entries
     }
     best = max(entries, key=lambda entry: scores[entry.name]["f1"].value)

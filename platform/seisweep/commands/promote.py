@@ -120,10 +120,10 @@ def rows_side_by_side(done: Promotion) -> list[dict[str, Any]]:
     several = len(done.side_by_side) > 1
     return [
         {
-            **({"data": Path(table["data"]).name} if several else {}),
+            **({"data": table["data"]} if several else {}),
             **{key: model[key] for key in ("name", "parameters", "bytes")},
             **{name: shown(model[name]) if name in model else "" for name in ("p_f1", "s_f1", "f1")},
-            "less the best": "the best" if model["name"] == table["best"] else shown(model["f1_less_best"]),
+            "difference from best": "the best" if model["name"] == table["best"] else shown(model["f1_less_best"]),
         }
         for table in done.side_by_side
         for model in table["models"]

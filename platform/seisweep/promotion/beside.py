@@ -9,6 +9,7 @@ from pathlib import Path
 from seisweep.artifacts.pickers import Found, Picker, find_pickers
 from seisweep.results.sweep_results import SweepResults
 from seisweep.settings.home import Home
+from seisweep.settings.paths import existing_path
 from seisweep.settings.profile import Profile
 from trainables import metrics
 from trainables.data.config import PHASES
@@ -71,7 +72,9 @@ def entries_beside(names: Sequence[str], home: Home, profile: Profile) -> tuple[
     Of one that has ONNX files these alone. Raises ValueError where a name stands for none, or for one of other classes.
     """
     entries, digest = [], hashlib.blake2b(digest_size=8)
-    for name in names:
+    short = [Path(name).name for name in names]
+    for name, last in zip(names, short, strict=True):
+        called = last if existing_path(name) and short.count(last) == 1 else name  # a card goes to others
         found = find_pickers(name, home, profile)
         kept = _kept(found)
         for picker, source in kept:
@@ -81,7 +84,7 @@ def entries_beside(names: Sequence[str], home: Home, profile: Profile) -> tuple[
                 )
             entries.append(
                 Entry(
-                    name=name if len(kept) == 1 else f"{name} {picker.name}",
+                    name=called if len(kept) == 1 else f"{called} {picker.name}",
                     probabilities=picker.probabilities,
                     window_samples=picker.window_samples,
                     parameters=_parameters(found),

@@ -7,7 +7,6 @@ model. (Mitchell et al. 2019, arXiv:1810.03993.)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from trainables.evaluation.intervals import Interval
@@ -139,7 +138,7 @@ def _scores(measured: Mapping[str, Any], headlines: Sequence[str]) -> str:
 
 def _side_by_side(table: Mapping[str, Any]) -> str:
     """One table of several models, and how to read it."""
-    heads = ("model", "parameters", "bytes", "P F1", "S F1", "mean F1", "less the best")
+    heads = ("model", "parameters", "bytes", "P F1", "S F1", "mean F1", "difference from best")
     lines = [heads, ("---",) * len(heads)]
     for model in table["models"]:
         scores = [shown(model[name]) if name in model else "" for name in ("p_f1", "s_f1", "f1")]
@@ -148,7 +147,7 @@ def _side_by_side(table: Mapping[str, Any]) -> str:
         lines.append((model["name"], *sizes, *scores, less))
     rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return (
-        f"## Side by side: {Path(table['data']).name}\n\n{rows}\n\nTest split: {table['windows']} windows of "
+        f"## Side by side: {table['data']}\n\n{rows}\n\nTest split: {table['windows']} windows of "
         f"{table['events']} events, all in one opening. Each model at the thresholds with the best F1 on dev. Which is "
         "the best was found on these same records, which flatters it."
     )

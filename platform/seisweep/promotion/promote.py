@@ -193,7 +193,7 @@ def _beside(
     if every:
         about[tags.TRIALS] = ", ".join(map(str, every))
     if others:
-        about[tags.BESIDE] = ", ".join(others)
+        about[tags.BESIDE] = ", ".join(dict.fromkeys(entry.name for entry in found))
     rest = {number: its for number, its in pickers.items() if number != champion}
     return _Beside(pickers[champion], rest, entries, about)
 

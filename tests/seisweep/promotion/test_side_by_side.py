@@ -37,17 +37,17 @@ def test_trials_and_other_models_in_one_card(own, teacher_file, v5b, capsys):
     assert run(["promote", "picker", "--trials", "1,0", "--beside", beside, "--format", "json"]) == 0
     out, err = capsys.readouterr()
     rows = {row["name"]: row for row in json.loads(out)}
-    assert list(rows) == ["trial 1 fp32", "trial 0 fp32", "trial 0 int8", str(teacher_file), v5b]
-    assert rows[v5b]["parameters"] == 20_208
-    assert rows[str(teacher_file)]["parameters"] == 268_443
+    assert list(rows) == ["trial 1 fp32", "trial 0 fp32", "trial 0 int8", teacher_file.name, "V5B.pth"]
+    assert rows["V5B.pth"]["parameters"] == 20_208
+    assert rows[teacher_file.name]["parameters"] == 268_443
     assert rows["trial 0 int8"]["bytes"] < rows["trial 0 fp32"]["bytes"]
-    assert [row["less the best"] for row in rows.values()].count("the best") == 1
+    assert [row["difference from best"] for row in rows.values()].count("the best") == 1
     assert "champion: trial 0, the best of these trials on dev" in err
     assert "registered without an alias: trial 1" in err
     assert "opened 1 time\n" in err
 
     opening = the_opening(own)
-    assert (opening.data.tags["trials"], opening.data.tags["beside"]) == ("1, 0", f"{teacher_file}, {v5b}")
+    assert (opening.data.tags["trials"], opening.data.tags["beside"]) == ("1, 0", f"{teacher_file.name}, V5B.pth")
     card = json.loads((own.pickers_dir / "picker" / "model.json").read_text())["card"]
     (table,) = card["side_by_side"]
     models = {model["name"]: model for model in table["models"]}
