@@ -84,11 +84,11 @@ class TaughtConfig(StudentConfig):
     """Who learns. Size and shape are a XiaoNet's; other networks have their own."""
 
     architecture: ArchitectureName = XIAONET
-    """xiaonet, phasenet, phasenetlight, eqtransformer, or module:Class for a network of your own."""
+    """xiaonet, phasenet, phasenetlight, eqtransformer, xiaonetv5b, or module:Class for a network of your own."""
 
     arguments: dict[str, Any] = Field({})
     """What its class is made with: of your own network anything, of eqtransformer in_samples, lstm_blocks and
-    drop_rate."""
+    drop_rate, of xiaonetv5b base_channels and output (sigmoid or softmax)."""
 
     @model_validator(mode="after")
     def _size_is_a_xiaonets(self) -> TaughtConfig:

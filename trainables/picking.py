@@ -39,16 +39,16 @@ class PickerModelConfig(Config):
     """Which network, and what it starts from."""
 
     architecture: ArchitectureName = PHASENET
-    """phasenet, phasenetlight or eqtransformer (teachers), xiaonet (a student without teacher, sized by `student`), or
-    module:Class for a network of your own."""
+    """phasenet, phasenetlight or eqtransformer (teachers), xiaonet (a student without teacher, sized by `student`),
+    xiaonetv5b (of the public XiaoNet repository), or module:Class for a network of your own."""
 
     arguments: dict[str, Any] = Field({})
     """What its class is made with: of your own network anything, of eqtransformer in_samples, lstm_blocks and
-    drop_rate."""
+    drop_rate, of xiaonetv5b base_channels and output (sigmoid or softmax)."""
 
     pretrained: str | None = None
-    """Weights to start from: a file pair, or a SeisBench weight name; of your own network its network.pt. Brings its
-    own architecture and normalisation. Default: random weights."""
+    """Weights to start from: a file pair, a state dict (.pth), or a SeisBench weight name; of your own network its
+    network.pt. Brings its own architecture and normalisation. Default: random weights."""
 
 
 class PickingConfig(PickerTrainingConfig):

@@ -28,6 +28,7 @@ from trainables.evaluation.picks import (
     residuals_s,
     scores,
 )
+from trainables.export.document_names import write_document_names
 from trainables.evaluation.reliability import Reliability, reliability_table
 from trainables.export.examples import Example, Examples, example_picks
 from trainables.export.figures import residual_histograms, residual_table
@@ -109,6 +110,8 @@ def export_picker(
             exported.metrics.update(reliability.metrics(name.lower()))
         if int8.exists() and not exported.metrics[metrics.INT8_ACCEPTED]:
             int8.rename(arriving / REFUSED_FILE)
+        if config.document_names:
+            write_document_names(model, arriving, thresholds, int8 if int8.exists() else None)
         _tell(evaluation, arriving, picks, uncalibrated)
     return exported
 

@@ -29,6 +29,10 @@ class ExportConfig(Config):
     """Whether the probabilities of the best weights are fitted to dev, so that of the peaks of probability 0.6 six in
     ten are arrivals. It costs nothing at inference, and thresholds are chosen after it."""
 
+    document_names: bool = False
+    """Also write the files that XiaoNet's document names: checkpoint.pt, best_model.pth, final_model.pth and
+    saved_model_fp32.pth, the best weights, and saved_model_int8.pth, the accepted INT8 file, which is ONNX."""
+
     @model_validator(mode="after")
     def _calibrated_is_what_is_exported(self) -> ExportConfig:
         if self.calibrate and not self.enabled:

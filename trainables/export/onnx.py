@@ -106,6 +106,12 @@ class OnnxPicker:
         return sorted(range(len(classes)), key=lambda row: "PS".index(classes[row]) if classes[row] in "PS" else 2)
 
 
+def begins_as_onnx(path: Path) -> bool:
+    """Whether a file, whatever its name, begins as ONNX does: with the field of its version."""
+    with path.open("rb") as file:
+        return file.read(1) == b"\x08"
+
+
 def export_onnx(model: XiaoNet | PickerAdapter, path: Path, thresholds: Mapping[str, float] | None = None) -> None:
     """Write `model` as FP32 ONNX: prepared input "waveforms" (B, 3, T), output "probabilities" (B, C, T).
 

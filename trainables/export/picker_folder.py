@@ -21,10 +21,9 @@ from trainables.atomic import whole_folder
 from trainables.edge.network import RESIDUAL_STD, load_onnx
 from trainables.edge.quakeml import VERSION_FILE, version
 from trainables.export.one_file import as_one_file
-from trainables.export.picker_readme import README_FILE, readme
-from trainables.models.architectures import XIAONET, kind_of
+from trainables.export.picker_readme import OWN_CLASSES, README_FILE, readme
+from trainables.models.architectures import kind_of
 from trainables.models.weights import files_of_pair
-from trainables.models.xiaonet import XiaoNet
 
 DESCRIPTION_FILE = "model.json"
 PROGRAM_FILE = "pick.pyz"
@@ -35,8 +34,8 @@ NO_TIME_S = 315532800
 """1980-01-01, the first time that a zip file knows: the same code makes the same bytes."""
 
 
-CLASS_FILE = "xiaonet.py"
-_CLASS_DOCSTRING = """XiaoNet, a small phase picker, as a model of SeisBench: this file needs torch and SeisBench alone.
+CLASS_FILES = tuple(f"{kind}.py" for kind in OWN_CLASSES)
+_CLASS_DOCSTRING = """A small phase picker, as a model of SeisBench: this file needs torch and SeisBench alone.
 
 Made out of the sources of seisweep, which trained the weights beside it. In names of tensors: B batch, C channel or
 class (P, S, noise), X component (E, N, Z), T time sample, 1 a height of one, K tap of a kernel, U of an upsampling one.
@@ -67,9 +66,9 @@ def write_picker_folder(
     with whole_folder(folder) as arriving:
         for file in (model, *others, *weights):
             shutil.copyfile(file, arriving / file.name)
-        if pair and kind_of(str(pair)) == XIAONET:
-            text_of_class = as_one_file(XiaoNet, _CLASS_DOCSTRING, without=("interface",))
-            (arriving / CLASS_FILE).write_text(text_of_class, encoding="utf-8")
+        if pair and (kind := kind_of(str(pair))) in OWN_CLASSES:
+            text_of_class = as_one_file(OWN_CLASSES[kind], _CLASS_DOCSTRING, without=("interface",))
+            (arriving / f"{kind}.py").write_text(text_of_class, encoding="utf-8")
         write_program(arriving / PROGRAM_FILE)
         (arriving / README_FILE).write_text(readme(arriving, model.name, pair, text), encoding="utf-8")
         described = {
@@ -119,7 +118,7 @@ def write_program(file: Path) -> None:
 
 
 def _own(folder: Path) -> set[str]:
-    programs = PROGRAM_FILE, OLDER_PROGRAM_FILE, CLASS_FILE
+    programs = PROGRAM_FILE, OLDER_PROGRAM_FILE, *CLASS_FILES
     models = (file.name for kind in ("*.onnx", "*.json.v*", "*.pt.v*") for file in folder.glob(kind))
     return {DESCRIPTION_FILE, README_FILE, *programs, *models}
 

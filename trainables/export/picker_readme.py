@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from trainables.models.architectures import SEISBENCH, XIAONET, kind_of
+from trainables.models.architectures import SEISBENCH, XIAONET, XIAONETV5B, kind_of
+from trainables.models.v5b import XiaoNetV5B
 from trainables.models.weights import files_of_pair, find_pair
+from trainables.models.xiaonet import XiaoNet
 
 README_FILE = "README.md"
+OWN_CLASSES = {XIAONET: XiaoNet, XIAONETV5B: XiaoNetV5B}
+"""Networks that SeisBench does not have: a folder brings their class, as KIND.py."""
 
 _ABOUT_PAGE = "---\nlibrary_name: seisbench\ntags: [seismology, phase-picking]\n---\n"
 
@@ -27,12 +31,13 @@ def _with_seisbench(folder: Path, pair: Path | None) -> str:
     assert found is not None
     stem, version = found
     kind = kind_of(str(pair))
-    name = "XiaoNet" if kind == XIAONET else SEISBENCH[kind].__name__
-    module = "xiaonet" if kind == XIAONET else "seisbench.models"
+    is_own = kind in OWN_CLASSES
+    name = (OWN_CLASSES if is_own else SEISBENCH)[kind].__name__
+    module = kind if is_own else "seisbench.models"
     described, weights = (file.name for file in files_of_pair(str(pair)))
     needed = json.loads((folder / described).read_text(encoding="utf-8")).get("seisbench_requirement", "")
-    its_class = "`xiaonet.py` is its class, " if kind == XIAONET else ""
-    first = "write `import sys; sys.path.insert(0, FOLDER)` first, and " if kind == XIAONET else ""
+    its_class = f"`{kind}.py` is its class, " if is_own else ""
+    first = "write `import sys; sys.path.insert(0, FOLDER)` first, and " if is_own else ""
     elsewhere = f"From elsewhere {first}load `FOLDER/{stem.name}`, where FOLDER is this one's path.\n"
     version_said = f', version_str="{version}"' if version else ""
     return f"""## With SeisBench

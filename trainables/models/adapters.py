@@ -19,6 +19,7 @@ from trainables.data.amplitudes import enlarged
 from trainables.data.config import COMPONENT_ORDER
 from trainables.models.interface import Interface, prepared
 from trainables.models.seisbench_private import annotate_arguments
+from trainables.models.v5b import XiaoNetV5B
 from trainables.models.xiaonet import CLASSES, XiaoNet
 
 CURVES = "PSD"
@@ -118,11 +119,31 @@ class XiaoNetAdapter(PickerAdapter):
         return self.xiaonet(prepared_BXT, logits=True)
 
 
+class V5BAdapter(PickerAdapter):
+    """A V5B of the public XiaoNet repository."""
+
+    def __init__(self, v5b: XiaoNetV5B) -> None:
+        super().__init__()
+        self.v5b, self.interface = v5b, v5b.interface
+
+    @property
+    def network(self) -> XiaoNetV5B:
+        return self.v5b
+
+    def core(self, prepared_BXT: Tensor) -> Tensor:
+        return self.v5b(prepared_BXT, logits=True)[:, : len(self.interface.classes)]
+
+
 def adapter_of(model: WaveformModel | PickerAdapter) -> PickerAdapter:
     """A picker of SeisBench, or a XiaoNet, behind its face."""
     if isinstance(model, PickerAdapter):
         return model
-    kinds: dict[type, Any] = {XiaoNet: XiaoNetAdapter, PhaseNet: PhaseNetAdapter, EQTransformer: EQTransformerAdapter}
+    kinds: dict[type, Any] = {
+        XiaoNet: XiaoNetAdapter,
+        PhaseNet: PhaseNetAdapter,
+        EQTransformer: EQTransformerAdapter,
+        XiaoNetV5B: V5BAdapter,
+    }
     return next(adapter for kind, adapter in kinds.items() if isinstance(model, kind))(model)
 
 

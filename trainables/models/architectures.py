@@ -15,19 +15,23 @@ from torch import nn
 
 from trainables.data.config import COMPONENT_ORDER, SAMPLING_RATE_HZ, WINDOW_SAMPLES
 from trainables.fetched import is_elsewhere, weights_here
-from trainables.models.adapters import EQTransformerAdapter, PhaseNetAdapter, PickerAdapter, adapter_of
+from trainables.models.adapters import EQTransformerAdapter, PhaseNetAdapter, PickerAdapter, V5BAdapter, adapter_of
 from trainables.models.own_network import OwnNetwork, build_own, load_own
-from trainables.models.weights import find_pair, load_weights
+from trainables.models.v5b import XiaoNetV5B
+from trainables.models.weights import find_pair, load_weights, state_dict_file
 from trainables.models.xiaonet import CLASSES, StudentConfig, XiaoNet, build_student
+from trainables.models.xiaonet_public import read_public
 
 PHASENET, PHASENETLIGHT, EQTRANSFORMER, XIAONET = "phasenet", "phasenetlight", "eqtransformer", "xiaonet"
+XIAONETV5B = "xiaonetv5b"
 SEISBENCH: dict[str, type[WaveformModel]] = {
     PHASENET: PhaseNet,
     PHASENETLIGHT: PhaseNetLight,
     EQTRANSFORMER: EQTransformer,
+    XIAONETV5B: XiaoNetV5B,
 }
-ARGUMENTS = {EQTRANSFORMER: ("in_samples", "lstm_blocks", "drop_rate")}
-"""What may be chosen of SeisBench's networks, as far as a file of their weights says it again."""
+ARGUMENTS = {EQTRANSFORMER: ("in_samples", "lstm_blocks", "drop_rate"), XIAONETV5B: ("base_channels", "output")}
+"""What may be chosen of networks by name, as far as a file of their weights says it again."""
 EQTRANSFORMER_SAMPLES = 6000
 
 PARTS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -47,6 +51,10 @@ PARTS: dict[str, dict[str, tuple[str, ...]]] = {
     EQTRANSFORMER: {
         "encoder": ("eqtransformer.encoder", "eqtransformer.res_cnn_stack"),
         "backbone": tuple(f"eqtransformer.{part}" for part in ("bi_lstm_stack", "transformer_d0", "transformer_d")),
+    },
+    XIAONETV5B: {
+        "encoder": tuple(f"v5b.enc{level}" for level in range(1, 4)),
+        "backbone": tuple(f"v5b.{part}" for part in ("bottleneck", "multi_scale", "dec3", "dec2", "dec1")),
     },
 }
 """Submodules that a freezing schedule knows as encoder and backbone."""
@@ -94,6 +102,8 @@ def build(
         return build_student(size)
     if architecture == EQTRANSFORMER:
         return EQTransformerAdapter(_eqtransformer(arguments))
+    if architecture == XIAONETV5B:
+        return V5BAdapter(XiaoNetV5B(**arguments))
     return PhaseNetAdapter(
         SEISBENCH[architecture](
             phases=CLASSES,
@@ -116,7 +126,7 @@ def check_arguments(architecture: str, arguments: Mapping[str, Any], group: str)
     if not arguments:
         return
     try:
-        EQTransformer(**arguments)
+        SEISBENCH[architecture](**arguments)
     except Exception as error:
         given = ", ".join(f"{name}={value}" for name, value in arguments.items())
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
@@ -147,11 +157,13 @@ def parts_of(architecture: str, picker: nn.Module, schedule: str) -> Mapping[str
 def load_picker(weights: str, field: str = "", architecture: str | None = None) -> PickerAdapter:
     """A trained network behind its face: SeisBench's by weight name or file, a XiaoNet, a user's own.
 
-    A file says itself which network it is of; a name of SeisBench is a PhaseNet's unless `architecture` says otherwise.
-    Raises ValueError in one line.
+    A file says itself which network it is of, a state dict by its tensors; a name of SeisBench is a PhaseNet's unless
+    `architecture` says otherwise. Raises ValueError in one line.
     """
     if architecture is not None and is_own(architecture):
         return load_own(architecture, weights, field)
+    if architecture is None and (file := state_dict_file(_here(weights, field))) is not None:
+        return adapter_of(read_public(file, f"{field}={weights}" if field else weights))
     kind = architecture or kind_of(weights, field)
     if kind == XIAONET:
         return adapter_of(load_weights(XiaoNet, weights, field))
@@ -160,7 +172,7 @@ def load_picker(weights: str, field: str = "", architecture: str | None = None) 
 
 def kind_of(weights: str, field: str = "") -> str:
     """Which network a SeisBench pair is of, by what it says; of anything else PhaseNet."""
-    pair = find_pair(weights_here(weights, field) if is_elsewhere(weights) else weights)
+    pair = find_pair(_here(weights, field))
     if pair is None:
         return PHASENET
     stem, version = pair
@@ -169,12 +181,16 @@ def kind_of(weights: str, field: str = "") -> str:
     try:
         arguments = json.loads(description.read_text()).get("model_args", {})
         if "base_channels" in arguments:
-            return XIAONET
+            return XIAONET if "pooling" in arguments else XIAONETV5B
         if "lstm_blocks" in arguments:
             return EQTRANSFORMER
     except (ValueError, AttributeError, TypeError):
         return PHASENET  # whoever loads it says what is wrong
     return PHASENETLIGHT if _is_light(stem.with_name(f"{stem.name}.pt{suffix}")) else PHASENET
+
+
+def _here(weights: str, field: str) -> str:
+    return weights_here(weights, field) if is_elsewhere(weights) else weights
 
 
 def load_seisbench(architecture: str, weights: str, field: str = "") -> WaveformModel:

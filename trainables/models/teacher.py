@@ -30,12 +30,12 @@ class TeacherConfig(Config):
     """Who teaches."""
 
     weights: str = "stead"
-    """SeisBench weight name (stead, instance, original, ...) or a file: NAME.pt.v1 beside NAME.json.v1; of a network of
-    your own its network.pt."""
+    """SeisBench weight name (stead, instance, original, ...) or a file: NAME.pt.v1 beside NAME.json.v1, a state dict of
+    the public XiaoNet repository (best_model.pth); of a network of your own its network.pt."""
 
     architecture: ArchitectureName | None = None
-    """Which network the weights are of: phasenet, phasenetlight, eqtransformer, xiaonet, or your own module:Class.
-    Default: what the file says; for a name of SeisBench PhaseNet."""
+    """Which network the weights are of: phasenet, phasenetlight, eqtransformer, xiaonet, xiaonetv5b, or your own
+    module:Class. Default: what the file says; for a name of SeisBench PhaseNet."""
 
     outputs_gb: float = Field(0.0, ge=0)
     """Room (GB) for its answers beside the window stores, float16, so that trials with the same seed ask once; 0: off,

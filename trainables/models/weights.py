@@ -15,6 +15,7 @@ from seisbench.models import PhaseNet, WaveformModel
 
 from trainables.fetched import is_elsewhere, weights_here
 from trainables.models.seisbench_private import weights_folder
+from trainables.models.xiaonet_public import is_public, read_public
 
 Model = TypeVar("Model", bound=WaveformModel)
 
@@ -34,14 +35,16 @@ def load_weights(model_class: type[Model], weights: str, field: str = "") -> Mod
     """A SeisBench model by weight name (`stead`) or by file, in eval mode.
 
     A file is named by either half of its pair (`picker.pt.v1`, `picker.json.v1`) or by their common stem
-    (`picker`), here or as s3://, https:// or http://. Raises ValueError where nothing can be loaded, which names the
-    setting `field`, if it was one.
+    (`picker`), here or as s3://, https:// or http://; a state dict (`best_model.pth`) by its name. Raises ValueError
+    where nothing can be loaded, which names the setting `field`, if it was one.
     """
     if is_elsewhere(weights):
         weights = weights_here(weights, field)
     pair = find_pair(weights)
     if pair is not None:
         return _load_pair(model_class, *pair, field)
+    if (file := state_dict_file(weights)) is not None:
+        return _load_state_dict(model_class, file, _named(field, weights))
     if not weights.startswith(SEISBENCH) and ("/" in weights or Path(weights).suffix):
         stem, suffix = _wanted_pair(weights)
         raise ValueError(
@@ -63,6 +66,12 @@ def find_pair(weights: str) -> tuple[Path, str | None] | None:
         if all(stem.with_name(f"{stem.name}{half}{suffix}").is_file() for half in (".json", ".pt")):
             return stem.absolute(), version
     return None
+
+
+def state_dict_file(weights: str) -> Path | None:
+    """The state dict that `weights` names, None where there is none, or where it is half of a pair."""
+    path = Path(weights).expanduser()
+    return path.absolute() if is_public(path) and find_pair(weights) is None else None
 
 
 def files_of_pair(weights: str) -> list[Path]:
@@ -103,6 +112,13 @@ def _load_pair(model_class: type[Model], stem: Path, version: str | None, field:
         raise ValueError(
             f"{_named(field, file)}: not the weights of a {name} ({_reason(error)}); {name}.save(NAME) writes what fits"
         ) from error
+
+
+def _load_state_dict(model_class: type[Model], file: Path, named: str) -> Model:
+    model = read_public(file, named)
+    if type(model) is not model_class:
+        raise ValueError(f"{named}: the weights of a {type(model).__name__}, not of a {model_class.__name__}")
+    return model
 
 
 def _reason(error: Exception) -> str:

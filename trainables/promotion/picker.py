@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from torch import nn
 
+from trainables.data.batches import Arrivals, Batch, DevWindows
 from trainables.data.catalog import check_each
 from trainables.data.config import COMPONENT_ORDER, PHASES, WINDOW_SAMPLES
 from trainables.data.seal import SEALED, Opening
@@ -23,7 +24,7 @@ from trainables.distillation import DistillationConfig, build_taught, load_secon
 from trainables.evaluation.agreement import count_against, references_of
 from trainables.evaluation.event_scores import Probabilities
 from trainables.evaluation.intervals import Interval, bootstrap, by_group
-from trainables.evaluation.picks import WindowArrivals, count_picks, scores_of
+from trainables.evaluation.picks import THRESHOLDS, WindowArrivals, count_picks, scores_of
 from trainables.export.artifacts import EVALUATION_BATCH, FP32_FILE, INT8_FILE
 from trainables.export.onnx import STATED, OnnxPicker
 from trainables.models.interface import Interface
@@ -48,6 +49,24 @@ HEADLINES = (
 def pair_in(folder: Path) -> Path | None:
     """The stem of the weights for SeisBench in a trial's folder."""
     return next((file.with_name(file.name.partition(".")[0]) for file in sorted(folder.glob("*.pt.v*"))), None)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of one split, with the answers of a second teacher where there is one."""
+
+    dev: DevWindows
+    second: Probabilities | None
+
+    def batches(self) -> Iterator[tuple[Batch, Arrivals, np.ndarray | None]]:
+        """Windows, what is true in them, and what the second teacher answers (B, C, T)."""
+        for batch, arrivals in self.dev.batches(EVALUATION_BATCH):
+            yield batch, arrivals, None if self.second is None else self.second(batch)
+
+    @property
+    def set_of_window(self) -> np.ndarray:
+        """Of which data set each window is, by its place among those that are named."""
+        return np.repeat(np.arange(len(self.dev.windows)), [len(its.trace_B) for its in self.dev.windows])
 
 
 @dataclass(frozen=True)
@@ -99,24 +118,28 @@ class PickerCandidate:
         return which_test_split(data)
 
     def measure(self, split: Literal["dev", "test"], opening: Opening | None = None) -> Measured:
-        assert (split == SEALED) == (opening is not None)
-        second, around = self._second()
-        windows = open_dev(self.config.data, self._reference(), Windowing(self.input_shape[1], around), opening=opening)
+        windows = self.windows(split, opening, self.input_shape[1])
         pickers = {name: OnnxPicker(file) for name, file in self.models.items()}
         counts: dict[str, list[np.ndarray]] = {name: [] for name in pickers}
-        for batch, arrivals in windows.batches(EVALUATION_BATCH):
-            second_BCT = None if second is None else second(batch)
+        for batch, arrivals, second_BCT in windows.batches():
             for name, picker in pickers.items():
                 probabilities_BCT = picker.of_batch(batch)
                 for b, of_window in enumerate(arrivals):
                     heard_CT = None if second_BCT is None else second_BCT[b]
-                    counts[name].append(self._count(probabilities_BCT[b], of_window, heard_CT))
-        event_N = windows.events
+                    counts[name].append(self.count(probabilities_BCT[b], of_window, heard_CT, self.thresholds))
+        event_N = windows.dev.events
         return Measured(
             {name: self._scores(np.stack(counts_NPF), event_N, split) for name, counts_NPF in counts.items()},
-            windows=len(windows),
+            windows=len(windows.dev),
             events=len(np.unique(event_N)),
         )
+
+    def windows(self, split: Literal["dev", "test"], opening: Opening | None, window_samples: int) -> Windows:
+        """Those of one split, of this length. Raises ValueError where a test split is sealed."""
+        assert (split == SEALED) == (opening is not None)
+        second, around = self._second()
+        windowing = Windowing(window_samples, around)
+        return Windows(open_dev(self.config.data, self._reference(), windowing, opening=opening), second)
 
     def _reference(self) -> nn.Module | None:
         """Whose picks are the reference; None where labels are."""
@@ -133,13 +156,20 @@ class PickerCandidate:
         student: Interface = build_taught(self.config).interface
         return second_opinion(load_second_teacher(self.config), student)
 
-    def _count(self, answer_CT: np.ndarray, of_window: WindowArrivals, second_CT: np.ndarray | None) -> np.ndarray:
-        """Fields (phase, field) of one window."""
+    def count(
+        self,
+        answer_CT: np.ndarray,
+        of_window: WindowArrivals,
+        second_CT: np.ndarray | None,
+        thresholds: Mapping[str, float],
+    ) -> np.ndarray:
+        """Fields (phase, field) of one window, from a picker's answer at its thresholds."""
         if second_CT is None:
-            return count_picks(answer_CT[None], [of_window], self.config.picks).at(self.thresholds)
+            heights = tuple(sorted({*THRESHOLDS, *thresholds.values()}))
+            return count_picks(answer_CT[None], [of_window], self.config.picks, heights).at(thresholds)
         threshold = self.config.data.streams_threshold
         references = references_of(of_window, second_CT, threshold, self.config.picks)
-        return count_against(answer_CT, references, self.thresholds, self.config.picks)
+        return count_against(answer_CT, references, thresholds, self.config.picks)
 
     def _scores(self, counts_NPF: np.ndarray, event_N: np.ndarray, split: str) -> dict[str, Interval]:
         found = bootstrap(by_group(counts_NPF, event_N), lambda sums_PF: scores_of(sums_PF, self.thresholds, split))

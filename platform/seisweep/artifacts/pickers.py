@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 import torch
@@ -25,9 +25,11 @@ from trainables.data.batches import Batch
 from trainables.data.config import PHASES, WINDOW_SAMPLES
 from trainables.edge.network import DEFAULT_THRESHOLD, Network, description, load_onnx, told_model
 from trainables.export.artifacts import REFUSED_FILE, torch_picker
+from trainables.export.onnx import begins_as_onnx
 from trainables.models.architectures import load_picker
 from trainables.models.seisbench_private import annotate_arguments
 from trainables.models.weights import find_pair
+from trainables.models.xiaonet_public import is_public
 
 
 class Picker(NamedTuple):
@@ -58,20 +60,22 @@ class Found(NamedTuple):
     """One for a file, several for a folder or a trial (FP32, INT8, PyTorch)."""
     trained_with: TrainedWith | None
     """What is recorded of their training; None where nothing is."""
+    sources: Sequence[Source]
+    """The file or name of each."""
 
 
 PRECISIONS = ("int8", "fp32", "torch")
 """Which of several files of one picker, the first choice first."""
 
 Source = Path | str
-"""An ONNX file or a SeisBench pair as a path, or a weight name of SeisBench."""
+"""An ONNX file, a SeisBench pair or a state dict as a path, or a weight name of SeisBench."""
 
 
 def find_pickers(model: str, home: Home, profile: Profile) -> Found:
     """Every picker behind a name. `reference.py` says what a name may be. Raises ValueError where there is none."""
     named = read_reference(model, home, profile)
     sources = _sources(named)
-    return Found([_picker(source) for source in sources], trained_with(named, sources))
+    return Found([_picker(source) for source in sources], trained_with(named, sources), sources)
 
 
 def named_apart(found: Mapping[str, Found]) -> list[list[Picker]]:
@@ -121,7 +125,7 @@ def find_networks(
 
 
 def _network(source: Source, name: str, threads: int) -> Network:
-    if isinstance(source, Path) and source.suffix == ".onnx":
+    if _is_onnx(source):
         return replace(load_onnx(source, threads), name=name)
     torch.set_num_threads(threads)
     return seisbench_network(_seisbench_model(source), name)
@@ -190,10 +194,9 @@ def _in_folder(folder: Path) -> list[Path]:
 def _by_precision(sources: Sequence[Source]) -> dict[str, Source]:
     by_precision: dict[str, Source] = {}
     for source in sources:
-        name = Path(source).name
-        if name == REFUSED_FILE and len(sources) > 1:
+        if Path(source).name == REFUSED_FILE and len(sources) > 1:
             continue  # who wants it names the file
-        by_precision.setdefault(_precision_of(name), source)
+        by_precision.setdefault(_precision_of(source), source)
     return by_precision
 
 
@@ -211,14 +214,21 @@ def _chosen(
     return by_precision.get(precision, sources[0])
 
 
-def _precision_of(file: str) -> str:
-    if not file.endswith(".onnx"):
+def _is_onnx(source: Source) -> TypeGuard[Path]:
+    """By its ending; of a file with the name of a state dict by what is in it (`saved_model_int8.pth`)."""
+    if not isinstance(source, Path):
+        return False
+    return source.suffix == ".onnx" or (is_public(source) and begins_as_onnx(source))
+
+
+def _precision_of(source: Source) -> str:
+    if not _is_onnx(source):
         return "torch"
-    return "int8" if "int8" in file else "fp32"
+    return "int8" if "int8" in source.name else "fp32"
 
 
 def _picker(source: Source) -> Picker:
-    return _onnx(source) if isinstance(source, Path) and source.suffix == ".onnx" else _seisbench(source)
+    return _onnx(source) if _is_onnx(source) else _seisbench(source)
 
 
 def _downloaded(uri: str, tracking_uri: str) -> Path:
@@ -246,7 +256,7 @@ def _onnx(path: Path) -> Picker:
             f"{path} is no picker: curves of P and S are wanted of windows of three components; its classes: {stated}"
         )
     stored = description(path, picker.metadata)["thresholds"]
-    return Picker(path.name, picker.of_batch, _precision_of(path.name), stored, picker.window_samples, picker.classes)
+    return Picker(path.name, picker.of_batch, _precision_of(path), stored, picker.window_samples, picker.classes)
 
 
 def _seisbench_model(source: Source) -> WaveformModel:
@@ -260,7 +270,7 @@ def _seisbench(source: Source) -> Picker:
     adapter = load_picker(str(source))
     model, pair = adapter.network, find_pair(str(source))
     assert isinstance(model, WaveformModel)
-    name = pair[0].name if pair else str(source)
+    name = pair[0].name if pair else source.name if isinstance(source, Path) else source
     kept = {phase: model.default_args.get(f"{phase}_threshold") for phase in PHASES}
     stored = {phase: float(threshold) for phase, threshold in kept.items() if threshold is not None}
     interface = adapter.interface

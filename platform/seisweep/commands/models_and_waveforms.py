@@ -71,10 +71,11 @@ def _is_surely_a_model(word: str) -> bool:
     """By its beginning, its ending, or what is in the file or folder."""
     from seisweep.settings.paths import HUB
     from trainables.models.weights import SEISBENCH, find_pair
+    from trainables.models.xiaonet_public import is_public
 
     if word.startswith(("runs:/", "models:/", HUB, SEISBENCH)) or word.endswith(".onnx"):
         return True
     path = Path(word).expanduser()
     if path.is_dir():
         return any(path.glob("*.onnx")) or any(find_pair(str(file)) for file in path.glob("*.json*"))
-    return not word.startswith(FDSN) and find_pair(word) is not None
+    return not word.startswith(FDSN) and (is_public(path) or find_pair(word) is not None)

@@ -38,6 +38,16 @@ SettingsFrom = Annotated[
 ]
 
 
+ConfigFile = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Begin with a config.json of XiaoNet's document (device, training ...); key=value goes before it.",
+    ),
+]
+
+
 Extend = Annotated[int | None, typer.Option(min=1, metavar="N", help="Add N trials to a sweep that exists.")]
 
 

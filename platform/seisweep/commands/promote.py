@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,20 @@ if TYPE_CHECKING:
 def promote(
     name: Annotated[str, typer.Argument(help="A sweep, or a single training (see `seisweep sweeps`).")],
     trial: Annotated[int | None, typer.Option(min=0, help="Number of the trial; default the best.")] = None,
+    trials: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,...",
+            help="Several trials in one opening and one card, as 0,1,2; the one that is best on dev becomes champion.",
+        ),
+    ] = None,
+    beside: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL,...",
+            help="Models in the same card that are not registered: whatever evaluate takes, as stead,V5B.pth.",
+        ),
+    ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Open a test split again that was opened before; the model card says so.")
     ] = False,
@@ -37,18 +52,26 @@ def promote(
     profile: ProfileName = "local",
 ) -> int:
     """Open the test split once, at the thresholds chosen on dev, and register the ONNX models with their card."""
+    if trials and trial is not None:
+        raise ValueError("--trial names one trial and --trials several: give one of the two")
     home = Home.find()
     where = profile_of(profile)
     from seisweep.artifacts.hub import Hub
+    from seisweep.promotion.beside import names_in, numbers_in
     from seisweep.promotion.promote import promote as promoted
     from seisweep.promotion.pushing import promoted_folder
 
+    numbers, others = numbers_in(trials) if trials else [], names_in(beside) if beside else []
     hub = Hub.ready(push) if push else None
-    if hub is not None and (folder := promoted_folder(name, trial, again, home, where)) is not None:
+    if (
+        hub is not None
+        and not (numbers or others)
+        and (folder := promoted_folder(name, trial, again, home, where)) is not None
+    ):
         say(f"{name} is promoted: its picker folder goes to the hub as it is")
         return _pushed(hub, folder, name)
-    done = promoted(name, trial, again, home, where, say)
-    write(rows_of(done), format)
+    done = promoted(name, trial, again, home, where, say, trials=numbers, others=others)
+    write(rows_side_by_side(done) if done.side_by_side else rows_of(done), format)
     sys.stdout.flush()
     say(f"\n{after(done)}")
     if hub is None:
@@ -90,6 +113,27 @@ def rows_of(done: Promotion) -> list[dict[str, Any]]:
     return rows
 
 
+def rows_side_by_side(done: Promotion) -> list[dict[str, Any]]:
+    """One row a model of each data set's test split."""
+    from seisweep.promotion.model_card import shown
+
+    several = len(done.side_by_side) > 1
+    return [
+        {
+            **({"data": table["data"]} if several else {}),
+            **{key: model[key] for key in ("name", "parameters", "bytes")},
+            **{name: shown(model[name]) if name in model else "" for name in ("p_f1", "s_f1", "f1")},
+            "difference from best": "the best" if model["name"] == table["best"] else shown(model["f1_less_best"]),
+        }
+        for table in done.side_by_side
+        for model in table["models"]
+    ]
+
+
+def _trials(numbers: Sequence[int]) -> str:
+    return f"trial{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+
+
 def after(done: Promotion) -> str:
     """Where everything is, and what to do with it."""
     test, name = done.measured["test"], done.name
@@ -100,7 +144,9 @@ def after(done: Promotion) -> str:
         f"in brackets: {done.card['intervals']}; test: {test.windows} windows of {test.events} {units}",
         *([done.card["reference"]] if "reference" in done.card else []),
         f"this test split was opened {number} time{'s' if number > 1 else ''}",
+        *([f"champion: trial {done.trial}, the best of these trials on dev"] if done.others else []),
         f"registered: {name} ({versions}), with its card; run {done.run_id}",
+        *([f"registered without an alias: {_trials(done.others)}"] if done.others else []),
     ]
     if done.refused:
         lines.append(f"FP32 alone, the gate's word on INT8 is {done.refused}")

@@ -10,6 +10,7 @@ import typer
 
 from search_spaces.sweep import Sweep, single_run
 from seisweep.commands.options import (
+    ConfigFile,
     Cpus,
     DiskBudget,
     Extend,
@@ -44,6 +45,7 @@ def run(
     sweep: Annotated[str, typer.Argument(help="A named sweep (see `seisweep sweeps`) or module:function.")],
     settings: Settings = None,
     settings_from: SettingsFrom = None,
+    config: ConfigFile = None,
     samples: Annotated[int | None, typer.Option(min=1, help="Number of trials.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials to run at a time.")] = None,
     extend: Extend = None,
@@ -87,16 +89,15 @@ def run(
         "concurrency": concurrency,
         "extend": extend,
     }
-    if settings_from and extend is not None:
-        raise ValueError(f"--extend adds trials to the sweep as it is: leave out --settings-from {settings_from}")
+    if (begun := settings_from or config) and extend is not None:
+        option = "--settings-from" if settings_from else "--config"
+        raise ValueError(f"--extend adds trials to the sweep as it is: leave out {option} {begun}")
     overrides = parse_overrides(settings or [])
     from search_spaces.named import named_sweep
 
     where = profile_of(profile or profile_by_default())  # the user's own code may lie in its working_dir
     chosen = named_sweep(sweep)
-    typed: Sequence[str] = command_line.words()
-    if settings_from:
-        overrides, typed = _with_settings_of(settings_from, chosen, overrides, where)
+    overrides, typed = _begun_with(settings_from, config, chosen, overrides, where, fields)
     if dry_run:
         from seisweep.commands.dry_run import show
 
@@ -114,6 +115,7 @@ def train(
     ],
     settings: Settings = None,
     settings_from: SettingsFrom = None,
+    config: ConfigFile = None,
     profile: ProfileName = "local",
     name: Name = None,
     note: Note = "",
@@ -132,9 +134,7 @@ def train(
     overrides = parse_overrides(settings or [])
     where = profile_of(profile)  # the user's own code may lie in its working_dir
     chosen = single_run(trainable, {})
-    typed: Sequence[str] = command_line.words()
-    if settings_from:
-        overrides, typed = _with_settings_of(settings_from, chosen, overrides, where)
+    overrides, typed = _begun_with(settings_from, config, chosen, overrides, where, fields)
     if not note and (note := _why(chosen, overrides, fields)):
         typed = command_line.instead_of(typed, "--note", [f"--note={note}"])
     with command_line.typed(typed):
@@ -153,6 +153,30 @@ def resume(
     """Go on with a sweep that was interrupted: same search, same checkpoints, same record. Or add trials to one."""
     limits = _limits(retry_oom, report_timeout, disk_budget)
     return finish(resume_sweep(name, profile, limits=limits, concurrency=concurrency, extend=extend))
+
+
+def _begun_with(
+    trial: str | None, config: str | None, chosen: Sweep, given: Overrides, where: Profile, fields: dict[str, Any]
+) -> tuple[Overrides, Sequence[str]]:
+    """What was asked for over what it begins with, and the command line that says it; `fields` get what a file says of
+    the GPU. Raises ValueError."""
+    if trial and config:
+        raise ValueError("--settings-from and --config are both given: begin with one of them")
+    if trial:
+        return _with_settings_of(trial, chosen, given, where)
+    if not config:
+        return given, command_line.words()
+    from seisweep.launching.document_config import OPTION, with_config
+
+    read = with_config(config, chosen, given)
+    for line in read.words:
+        print(wrapped(line, sys.stderr), file=sys.stderr)
+    says_gpus = read.gpus is not None and fields["gpus_per_worker"] is None
+    if says_gpus:
+        fields["gpus_per_worker"] = read.gpus
+    others = [f"--gpus={read.gpus:g}"] if says_gpus else []
+    words = as_words(Overrides(read.settings, {}))
+    return read.overrides, command_line.instead_of(command_line.words(), OPTION, others, words)
 
 
 def _with_settings_of(trial: str, chosen: Sweep, given: Overrides, where: Profile) -> tuple[Overrides, Sequence[str]]:

@@ -54,10 +54,12 @@ def build(
     gate: str,
     limits: Sequence[str],
     is_agreement: bool = False,
+    side_by_side: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The card as plain data. `kind` is picker or classifier, `trial` what the record says of the trial in words,
     `origins` what it was made of (data, teacher) with licences, `earlier` openings of the test split before this one;
-    `is_agreement`: with the teacher's picks, of a picker of continuous waveforms alone.
+    `is_agreement`: with the teacher's picks, of a picker of continuous waveforms alone; `side_by_side`: tables of
+    several models on the test split, as `trainables.promotion.side_by_side.as_plain` makes them.
     """
     units = BLOCKS if is_agreement else EVENTS
     return {
@@ -80,6 +82,7 @@ def build(
         },
         "intervals": f"95 %, bootstrap over {units}, 1000 draws, seed 0",
         **({"reference": AGREEMENT, "units": units} if is_agreement else {}),
+        **({"side_by_side": [dict(table) for table in side_by_side]} if side_by_side else {}),
         "gate": gate,
         "test_openings": opening,
         "earlier_openings": list(earlier),
@@ -97,6 +100,7 @@ def markdown(card: Mapping[str, Any], headlines: Sequence[str]) -> str:
         card.get("reference", ""),
         _scores(card["metrics"], headlines),
         _samples(card),
+        *(_side_by_side(table) for table in card.get("side_by_side", ())),
         "## Input and output",
         _list({key.replace("_", " "): value for key, value in card["interface"].items() if key != "thresholds"}),
         f"Thresholds, chosen on dev: {', '.join(f'{p} {t:g}' for p, t in thresholds.items())}." if thresholds else "",
@@ -130,6 +134,23 @@ def _scores(measured: Mapping[str, Any], headlines: Sequence[str]) -> str:
         if any(cells):
             lines.append([name, *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _side_by_side(table: Mapping[str, Any]) -> str:
+    """One table of several models, and how to read it."""
+    heads = ("model", "parameters", "bytes", "P F1", "S F1", "mean F1", "difference from best")
+    lines = [heads, ("---",) * len(heads)]
+    for model in table["models"]:
+        scores = [shown(model[name]) if name in model else "" for name in ("p_f1", "s_f1", "f1")]
+        less = "the best" if model["name"] == table["best"] else shown(model["f1_less_best"])
+        sizes = [f"{model[key]:,}" if model[key] is not None else "" for key in ("parameters", "bytes")]
+        lines.append((model["name"], *sizes, *scores, less))
+    rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return (
+        f"## Side by side: {table['data']}\n\n{rows}\n\nTest split: {table['windows']} windows of "
+        f"{table['events']} events, all in one opening. Each model at the thresholds with the best F1 on dev. Which is "
+        "the best was found on these same records, which flatters it."
+    )
 
 
 def _samples(card: Mapping[str, Any]) -> str:

@@ -156,7 +156,9 @@ def described(run: Run) -> str:
     """An opening in words: when, of what, by whom."""
     when = pd.Timestamp(run.info.start_time, unit="ms", tz="UTC").strftime("%Y-%m-%d %H:%M UTC")
     facts = run.data.tags
-    return f"{when} for {facts.get(tags.SWEEP)} trial {facts.get(tags.TRIAL)} by {facts.get(tags.USER, 'unknown')}"
+    trials = f"trials {facts[tags.TRIALS]}" if tags.TRIALS in facts else f"trial {facts.get(tags.TRIAL)}"
+    beside = f" beside {facts[tags.BESIDE]}" if tags.BESIDE in facts else ""
+    return f"{when} for {facts.get(tags.SWEEP)} {trials}{beside} by {facts.get(tags.USER, 'unknown')}"
 
 
 def _data_sets(data: str) -> set[str]:

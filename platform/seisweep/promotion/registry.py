@@ -46,20 +46,29 @@ class Registered(NamedTuple):
 
 
 def register(
-    client: MlflowClient, run: Run, name: str, candidate: Candidate, card: str, facts: Mapping[str, str]
+    client: MlflowClient,
+    run: Run,
+    name: str,
+    candidate: Candidate,
+    card: str,
+    facts: Mapping[str, str],
+    is_champion: bool = True,
 ) -> dict[str, Registered]:
     """Make every model of the candidate a version of the registered model `name`, out of the run of its promotion.
 
     Called again, it completes what is there. Returns what each alias stands for: fp32, int8 where there is one,
-    champion. Aliases of an earlier promotion move.
+    champion. Aliases of an earlier promotion move. Another trial than the champion of the same promotion gets versions
+    and no alias.
     """
+    trial, called = facts[tags.TRIAL], "{}" if is_champion else f"{{}}_trial_{facts[tags.TRIAL]}"
     with suppress(MlflowException):  # it is there already, or the next call says what is wrong
         client.create_registered_model(name)
-    known = versions_of(client, run)
+    known = versions_of(client, run, trial)
     if lacking := {precision: file for precision, file in candidate.models.items() if precision not in known}:
         logged = _logged(client, run)
         for precision, file in lacking.items():
-            model_id = logged.get(precision) or _log(client, run, precision, file, signature(file, candidate))
+            model = called.format(precision)
+            model_id = logged.get(model) or _log(client, run, model, file, signature(file, candidate))
             with mlflow_asks(client.tracking_uri):  # a database looks for the model where the environment says
                 client.create_model_version(
                     name,
@@ -70,8 +79,10 @@ def register(
                     await_creation_for=0,  # a server of one's own has it at once
                     model_id=model_id,
                 )
-        known = versions_of(client, run)  # the first of each: the same may be promoted at once from two places
+        known = versions_of(client, run, trial)  # the first of each: the same may be promoted at once from two places
     aliases = {precision: known[precision] for precision in candidate.models}
+    if not is_champion:
+        return aliases
     aliases[CHAMPION] = aliases.get(INT8, aliases[FP32])
     for alias, made in aliases.items():
         client.set_registered_model_alias(name, alias, str(made.number))
@@ -81,10 +92,11 @@ def register(
     return aliases
 
 
-def versions_of(client: MlflowClient, run: Run) -> dict[str, Registered]:
-    """Versions that a promotion has registered, by precision; what stands twice goes."""
+def versions_of(client: MlflowClient, run: Run, trial: str) -> dict[str, Registered]:
+    """Versions that a promotion has registered of a trial, by precision; what stands twice goes."""
     found: dict[str, Registered] = {}
-    for one in sorted(_versions(client, run), key=lambda one: int(one.version)):
+    of_trial = (one for one in _versions(client, run) if one.tags.get(tags.TRIAL) == trial)
+    for one in sorted(of_trial, key=lambda one: int(one.version)):
         precision = one.tags.get(PRECISION, "")
         if precision in found:
             client.delete_model_version(one.name, one.version)
@@ -111,7 +123,7 @@ def _versions(client: MlflowClient, run: Run) -> list[ModelVersion]:
 
 
 def _logged(client: MlflowClient, run: Run) -> dict[str, str]:
-    """Models that an interrupted promotion has uploaded whole, by precision; what is not whole goes."""
+    """Models that an interrupted promotion has uploaded whole, by name; what is not whole goes."""
     found = {}
     for model in client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"):
         if model.status == LoggedModelStatus.READY:
@@ -121,12 +133,12 @@ def _logged(client: MlflowClient, run: Run) -> dict[str, str]:
     return found
 
 
-def _log(client: MlflowClient, run: Run, precision: str, file: Path, described: ModelSignature) -> str:
+def _log(client: MlflowClient, run: Run, called: str, file: Path, described: ModelSignature) -> str:
     """Upload a model in MLflow's ONNX flavour; returns its id.
 
     Not by `mlflow.onnx.log_model`, which asks a server for every metric of the run, one by one, for each model.
     """
-    model = client.create_logged_model(run.info.experiment_id, precision, run.info.run_id)
+    model = client.create_logged_model(run.info.experiment_id, called, run.info.run_id)
     flavoured = Model(
         artifact_path=model.artifact_location,
         model_uuid=model.model_id,

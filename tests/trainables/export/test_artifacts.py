@@ -19,6 +19,7 @@ from trainables.export.gate import ExportConfig
 from trainables.export.onnx import OnnxPicker
 from trainables.models.adapters import PhaseNetAdapter
 from trainables.models.teacher import load_phasenet
+from trainables.models.weights import load_weights, weights_digest
 from trainables.models.xiaonet import XiaoNet
 
 PNG = b"\x89PNG\r\n"
@@ -50,9 +51,27 @@ def export(model, dev: DevWindows, folder: Path, latency_ratio: float | None = N
     )
 
 
+@pytest.mark.parametrize("max_f1_loss", [1.0, 0.0])
+def test_the_names_of_the_document_on_request(dev, tmp_path, max_f1_loss, monkeypatch):
+    if not max_f1_loss:
+        monkeypatch.setattr(artifacts, "int8_conv_share", lambda file: 0.0)  # the gate refuses it
+    model = picker()
+    export(model, dev, tmp_path / "artifacts", max_f1_loss=max_f1_loss, document_names=True)
+    files = {file.name: file for file in (tmp_path / "artifacts").iterdir()}
+    for name in ("checkpoint.pt", "best_model.pth", "final_model.pth", "saved_model_fp32.pth"):
+        again = load_weights(XiaoNet, str(files[name]))
+        assert weights_digest(again) == weights_digest(model)
+        assert (again.pooling, again.default_args["S_threshold"]) == (model.pooling, 0.25)
+    if max_f1_loss:
+        assert files["saved_model_int8.pth"].read_bytes() == files["model_int8.onnx"].read_bytes()
+    else:
+        assert "saved_model_int8.pth" not in files, "refused"
+
+
 def test_a_student_leaves_both_files_the_pair_and_figures(dev, tmp_path):
     exported = export(picker(), dev, tmp_path / "artifacts", latency_ratio=1.5, max_f1_loss=1.0)
     files = {file.name: file for file in (tmp_path / "artifacts").iterdir()}
+    assert not any(name.endswith((".pth", ".pt")) for name in files), "the names of the document, unasked"
     assert {"model_fp32.onnx", "model_int8.onnx", "xiaonet.json.v1", "xiaonet.pt.v1"} <= set(files)
     figures = [file for name, file in files.items() if name.endswith(".png")]
     assert {figure.name for figure in figures} == {

@@ -15,6 +15,7 @@ from trainables.models.adapters import PickerAdapter, adapter_of
 from trainables.models.architectures import PARTS, build, kind_of, load_picker
 from trainables.models.interface import Interface
 from trainables.models.own_network import build_own
+from trainables.models.v5b import XiaoNetV5B
 from trainables.models.weights import weights_digest
 from trainables.models.xiaonet import StudentConfig, XiaoNet
 from trainables.picking import PickingConfig
@@ -30,7 +31,7 @@ def fresh(architecture: str, **arguments) -> PickerAdapter:
 def test_an_unknown_architecture_is_said_in_one_line(tiny):
     for name, hint in {"eqtransfomer": "did you mean eqtransformer?", "unet": "your own is module:Class"}.items():
         with pytest.raises(
-            ValueError, match=rf"{name} is none of phasenet, phasenetlight, eqtransformer, xiaonet; {hint}"
+            ValueError, match=rf"{name} is none of phasenet, phasenetlight, eqtransformer, xiaonetv5b, xiaonet; {hint}"
         ):
             PickingConfig.model_validate({"data": tiny["data"], "model": {"architecture": name}})
 
@@ -57,7 +58,7 @@ def test_weights_and_arguments_are_not_given_together(teacher_file):
         build("eqtransformer", SHORT, StudentConfig(), str(teacher_file))
 
 
-@pytest.mark.parametrize("architecture", ["phasenet", "phasenetlight", "eqtransformer", "xiaonet"])
+@pytest.mark.parametrize("architecture", ["phasenet", "phasenetlight", "eqtransformer", "xiaonetv5b", "xiaonet"])
 def test_a_saved_network_says_itself_which_it_is(architecture, tmp_path):
     picker = fresh(architecture)
     stem = save_seisbench(picker, tmp_path, {"P": 0.3, "S": 0.2}, "a test")
@@ -79,6 +80,7 @@ def test_every_part_that_a_freezing_schedule_knows_is_there(architecture):
     ("build_it", "num_samples"),
     [
         (lambda: fresh("phasenetlight"), 3001),
+        (lambda: fresh("xiaonetv5b"), 3001),
         (lambda: fresh("eqtransformer", **SHORT), 768),
         (lambda: build_own("own_networks:Small", {}), 512),
         (lambda: build_own("own_networks:Curves", {}), 512),
@@ -131,7 +133,9 @@ def _products_of_lstm(lstm: nn.LSTM) -> int:
     return count_products(Recurrent())
 
 
-@pytest.mark.parametrize("model", [PhaseNet(), PhaseNetLight(), EQTransformer(), XiaoNet(base_channels=2)])
+@pytest.mark.parametrize(
+    "model", [PhaseNet(), PhaseNetLight(), EQTransformer(), XiaoNet(base_channels=2), XiaoNetV5B()]
+)
 def test_an_adapter_answers_with_p_and_s_first(model):
     adapter = adapter_of(model.eval())
     raw_BXT = torch.randn(1, 3, model.in_samples) * 100
