@@ -253,7 +253,8 @@ def train(config: DistillationConfig, run: Run) -> None:
     taught = teacher_on_dev(asked, digests(teacher), task.dev, config.picks, cache_folder(config.data), interface)
     check_roles(state, asked, run.device, around)
     constants = cost | teacher_scores(taught)
-    fit(state, task, config.training, config.seed, run, constants=constants, advise=advise, freezing=freezing)
+    seed = config.seed_of("dropout")
+    fit(state, task, config.training, seed, run, constants=constants, advise=advise, freezing=freezing)
     if isinstance(answers, AskedOnce):
         answers.close()
     finish(state, task, docstring=_describe(config), events={"teacher": taught}, further=agreement)

@@ -85,7 +85,8 @@ def train(config: PickingConfig, run: Run) -> None:
 
     task = PickerTask.open(config, run, state.model, losses)
     freezing = _freezing(config, state.model)
-    fit(state, task, config.training, config.seed, run, constants=cost, advise=hints, freezing=freezing)
+    seed = config.seed_of("dropout")
+    fit(state, task, config.training, seed, run, constants=cost, advise=hints, freezing=freezing)
     finish(state, task, docstring=_describe(config))
 
 
