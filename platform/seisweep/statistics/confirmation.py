@@ -125,10 +125,11 @@ def verdict(
     who = f"trial {confirms.trials[0]}, the winner of {confirms.sweep}"
     if winner.size < 2:
         return [f"{who}, has ended with {winner.size} fresh seeds so far: too early to say whether it is the best"]
-    by_events = _by_events(confirms, events)
-    doubtful = {trial: one.size for trial, one in by_events.items() if one.low <= 0 <= one.high}
+    by_events = on_events(events)
+    of_trials = zip(confirms.trials[1:], by_events, strict=False)
+    doubtful = {trial: one.size for trial, one in of_trials if one and one.low <= 0 <= one.high}
     lines = [_judged(found, confirms, objective, doubtful)] if len(found) > 1 else []
-    return [*lines, _luck(winner, who, confirms, objective), *_power(found, objective, list(by_events.values()))]
+    return [*lines, _luck(winner, who, confirms, objective), *_power(found, objective, [*filter(None, by_events)])]
 
 
 class OnEvents(NamedTuple):
@@ -146,16 +147,17 @@ class OnEvents(NamedTuple):
         return self.difference - self.low if self.difference >= 0 else self.high - self.difference
 
 
-def _by_events(confirms: Confirms, events: Sequence[EventCounts | None]) -> dict[int, OnEvents]:
-    """Of each other trial, where both have left counts of the same events."""
+def on_events(events: Sequence[EventCounts | None]) -> list[OnEvents | None]:
+    """The first configuration compared with each other one; None where not both have left counts of the same events."""
     if len(events) < 2 or (winner := events[0]) is None:
-        return {}
+        return []
     level = _level(len(events) - 1)
-    return {
-        trial: OnEvents(*paired_f1_difference(other, winner, level=level), len(winner.events))
-        for trial, other in zip(confirms.trials[1:], events[1:], strict=False)
+    return [
+        OnEvents(*paired_f1_difference(other, winner, level=level), len(winner.events))
         if other is not None and other.events == winner.events
-    }
+        else None
+        for other in events[1:]
+    ]
 
 
 def _level(comparisons: int) -> float:
