@@ -64,7 +64,7 @@ def scores(data: Path, source: str, seed: int, options: argparse.Namespace, scra
         labels_alone = {"model": {"architecture": XIAONET}}
         picking.train(picking.PickingConfig.model_validate(settings | labels_alone), run)
     kept = max(run.reports, key=lambda report: report[metrics.DEV_F1])
-    return {name: kept[name] for name in SHOWN}
+    return {name: round(kept[name], 4) for name in SHOWN}
 
 
 def interval(sd: float, count: int) -> tuple[float, float]:
@@ -108,7 +108,8 @@ def main() -> None:
                     pd.DataFrame(done).to_csv(arriving, index=False)
                 print(done[-1], file=sys.stderr, flush=True)
     rows = pd.DataFrame(done)
-    print(table(rows[(rows[KEYS[:3]] == common).all(axis=1)]).to_string(index=False, float_format="%.4f"))
+    these = (rows[KEYS[:3]] == pd.Series(common, index=KEYS[:3])).all(axis=1)
+    print(table(rows[these]).to_string(index=False, float_format="%.4f"))
 
 
 if __name__ == "__main__":

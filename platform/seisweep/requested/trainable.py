@@ -147,7 +147,7 @@ class Trainable:
         """What preflight says, which looks at the data and whatever else a trial needs. Raises ValueError.
 
         It looks at each of several names or paths: they lead to different things. So do several sizes of a student
-        that begins with the weights of another. Of several weights the first stands in the place of the default, which
+        that begins with the weights of another. Of several of both the first stands in the place of the default, which
         nobody asked for and which may have to be fetched.
         """
         if self.preflight is None:
@@ -162,7 +162,8 @@ class Trainable:
             for key, values in several.items()
             if isinstance(values[0], str | list) or (begun and key.startswith("student."))
         }
-        settings = self._example(sweep) | {key: values[0] for key, values in named.items() if key in WEIGHTS}
+        instead = (*WEIGHTS, "student.") if begun else WEIGHTS
+        settings = self._example(sweep) | {key: values[0] for key, values in named.items() if key.startswith(instead)}
         facts = self.preflight(self.configure(settings))
         for key, values in named.items():
             for value in values:
