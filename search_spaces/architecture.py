@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from search_spaces.asking import is_decided
+
 if TYPE_CHECKING:
     import optuna
 
@@ -11,5 +13,4 @@ if TYPE_CHECKING:
 def architecture_of(trial: optuna.Trial, key: str, default: str) -> str:
     """What the user has fixed `key` to, or one of several that they compare. Else the default, which is no dimension
     of the search: sweeps that began without the key go on as they are."""
-    decided = getattr(trial, "is_decided", None)
-    return trial.suggest_categorical(key, [default]) if decided and decided(key) else default
+    return trial.suggest_categorical(key, [default]) if is_decided(trial, key) else default

@@ -19,7 +19,7 @@ def corners(sweep: Sweep) -> list[dict[str, Any]]:
     for seed in range(WALKS):
         walk = _CornerWalk(seed)
         space(walk)
-        if walk.point not in found:
+        if walk.point not in found and not walk.is_left_out:
             found.append(walk.point)
     return found
 
@@ -30,6 +30,10 @@ class _CornerWalk:
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
         self.point: dict[str, Any] = {}
+        self.is_left_out = False
+
+    def leave_out(self) -> None:
+        self.is_left_out = True
 
     def suggest_float(self, name: str, low: float, high: float, **_: Any) -> float:
         return float(self._answer(name, [low, high]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from search_spaces.architecture import architecture_of
+from search_spaces.asking import is_decided, leave_out
 from search_spaces.sweep import Sweep
 from trainables import metrics
 
@@ -41,13 +42,41 @@ def _search(trial: optuna.Trial, highest_rate: float, base_channels: list[int] |
     if architecture_of(trial, "student.architecture", "xiaonet") == "xiaonet":
         if base_channels:
             trial.suggest_categorical("student.base_channels", base_channels)
-        else:
+        elif _is_free(trial, "student.base_channels"):
             trial.suggest_int("student.base_channels", 4, 16)
-        trial.suggest_categorical("student.pooling", [2, 4])
+        if base_channels or _is_free(trial, "student.pooling"):
+            trial.suggest_categorical("student.pooling", [2, 4])
         trial.suggest_float("student.dropout", 0.0, 0.3)
     trial.suggest_float("training.learning_rate", 1e-4, highest_rate, log=True)
     trial.suggest_categorical("training.batch_size", [32, 64, 128])
     trial.suggest_int("training.patience", 5, 10)
+
+
+def _is_free(trial: optuna.Trial, size: str) -> bool:
+    """Whether a size of the student is searched: one that goes on from the weights of another has the size of that,
+    which the user says."""
+    return not is_decided(trial, "student.pretrained") or is_decided(trial, size)
+
+
+def wide_space(trial: optuna.Trial) -> None:
+    """Of a student with a wide context: its size, how broad its labels are, loss and optimizer."""
+    alpha = trial.suggest_float("loss.alpha", 0.0, 1.0)
+    if alpha > 0:
+        trial.suggest_float("loss.temperature", 1.0, 5.0)
+    if _is_free(trial, "student.base_channels"):
+        trial.suggest_int("student.base_channels", 4, 16)
+    trial.suggest_float("data.sigma_samples", 10.0, 40.0)
+    trial.suggest_float("training.learning_rate", 1e-3, 1.6e-2, log=True)
+    trial.suggest_categorical("training.batch_size", [32, 64, 128])
+
+
+def ablation_space(trial: optuna.Trial) -> None:
+    """Labels alone, the teacher alone, and both; with `data.streams` each with and without them, which labels alone
+    cannot have: nobody has labelled streams."""
+    alpha = trial.suggest_categorical("loss.alpha", [0.0, 0.5, 1.0])
+    has_streams = is_decided(trial, "data.streams") or not hasattr(trial, "is_decided")
+    if has_streams and trial.suggest_categorical("data.streams_share", [0.0, 0.5]) > 0 and alpha == 0:
+        leave_out(trial)
 
 
 def fewshot_space(trial: optuna.Trial) -> None:
@@ -86,4 +115,36 @@ def fewshot() -> Sweep:
         seeds=[0, 1, 2],
         baseline={"data.few_shot_fraction": 1.0},
         description="dev F1 with 5, 10, 20, 50 and 100 % of the training events, three seeds each",
+    )
+
+
+def wide() -> Sweep:
+    """Plateau decay and early stopping are not used: all epochs of a cosine run, unless a trial lags behind others."""
+    return distillation().changed(
+        name="distillation-wide",
+        space="search_spaces.distillation:wide_space",
+        base={
+            "student.context": "wide",
+            "student.pooling": 4,
+            "training.schedule": "cosine",
+            "data.rotate_horizontals": True,
+            "data.flip_sign": True,
+        },
+        description="a small XiaoNet of wide context, a cosine, turned and flipped windows: the best dev F1",
+    )
+
+
+def ablation() -> Sweep:
+    """As many steps in every condition, so that one with streams is not trained for longer."""
+    return distillation().changed(
+        name="distillation-ablation",
+        space="search_spaces.distillation:ablation_space",
+        base={"training.steps_per_epoch": 100},
+        required=["data.dataset"],
+        samples=None,
+        sampler="grid",
+        scheduler="none",
+        seeds=[0, 1, 2, 3, 4],
+        baseline={"loss.alpha": 0.0},
+        description="labels alone, teacher alone, both; each with and without data.streams; five seeds",
     )

@@ -15,6 +15,8 @@ NAMED: dict[str, Callable[[], Sweep]] = {
     "distillation": distillation.distillation,
     "distillation-pareto": distillation.pareto,
     "distillation-fewshot": distillation.fewshot,
+    "distillation-ablation": distillation.ablation,
+    "distillation-wide": distillation.wide,
     "adaptation": adaptation.adaptation,
     "picking": picking.picking,
     "pretraining": pretraining.pretraining,

@@ -43,6 +43,11 @@ class NarrowedTrial:
         """Whether the user has fixed or narrowed the key."""
         return name in self._base or name in self._vary
 
+    def leave_out(self) -> None:
+        """What was drawn does not go together, which only a walk through a grid wants to know."""
+        if left_out := getattr(self._trial, "leave_out", None):
+            left_out()
+
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
@@ -138,7 +143,7 @@ def enumerate_space(sweep: Sweep) -> list[dict[str, Any]]:
     while True:
         walk = _GridWalk(path)
         space(walk)
-        points.append(walk.point)
+        points += [] if walk.is_left_out else [walk.point]
         path = [index for index, _ in walk.taken]
         while path and path[-1] + 1 == walk.taken[len(path) - 1][1]:
             path.pop()  # this choice is exhausted: go back to the one before
@@ -254,6 +259,10 @@ class _GridWalk:
         self.taken: list[tuple[int, int]] = []
         """Index taken and number of options, choice by choice."""
         self.point: dict[str, Any] = {}
+        self.is_left_out = False
+
+    def leave_out(self) -> None:
+        self.is_left_out = True
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False

@@ -12,7 +12,9 @@ the teacher's answer to what the student's is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,9 +32,11 @@ from trainables.export.calibrated import check_calibratable
 from trainables.export.cost import architecture_cost, network_cost
 from trainables.export.own import try_own
 from trainables.models.adapters import PickerAdapter
-from trainables.models.architectures import XIAONET, ArchitectureName, build, load_picker
+from trainables.models.architectures import XIAONET, ArchitectureName, build, load_picker, parts_of
 from trainables.models.interface import Interface
 from trainables.models.own_network import OwnNetwork
+from trainables.models.pretrained import Pretrained
+from trainables.models.student_weights import load_student
 from trainables.models.teacher import (
     Teacher,
     TeacherConfig,
@@ -48,12 +52,15 @@ from trainables.models.xiaonet import StudentConfig, XiaoNet
 from trainables.run import LocalRun, Run
 from trainables.training.agreeing import agree_on_streams
 from trainables.training.config import PickerTrainingConfig
+from trainables.training.freezing import Freezing, FreezingConfig, check_not_random
 from trainables.training.hints import hints
 from trainables.training.loop import Losses, fit
 from trainables.training.losses import softened_curves_divergence, softened_divergence, task_loss
 from trainables.training.picker import PickerTask, check_data, finish, start
 from trainables.training.rehearsal import Pace, picker_pace, taught
 from trainables.training.state import TrainingState
+
+logger = logging.getLogger("trainables")
 
 PRESCRIBED = ("loss.alpha", "loss.temperature", "training.lr_factor", "training.lr_patience")
 """Settings that XiaoNet's document calls fixed, of those that can be set; their defaults are its values. It wants every
@@ -90,6 +97,11 @@ class TaughtConfig(StudentConfig):
     """What its class is made with: of your own network anything, of eqtransformer in_samples, lstm_blocks and
     drop_rate, of xiaonetv5b base_channels and output (sigmoid or softmax)."""
 
+    pretrained: str | None = None
+    """Weights of an earlier student that this one goes on from, which has the same size: its files, or, on the command
+    line, what is recorded (distillation-1/3, runs:/ID, models:/NAME@ALIAS). Of another architecture as
+    model.pretrained of picking. Default: fresh weights."""
+
     @model_validator(mode="after")
     def _size_is_a_xiaonets(self) -> TaughtConfig:
         given = [name for name in StudentConfig.model_fields if getattr(self, name) != getattr(StudentConfig(), name)]
@@ -110,7 +122,10 @@ class DistillationConfig(PickerTrainingConfig):
     """A student, its teacher, the data and how the one learns from the other."""
 
     student: TaughtConfig = TaughtConfig()
-    """Which network learns, and of which size."""
+    """Which network learns, of which size, and what it starts from."""
+
+    freezing: FreezingConfig = FreezingConfig()
+    """What of `student.pretrained` may change: the encoder is the way down, the backbone the way up."""
 
     teacher: TeacherConfig = TeacherConfig()
     """Who teaches."""
@@ -131,6 +146,11 @@ class DistillationConfig(PickerTrainingConfig):
             raise ValueError("teachers and teacher.weights are both given: either one teacher or a list")
         if len(set(self.teachers)) < len(self.teachers):
             raise ValueError(f"teachers: one is there twice in {', '.join(self.teachers)}")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_random_rests(self) -> DistillationConfig:
+        check_not_random(self.freezing, self.student.pretrained, "student.pretrained")
         return self
 
     @model_validator(mode="after")
@@ -170,8 +190,9 @@ def preflight(config: DistillationConfig) -> dict[str, str]:
     facts = check_data(config.data)
     teacher = load_taught_by(config)
     load_second_teacher(config)
-    if config.student.architecture != XIAONET:
-        student = build_taught(config)
+    if config.student.architecture != XIAONET or config.student.pretrained:
+        student = build_taught(config, lambda loaded: facts.update(pretrained=str(loaded.file)))
+        _freezing(config, student)
         if config.export.calibrate:
             check_calibratable(student, "student")
         if isinstance(student, OwnNetwork):
@@ -182,15 +203,38 @@ def preflight(config: DistillationConfig) -> dict[str, str]:
     }
 
 
-def build_taught(config: DistillationConfig) -> XiaoNet | PickerAdapter:
-    """The student with fresh weights. Raises ValueError in one line where it cannot be made."""
-    return build(config.student.architecture, config.student.arguments, config.student.size, group="student")
+def build_taught(
+    config: DistillationConfig, note: Callable[[Pretrained], None] = lambda loaded: None
+) -> XiaoNet | PickerAdapter:
+    """The student, with fresh weights or those that it goes on from, of which `note` is told what became of them.
+    Raises ValueError in one line where it cannot be made."""
+    its = config.student
+    brings_all = its.pretrained if its.architecture != XIAONET else None
+    student = build(its.architecture, its.arguments, its.size, brings_all, group="student")
+    if its.pretrained is None:
+        return student
+    if isinstance(student, XiaoNet):
+        loaded = load_student(student, its.pretrained)
+        _freezing(config, student).check(loaded.fresh)
+    else:
+        loaded = Pretrained(Path(its.pretrained), loaded=sorted(student.state_dict()), fresh=[], left_over=[])
+    note(loaded)
+    return student
+
+
+def _freezing(config: DistillationConfig, student: nn.Module) -> Freezing:
+    return Freezing(config.freezing, parts_of(config.student.architecture, student, config.freezing.schedule))
 
 
 def train(config: DistillationConfig, run: Run) -> None:
     """Distil until early stopping, then export the best weights with their FP32 and INT8 scores."""
     cost, teacher = _cost(config), load_taught_by(config)
-    state = start(lambda: build_taught(config), config, run)
+    begun: list[Pretrained] = []
+    state = start(lambda: build_taught(config, begun.append), config, run, lambda student: _freezing(config, student))
+    for loaded in begun:
+        logger.info("%s", loaded.summary())
+        state.tags["pretrained"] = loaded.summary()
+    freezing = _freezing(config, state.model)
     interface: Interface = state.model.interface  # type: ignore[assignment]
     around = samples_around(teacher, interface)
     asked = for_student(teacher, interface).to(run.device)
@@ -211,7 +255,9 @@ def train(config: DistillationConfig, run: Run) -> None:
     task = PickerTask.open(config, run, state.model, losses, around, teacher)
     taught = teacher_on_dev(asked, digests(teacher), task.dev, config.picks, cache_folder(config.data), interface)
     check_roles(state, asked, run.device, around)
-    fit(state, task, config.training, config.seed, run, constants=cost | teacher_scores(taught), advise=advise)
+    constants = cost | teacher_scores(taught)
+    seed = config.seed_of("dropout")
+    fit(state, task, config.training, seed, run, constants=constants, advise=advise, freezing=freezing)
     if isinstance(answers, AskedOnce):
         answers.close()
     finish(state, task, docstring=_describe(config), events={"teacher": taught}, further=agreement)
@@ -244,7 +290,7 @@ def network(config: DistillationConfig) -> nn.Module:
 def rehearse(config: DistillationConfig, run: LocalRun) -> Pace:
     """How long a training takes on this machine, by one step of it. Raises ValueError."""
     teacher = load_taught_by(config)
-    state = start(lambda: build_taught(config), config, run)
+    state = start(lambda: build_taught(config), config, run, lambda student: _freezing(config, student))
     interface: Interface = state.model.interface  # type: ignore[assignment]
     asked, around = for_student(teacher, interface).to(run.device), samples_around(teacher, interface)
 
@@ -317,4 +363,5 @@ def _describe(config: DistillationConfig) -> str:
     return (
         f"{student} distilled from {kind} {teacher} on {data}: alpha {config.loss.alpha:g}, "
         f"temperature {config.loss.temperature:g}, seed {config.seed}"
+        + (f", from the weights of {config.student.pretrained}" if config.student.pretrained else "")
     )

@@ -27,7 +27,7 @@ from trainables.models.own_network import OwnNetwork
 from trainables.models.xiaonet import StudentConfig, XiaoNet
 from trainables.run import LocalRun, Run
 from trainables.training.config import PickerTrainingConfig
-from trainables.training.freezing import Freezing, FreezingConfig
+from trainables.training.freezing import Freezing, FreezingConfig, check_not_random
 from trainables.training.hints import hints
 from trainables.training.loop import Losses, fit
 from trainables.training.losses import task_loss
@@ -71,10 +71,7 @@ def preflight(config: PickingConfig) -> dict[str, str]:
     facts = check_data(config.data)
     picker = build_picker(config)
     parts_of(config.model.architecture, picker, config.freezing.schedule)
-    if config.freezing.schedule != "full" and not config.model.pretrained:
-        raise ValueError(
-            f"freezing.schedule={config.freezing.schedule} without model.pretrained: random weights would rest"
-        )
+    check_not_random(config.freezing, config.model.pretrained, "model.pretrained")
     if config.export.calibrate:
         check_calibratable(picker, "model")
     return facts | (try_own(picker, "model", config.export.enabled) if isinstance(picker, OwnNetwork) else {})
@@ -91,7 +88,8 @@ def train(config: PickingConfig, run: Run) -> None:
 
     task = PickerTask.open(config, run, state.model, losses)
     freezing = _freezing(config, state.model)
-    fit(state, task, config.training, config.seed, run, constants=cost, advise=hints, freezing=freezing)
+    seed = config.seed_of("dropout")
+    fit(state, task, config.training, seed, run, constants=cost, advise=hints, freezing=freezing)
     finish(state, task, docstring=_describe(config))
 
 

@@ -36,6 +36,7 @@ def run(
     seed: int | Sequence[int] | None = None,
     sampler: str | None = None,
     scheduler: str | None = None,
+    grace_epochs: int | None = None,
     time_budget_s: float | None = None,
     workers: int | None = None,
     cpus: float | None = None,
@@ -69,6 +70,7 @@ def run(
         seed: one, or of a grid several.
         sampler: how settings are chosen: `tpe`, `random`, `nsgaii`, `grid`.
         scheduler: how weak trials are stopped early: `asha`, `hyperband`, `none`; or `pbt`.
+        grace_epochs: epochs that every trial gets before it may be stopped early; default an eighth of all.
         time_budget_s: seconds after which the sweep stops.
         workers: Ray Train workers of each trial; `cpus`, `gpus` (0.5: half of one), `memory_gb` (GiB): of each worker.
         retry_oom: after running out of memory, go on with half the batch and twice the accumulation.
@@ -88,6 +90,7 @@ def run(
         "samples": samples,
         "sampler": sampler,
         "scheduler": scheduler,
+        "grace_epochs": grace_epochs,
         "time_budget_s": time_budget_s,
         **resource_fields(workers, cpus, gpus, memory_gb),
     }

@@ -7,7 +7,9 @@ import sys
 
 import optuna
 import pytest
+from seisweep.settings.overrides import build_config
 
+from search_spaces.corners import corners
 from search_spaces.named import NAMED, descriptions, named_sweep, objectives_of
 from search_spaces.narrowing import dimensions, enumerate_space, narrowed_space, searched_keys
 from search_spaces.sweep import single_run
@@ -121,3 +123,48 @@ def test_adaptation_varies_little_of_a_student_of_one_size():
     assert searched_keys(sweep) == ["training.learning_rate", "student.dropout"]
     assert (sweep.base["student.base_channels"], sweep.base["student.pooling"]) == (8, 4)
     assert sweep.required == ["data.streams"]
+
+
+STREAMS = {"data.dataset": "there", "data.streams": "archive"}
+
+
+def test_an_ablation_without_streams_has_three_conditions():
+    sweep = named_sweep("distillation-ablation").changed(base={"data.dataset": "there"})
+    assert enumerate_space(sweep) == [{"loss.alpha": 0.0}, {"loss.alpha": 0.5}, {"loss.alpha": 1.0}]
+    assert sweep.seeds == [0, 1, 2, 3, 4]
+
+
+def test_an_ablation_with_streams_has_five_as_nobody_teaches_them_without_a_teacher():
+    from trainables.distillation import DistillationConfig
+
+    sweep = named_sweep("distillation-ablation").changed(base=STREAMS)
+    points = [(point["loss.alpha"], point["data.streams_share"]) for point in enumerate_space(sweep)]
+    assert points == [(0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (1.0, 0.0), (1.0, 0.5)]
+    assert sorted((one["loss.alpha"], one["data.streams_share"]) for one in corners(sweep)) == points
+    for point in enumerate_space(sweep):
+        config = build_config(DistillationConfig, sweep.base | point)
+        assert config.data.learns_from_streams == (point["data.streams_share"] > 0)
+    other_share = sweep.changed(vary={"data.streams_share": [0, 0.3]})
+    assert [point["data.streams_share"] for point in enumerate_space(other_share)] == [0, 0, 0.3, 0, 0.3]
+
+
+def test_a_wide_student_is_searched_with_its_labels_width():
+    from trainables.distillation import DistillationConfig
+
+    sweep = named_sweep("distillation-wide")
+    assert "data.sigma_samples" in searched_keys(sweep)
+    config = build_config(DistillationConfig, sweep.base | {"data.dataset": "there"})
+    assert (config.student.context, config.training.schedule) == ("wide", "cosine")
+    assert config.data.rotate_horizontals
+    assert config.data.flip_sign
+
+
+@pytest.mark.parametrize("name", ["distillation", "distillation-pareto", "distillation-wide"])
+def test_the_size_of_a_student_that_goes_on_is_not_searched_unless_it_is_asked_for(name):
+    sweep = named_sweep(name)
+    sizes = {"student.base_channels", "student.pooling"} & set(searched_keys(sweep))
+    begun = sweep.changed(base=sweep.base | {"student.pretrained": "earlier"})
+    assert sizes
+    assert not sizes & set(searched_keys(begun))
+    asked = begun.changed(vary={"student.base_channels": [8, 16]})
+    assert dimensions(asked)["student.base_channels"] == "8 or 16"

@@ -22,6 +22,7 @@ from trainables.data.draws import GOLDEN, SILVER, Windows, choose_windows, unifo
 from trainables.data.quiet_stretches import QuietStretches
 from trainables.data.rate import recorded
 from trainables.data.stacking import Stacked, stack
+from trainables.data.reordering import rank_in_source, reordered
 from trainables.data.windows import WindowStore
 
 
@@ -36,6 +37,13 @@ class Keys(NamedTuple):
     """Position within the epoch."""
     uniform_BU: np.ndarray
     """Random numbers in [0, 1) of each window, by its position in the epoch; 3 to 5 scale its components."""
+    visit_seed: int | None = None
+    """What decides which trace or pick comes when; None: `seed`, as it does about all else."""
+
+    def visits(self, place_B: np.ndarray, count: int) -> np.ndarray:
+        """Which of `count` traces or picks come at these places: seeded permutations, one after the other."""
+        seed = self.seed if self.visit_seed is None else self.visit_seed
+        return visit_order(seed, self.epoch, place_B, count)
 
 
 Choose = Callable[[WindowStore, DataConfig, Keys], Windows]
@@ -44,7 +52,7 @@ Choose = Callable[[WindowStore, DataConfig, Keys], Windows]
 
 def labelled_windows(store: WindowStore, config: DataConfig, keys: Keys) -> Windows:
     """A random window around an arrival of each trace; traces come in seeded permutations, one pass after the other."""
-    trace_B = visit_order(keys.seed, keys.epoch, keys.local_B, len(store))
+    trace_B = keys.visits(keys.local_B, len(store))
     return _shifted(choose_windows(store, trace_B, keys.uniform_BU), store, config, keys.uniform_BU[:, 2])
 
 
@@ -81,30 +89,51 @@ def mixed_batches(
     device: torch.device | str,
     rank: int = 0,
     world_size: int = 1,
+    visit_seed: int | None = None,
+    order_seed: int | None = None,
 ) -> Iterator[Batch]:
     """One epoch of random windows; each rank gets its contiguous part of every joint batch.
 
     A joint batch holds of each source what its share of the batch is, rounded up or down, such that the shares are kept
     over the batches too. A phase that is unknown in one source is masked in its windows alone.
+
+    `visit_seed`: instead of `seed` it decides which traces come when. `order_seed`: the windows of the epoch, which
+    stay as they are, come in another order.
     """
     first, last = batch_size * rank // world_size, batch_size * (rank + 1) // world_size
     share_S = np.array([source.share for source in sources], dtype=float)
     before_S = np.zeros(len(sources), dtype=np.int64)
     quiet = QuietStretches.of([source.store for source in sources]) if config.noise_share else None
+    order = None if order_seed is None else _Order(sources, share_S, order_seed, epoch, num_steps, batch_size)
     for step in range(num_steps):
         count_S = windows_of_each(share_S, batch_size, epoch, step)
         source_B, place_B = _interleaved(count_S)
         source_B, local_B = source_B[first:last], (before_S[source_B] + place_B)[first:last]
         position_B = step * batch_size + np.arange(first, last)
+        if order is not None:
+            position_B = order.position_N[position_B]
+            local_B = order.local_N[position_B]
         uniform_BU = uniform(seed, epoch, position_B)
         rows, parts = [], []
         for number in np.unique(source_B) if len(source_B) else [0]:
             row_B = np.flatnonzero(source_B == number)
             rows.append(row_B)
-            keys = Keys(seed, epoch, local_B[row_B], position_B[row_B], uniform_BU[row_B])
+            keys = Keys(seed, epoch, local_B[row_B], position_B[row_B], uniform_BU[row_B], visit_seed)
             parts.append(_part(sources[number], config, keys, quiet, device))
         yield parts[0] if len(parts) == 1 else _joined(parts, np.concatenate(rows))
         before_S += count_S
+
+
+class _Order:
+    """Another order of the windows of an epoch."""
+
+    def __init__(
+        self, sources: Sequence[Source], share_S: np.ndarray, seed: int, epoch: int, num_steps: int, batch_size: int
+    ) -> None:
+        counts = [windows_of_each(share_S, batch_size, epoch, step) for step in range(num_steps)]
+        source_N = np.concatenate([_interleaved(count_S)[0] for count_S in counts])
+        passes = [len(source.store) if source.choose is labelled_windows else None for source in sources]
+        self.position_N, self.local_N = reordered(source_N, passes, seed, epoch), rank_in_source(source_N)
 
 
 def windows_of_each(share_S: np.ndarray, batch_size: int, epoch: int, step: int) -> np.ndarray:

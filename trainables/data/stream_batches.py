@@ -14,7 +14,7 @@ from torch import nn
 
 from trainables.data.batches import DevWindows
 from trainables.data.config import DataConfig
-from trainables.data.draws import Windows, visit_order
+from trainables.data.draws import Windows
 from trainables.data.mixing import Keys, Source, labelled_sources
 from trainables.data.overlaps import recorded_in
 from trainables.data.seal import Opening
@@ -49,7 +49,7 @@ def stream_windows(store: WindowStore, config: DataConfig, keys: Keys) -> Window
     rank_B = np.floor(keys.local_B * share + 1e-9).astype(np.int64)  # of the picks that earlier windows have taken
     is_around_B = np.floor((keys.local_B + 1) * share + 1e-9).astype(np.int64) > rank_B
     if is_around_B.any():
-        chosen_B = visit_order(keys.seed, keys.epoch, rank_B[is_around_B], len(pick_K))
+        chosen_B = keys.visits(rank_B[is_around_B], len(pick_K))
         around_B = span_K[chosen_B]
         low_B = np.maximum(pick_K[chosen_B] - num_samples + 1, store.span_low_W[around_B])
         high_B = np.minimum(pick_K[chosen_B], store.span_high_W[around_B] - num_samples)

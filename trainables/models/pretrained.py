@@ -1,4 +1,7 @@
-"""Weights of an encoder and a backbone from a checkpoint: ours, or one of the public xLSTM repository's Lightning."""
+"""Weights of an encoder and a backbone from a checkpoint: ours, or one of the public xLSTM repository's Lightning.
+
+What reads tensors out of a stranger's file, and says what became of them, serves students too (`student_weights.py`).
+"""
 
 # C channel, X component, K kernel
 
@@ -7,7 +10,7 @@ from __future__ import annotations
 import re
 import warnings
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,8 +83,8 @@ class Pretrained:
         return "\n".join(
             [
                 f"loaded {len(self.loaded)} tensors from {self.file}{order}",
-                f"kept fresh {len(self.fresh)}: {_some(self.fresh)}",
-                f"left over {len(self.left_over)}: {_some(self.left_over)}",
+                f"kept fresh {len(self.fresh)}: {some(self.fresh)}",
+                f"left over {len(self.left_over)}: {some(self.left_over)}",
             ]
         )
 
@@ -102,19 +105,18 @@ def load_pretrained(model: Representation, source: str, field: str = "model.pret
     settings, a part is of another architecture, or nothing fits.
     """
     file = find_checkpoint(source, field)
-    found = _read_tensors(file, field)
+    found = read_tensors(file, field)
     theirs = {name: _our_name(name) for name in found}
     own = {name: tensor for name, tensor in model.state_dict().items() if name.startswith(PARTS)}
     given = {theirs[name]: tensor for name, tensor in found.items() if theirs[name].startswith(PARTS)}
     reordered = _is_public(found) and FIRST_CONVOLUTION in given
     given = _vanilla_slstm(given) | ({FIRST_CONVOLUTION: _in_our_order(given[FIRST_CONVOLUTION])} if reordered else {})
     parts = tuple(part for part in PARTS if any(name.startswith(f"{part}.") for name in given))
-    differences = [_difference(name, own.get(name), given.get(name)) for name in sorted(own | given)]
-    differences = [text for text in differences if text and text.startswith(parts)] if parts else []
+    differences = [text for text in differences_of(own, given) if text.startswith(parts)] if parts else []
     if not parts:
         raise ValueError(f"{field}={source}: nothing to load, {file} holds no encoder and no backbone")
     if differences:
-        raise ValueError(f"{field}={source}: another architecture than the model: {_some(differences, ', ', 3)}")
+        raise ValueError(f"{field}={source}: another architecture than the model: {some(differences, ', ', 3)}")
     model.load_state_dict(given, strict=False)
     return Pretrained(
         file,
@@ -142,12 +144,12 @@ def find_checkpoint(source: str, field: str = "model.pretrained") -> Path:
     if len(single) == 1:
         return single[0]
     if single:
-        names = _some(sorted(str(file.relative_to(path)) for file in single))
+        names = some(sorted(str(file.relative_to(path)) for file in single))
         raise ValueError(f"{field}={source}: {len(single)} checkpoints in {path}, name one of them: {names}")
     raise ValueError(f"{field}={source}: no checkpoint in {path}, looked for {', '.join(FILES)} and *.ckpt")
 
 
-def _read_tensors(file: Path, field: str) -> dict[str, Tensor]:
+def read_tensors(file: Path, field: str) -> dict[str, Tensor]:
     """The tensors of a checkpoint, whatever lies around them. Weights are data from strangers: no code of them runs."""
     try:
         with warnings.catch_warnings():
@@ -156,7 +158,7 @@ def _read_tensors(file: Path, field: str) -> dict[str, Tensor]:
             shells = [(_shell(name), name) for name in unknown if name.startswith(_SETTINGS) or name in _PLAIN]
             refused = sorted(set(unknown) - {name for _, name in shells})
             if refused:
-                raise ValueError(f"{field}={file}: refused, it asks for {_some(refused)}; a checkpoint holds no code")
+                raise ValueError(f"{field}={file}: refused, it asks for {some(refused)}; a checkpoint holds no code")
             with safe_globals(shells):  # type: ignore[arg-type]
                 held = torch.load(file, map_location="cpu", weights_only=True)
     except ValueError:
@@ -229,6 +231,12 @@ def _vanilla_slstm(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return changed
 
 
+def differences_of(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
+    """In words, which tensors of a model and of a checkpoint are missing in the other or of another shape, by name."""
+    texts = (_difference(name, own.get(name), given.get(name)) for name in sorted({*own, *given}))
+    return [text for text in texts if text]
+
+
 def _difference(name: str, own: Tensor | None, given: Tensor | None) -> str:
     if own is None or given is None:
         return f"{name} is only in the {'checkpoint' if own is None else 'model'}"
@@ -236,6 +244,7 @@ def _difference(name: str, own: Tensor | None, given: Tensor | None) -> str:
     return "" if own.shape == given.shape else f"{name} is {shapes[1]} there and {shapes[0]} here"
 
 
-def _some(items: list[str], separator: str = ", ", most: int = 6) -> str:
+def some(items: list[str], separator: str = ", ", most: int = 6) -> str:
+    """The first ones, and how many more there are."""
     rest = len(items) - most
     return (separator.join(items[:most]) or "none") + (f" and {rest} more" if rest > 0 else "")

@@ -87,11 +87,31 @@ class CosineTrainingConfig(StepConfig):
     """Dev batches of each worker at most, for a debug run; its scores are those of a part of dev."""
 
 
+class SeedsConfig(Config):
+    """What chance decides about a training, each with a seed of its own, to see which of it makes results differ
+    (Bouthillier et al. 2021, arXiv:2103.03098). Default: all follow `seed`."""
+
+    weights: int | None = Field(None, ge=0, lt=2**32)
+    """Of fresh weights."""
+
+    order: int | None = Field(None, ge=0, lt=2**32)
+    """Of the order in which the windows of an epoch come; the windows stay the same."""
+
+    windows: int | None = Field(None, ge=0, lt=2**32)
+    """Of where in its trace each window lies, and how it is augmented; traces come in the same order."""
+
+    dropout: int | None = Field(None, ge=0, lt=2**32)
+    """Of what dropout leaves out."""
+
+
 class PickerTrainingConfig(Config):
     """What the training of any picker needs; the trainables add their own fields."""
 
     seed: int = Field(0, ge=0)
     """Seed of weights, windows and dropout."""
+
+    seeds: SeedsConfig = SeedsConfig()
+    """Seeds of single ones of these."""
 
     data: DataConfig
     """The data set and its windows."""
@@ -104,3 +124,8 @@ class PickerTrainingConfig(Config):
 
     export: ExportConfig = ExportConfig()
     """ONNX, INT8 and the gate."""
+
+    def seed_of(self, source: Literal["weights", "windows", "dropout"]) -> int:
+        """Its own one, else the seed of all."""
+        own: int | None = getattr(self.seeds, source)
+        return self.seed if own is None else own

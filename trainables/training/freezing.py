@@ -6,7 +6,7 @@ no part (a head) always learns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -38,6 +38,12 @@ class FreezingConfig(Config):
     """What a progressive schedule unfreezes learns at this many times the learning rate."""
 
 
+def check_not_random(config: FreezingConfig, pretrained: str | None, field: str) -> None:
+    """Nothing rests where nothing was pretrained. Raises ValueError, which names the setting `field` of the weights."""
+    if config.schedule != "full" and not pretrained:
+        raise ValueError(f"freezing.schedule={config.schedule} without {field}: random weights would rest")
+
+
 @dataclass(frozen=True)
 class Freezing:
     """A schedule over the parts of a model (each a tuple of its submodules' names)."""
@@ -50,6 +56,14 @@ class Freezing:
         if self.config.schedule == "progressive" and epoch >= self.config.unfreeze_at_epoch:
             return ()
         return self._ever_resting
+
+    def check(self, fresh: Collection[str]) -> None:
+        """None of the tensors that were not loaded rests. Raises ValueError."""
+        if resting := [name for name in fresh if _inside(name, self._ever_resting)]:
+            raise ValueError(
+                f"freezing.schedule={self.config.schedule}: {resting[0]} is not in the pretrained weights, and would "
+                "rest as it is, random"
+            )
 
     def is_resting(self, epoch: int, *parts: str) -> bool:
         """Whether all of these parts rest."""

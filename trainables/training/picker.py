@@ -98,13 +98,15 @@ class PickerTask:
         return mixed_batches(
             self.train,
             self.config.data,
-            seed=self.config.seed,
+            seed=self.config.seed_of("windows"),
             epoch=epoch,
             num_steps=num_batches,
             batch_size=self.config.training.batch_size,
             device=self.run.device,
             rank=self.run.rank,
             world_size=self.run.world_size,
+            visit_seed=self.config.seed,
+            order_seed=self.config.seeds.order,
         )
 
     def losses(self, model: nn.Module, batch: Batch) -> Losses:
@@ -215,7 +217,7 @@ def start(
 ) -> TrainingState:
     """Seeded weights on the run's device, and everything that a checkpoint remembers where there is one."""
     check_shares(config.training, run)
-    model = seeded(build, config.seed, run)
+    model = seeded(build, config.seed_of("weights"), run)
     state = fresh_state(model, config.training, freezing_of(model))
     go_on(state, run)
     return state

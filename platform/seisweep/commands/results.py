@@ -160,6 +160,7 @@ def _write_conditions(
     found: list[Condition], baseline: Baseline, loaded: SweepResults, format: Format, below: bool
 ) -> None:
     """The second table, in the order of the grid; under it what its differences are."""
+    from seisweep.statistics.ablation import best_of_both
     from seisweep.statistics.conditions import as_frame, table_rows
 
     if format is not Format.TABLE:
@@ -170,7 +171,8 @@ def _write_conditions(
     print_fitting(*fitting_conditions(table_rows(found, baseline, loaded.objective.metric)), loaded.name)
     if len(found) > 1:
         sys.stdout.flush()
-        print(wrapped(baseline.words, sys.stderr), file=sys.stderr)
+        for line in [baseline.words, *best_of_both(found, loaded.objective)]:
+            print(wrapped(line, sys.stderr), file=sys.stderr)
 
 
 def _write_verdict(

@@ -61,6 +61,9 @@ def run(
         str | None,
         typer.Option(help="How weak trials are stopped early: asha, hyperband, none; or pbt (population based)."),
     ] = None,
+    grace_epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs that every trial gets before it may be stopped early.")
+    ] = None,
     time_budget: Annotated[str | None, typer.Option(help="Stop the sweep after this time, as 90s, 30m or 2h.")] = None,
     workers: Workers = None,
     cpus: Cpus = None,
@@ -79,6 +82,7 @@ def run(
         "seeds": parse_seeds(seed) if seed else None,
         "sampler": sampler,
         "scheduler": scheduler,
+        "grace_epochs": grace_epochs,
         "time_budget_s": parse_duration(time_budget) if time_budget else None,
         **resource_fields(workers, cpus, gpus, memory),
     }

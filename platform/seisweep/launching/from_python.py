@@ -39,6 +39,7 @@ OPTIONS = {
     "samples": "--samples={}",
     "sampler": "--sampler={}",
     "scheduler": "--scheduler={}",
+    "grace_epochs": "--grace-epochs={}",
     "time_budget_s": "--time-budget={:f}s",
     "workers": "--workers={}",
     "cpus_per_worker": "--cpus={}",

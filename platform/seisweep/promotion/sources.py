@@ -29,8 +29,9 @@ def origins_of(settings: Mapping[str, Any], facts: Mapping[str, str], test_split
         if weights := second.get("weights"):
             what = "second teacher, which has not taught: what both pick is the reference"
             found.append({"what": what, **_weights(weights, {}, "", second.get("architecture"))})
-    elif pretrained := settings.get("model", {}).get("pretrained"):
-        kind = settings["model"].get("architecture")
+    begun = settings.get("student" if "teacher" in settings else "model", {})
+    if pretrained := begun.get("pretrained"):
+        kind = begun.get("architecture")
         found.append({"what": "weights it started from", **_weights(pretrained, facts, "pretrained", kind)})
     return found
 

@@ -14,6 +14,7 @@ from seisweep.report.cells import Facts, Table, in_text, table
 from seisweep.results.certainty import best_two, counts_of_conditions
 from seisweep.results.sweep_results import SweepResults
 from seisweep.statistics import certainty, confirmation
+from seisweep.statistics.ablation import best_of_both
 from seisweep.statistics.conditions import (
     RANGE,
     Baseline,
@@ -123,6 +124,7 @@ def _sentences(
             yield f"{words[0].upper()}{words[1:]}."
     elif baseline and (top := _top(conditions, objective)) is not None:
         yield from _about(top, conditions, baseline, metric)
+        yield from (f"{words[0].upper()}{words[1:]}." for words in best_of_both(conditions, objective))
     value = in_text(sweep.run(best).data.metrics[metric])
     if conditions:
         yield f"The best single run is trial {best}, with {metric} {value}."

@@ -23,6 +23,7 @@ _OPTIONS = {
     "seeds": "--seed",
     "sampler": "--sampler",
     "scheduler": "--scheduler",
+    "grace_epochs": "--grace-epochs",
     "time_budget_s": "--time-budget",
     "workers": "--workers",
     "cpus_per_worker": "--cpus",
@@ -30,6 +31,9 @@ _OPTIONS = {
     "memory_gb_per_worker": "--memory",
 }
 """Fields of a sweep that the command line can change."""
+
+_OF_A_SEARCH = {"sampler", "scheduler", "grace_epochs", "samples"}
+"""Those that a single training has no options for."""
 
 _SAMPLERS = {
     "grid": "every combination once (grid)",
@@ -106,7 +110,7 @@ def command_of(wanted: Sweep, profile: str = "local") -> str | None:
     start = with_the_space_of(wanted, start)
     now, then = start.model_dump(), wanted.model_dump()
     differing = {key for key in now if now[key] != then[key]} - {"base", "vary", "description"}
-    if differing - _OPTIONS.keys() or (is_single and (wanted.vary or differing & {"sampler", "scheduler", "samples"})):
+    if differing - _OPTIONS.keys() or (is_single and (wanted.vary or differing & _OF_A_SEARCH)):
         return None
     gone = (start.base.keys() | start.vary.keys()) - (wanted.base.keys() | wanted.vary.keys())
     settings = [_typed(key, value) for key, value in wanted.base.items() if start.base.get(key, ...) != value]

@@ -14,12 +14,15 @@ from typing import Any, NamedTuple
 from search_spaces.sweep import Confirms, Sweep
 from seisweep.record import tags
 from seisweep.requested.trainable import ACCUMULATION_KEY, BATCH_KEY, CACHE_KEY, OUTPUTS_KEY, SEED_KEY, Trainable
+from seisweep.results.certainty import counts_of
 from seisweep.results.runs import seconds_of
 from seisweep.results.sweep_results import SweepResults
 from seisweep.settings.overrides import Overrides, flatten
 from seisweep.settings.paths import with_absolute_paths
 from seisweep.statistics.conditions import Estimate, best_conditions
+from seisweep.statistics.confirmation import on_events
 from seisweep.text import show_seconds, show_value
+from trainables.evaluation.counts import counts_behind
 
 
 class Candidate(NamedTuple):
@@ -84,7 +87,8 @@ def plan(first: SweepResults, top: int, num_seeds: int, overrides: Overrides) ->
         baseline={},
         description=f"the best {top} of {first.name} with {num_seeds} fresh seeds",
     )
-    return Plan(sweep, [*_budget(first, chosen, sweep, trainable), *_kept_words(then)])
+    words = [*_budget(first, chosen, sweep, trainable), *_shown_by_events(first, chosen), *_kept_words(then)]
+    return Plan(sweep, words)
 
 
 def candidates(first: SweepResults) -> list[Candidate]:
@@ -179,6 +183,18 @@ def _as_it_was(
 def _kept_words(then: Mapping[str, Any]) -> list[str]:
     settings = " ".join(f"{key}={show_value(value)}" for key, value in then.items())
     return [f"as it was then, though the default is another today: {settings}"] if then else []
+
+
+def _shown_by_events(first: SweepResults, chosen: Sequence[Candidate]) -> list[str]:
+    """What so few dev events can show of the best and the next, whatever the seeds; nothing where none are counted."""
+    metric = first.objective.metric
+    compared = on_events([counts_behind(metric, counts_of(first, one.trial)) for one in chosen])
+    if not (known := [one for one in compared if one]):
+        return []
+    return [
+        f"on its {known[0].size} dev events, the smallest difference in {metric} that can be shown is about "
+        f"{max(one.least for one in known):.2g}, however many seeds there are"
+    ]
 
 
 def _budget(first: SweepResults, chosen: Sequence[Candidate], sweep: Sweep, trainable: Trainable) -> list[str]:

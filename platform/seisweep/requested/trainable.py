@@ -13,7 +13,7 @@ from search_spaces.sweep import Choice, Sweep
 from seisweep.settings.fields import nearest, walk
 from seisweep.settings.interrupts import interrupts_wait
 from seisweep.settings.overrides import build_config, check_narrowing, flatten, nest
-from seisweep.settings.paths import WEIGHTS
+from seisweep.settings.paths import STUDENT_WEIGHTS, WEIGHTS
 from trainables.attribute import load_attribute
 from trainables.run import Run
 
@@ -25,7 +25,7 @@ BATCH_KEY = "training.batch_size"
 ACCUMULATION_KEY = "training.accumulation"
 """What a trial that ran out of memory goes on with: half the one, twice the other."""
 
-LOOKED_AT = ("data.", "model.", "teacher", "student.architecture", "student.arguments")
+LOOKED_AT = ("data.", "model.", "teacher", "student.")
 """Before the keys of what preflight looks at."""
 
 WAVEFORMS = ("data.dataset", "data.streams")
@@ -146,17 +146,24 @@ class Trainable:
     def facts(self, sweep: Sweep) -> dict[str, str]:
         """What preflight says, which looks at the data and whatever else a trial needs. Raises ValueError.
 
-        It looks at each of several names or paths: they lead to different things. Of several weights the first stands
-        in the place of the default, which nobody asked for and which may have to be fetched.
+        It looks at each of several names or paths: they lead to different things. So do several sizes of a student
+        that begins with the weights of another. Of several of both the first stands in the place of the default, which
+        nobody asked for and which may have to be fetched.
         """
         if self.preflight is None:
             return {}
-        named = {
-            key: narrowing.values
+        begun = STUDENT_WEIGHTS in {*sweep.base, *sweep.vary}
+        several = {
+            key: narrowing.values if isinstance(narrowing, Choice) else [narrowing.low, narrowing.high]
             for key, narrowing in sweep.vary.items()
-            if isinstance(narrowing, Choice) and isinstance(narrowing.values[0], str | list)
         }
-        settings = self._example(sweep) | {key: values[0] for key, values in named.items() if key in WEIGHTS}
+        named = {
+            key: values
+            for key, values in several.items()
+            if isinstance(values[0], str | list) or (begun and key.startswith("student."))
+        }
+        instead = (*WEIGHTS, "student.") if begun else WEIGHTS
+        settings = self._example(sweep) | {key: values[0] for key, values in named.items() if key.startswith(instead)}
         facts = self.preflight(self.configure(settings))
         for key, values in named.items():
             for value in values:

@@ -14,6 +14,7 @@ from seisweep.screen.terminal import columns_of, follows_links, linked, wrapped
 from seisweep.settings.home import Home
 from seisweep.settings.paths import from_here
 from seisweep.statistics import certainty
+from seisweep.statistics.ablation import best_of_both
 from seisweep.statistics.conditions import Measured, group
 from seisweep.statistics.objective import Objective, Standing
 from seisweep.text import short_names
@@ -57,6 +58,7 @@ def _show_conditions(outcome: Outcome) -> list[str]:
     print()
     print_fitting(*fitting_conditions(shown[:TOP_CONDITIONS]), outcome.name)
     lines = ["", baseline.words] if len(found) > 1 else []
+    lines += best_of_both(found, Objective.first(outcome.objectives))
     if len(found) > TOP_CONDITIONS:
         lines.append(f"all {len(found)} conditions: seisweep results {outcome.name} --by condition")
     return lines + _figures(outcome)

@@ -11,8 +11,8 @@ from typing import Any
 from seisweep.say import say_once
 from seisweep.settings.home import Home
 
-PRETRAINED = "model.pretrained"
-WEIGHTS = ("teacher.weights", "teachers", "second_teacher.weights", PRETRAINED)
+PRETRAINED, STUDENT_WEIGHTS = "model.pretrained", "student.pretrained"
+WEIGHTS = ("teacher.weights", "teachers", "second_teacher.weights", STUDENT_WEIGHTS, PRETRAINED)
 """Settings that take weights: a path, a name of SeisBench, or what the record holds (a sweep's trial, a run)."""
 
 NAME_OR_PATH = ("data.dataset", "data.streams", *WEIGHTS)

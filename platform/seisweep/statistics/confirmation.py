@@ -27,9 +27,6 @@ from seisweep.text import short_names, show_number
 from trainables.evaluation.bootstrap import paired_f1_difference
 from trainables.evaluation.counts import EventCounts
 
-FEW_SEEDS = 10
-"""Below it, a verdict says how little it can see."""
-
 NO_SPREAD = 1e-9
 """Values so near each other are equal but for rounding."""
 
@@ -128,24 +125,44 @@ def verdict(
     who = f"trial {confirms.trials[0]}, the winner of {confirms.sweep}"
     if winner.size < 2:
         return [f"{who}, has ended with {winner.size} fresh seeds so far: too early to say whether it is the best"]
-    by_events = _doubtful_by_events(confirms, events)
-    lines = [_judged(found, confirms, objective, by_events)] if len(found) > 1 else []
-    return [*lines, _luck(winner, who, confirms, objective), *_power(found)]
+    by_events = on_events(events)
+    of_trials = zip(confirms.trials[1:], by_events, strict=False)
+    doubtful = {trial: one.size for trial, one in of_trials if one and one.low <= 0 <= one.high}
+    lines = [_judged(found, confirms, objective, doubtful)] if len(found) > 1 else []
+    return [*lines, _luck(winner, who, confirms, objective), *_power(found, objective, [*filter(None, by_events)])]
 
 
-def _doubtful_by_events(confirms: Confirms, events: Sequence[EventCounts | None]) -> dict[int, int]:
-    """Trials whose difference from the winner may be due to the choice of dev events, and how many of these there are.
-    Of several comparisons each has its share of the 5 % (Bonferroni)."""
+class OnEvents(NamedTuple):
+    """A difference from the winner as the choice of dev events leaves it open."""
+
+    difference: float
+    low: float
+    high: float
+    size: int
+    """How many events there are."""
+
+    @property
+    def least(self) -> float:
+        """What a difference must exceed to be told from zero on them: its distance from the nearer end."""
+        return self.difference - self.low if self.difference >= 0 else self.high - self.difference
+
+
+def on_events(events: Sequence[EventCounts | None]) -> list[OnEvents | None]:
+    """The first configuration compared with each other one; None where not both have left counts of the same events."""
     if len(events) < 2 or (winner := events[0]) is None:
-        return {}
-    level = 1 - (1 - LEVEL) / (len(events) - 1)
-    found = {}
-    for trial, other in zip(confirms.trials[1:], events[1:], strict=False):
-        if other is not None and other.events == winner.events:
-            _, low, high = paired_f1_difference(other, winner, level=level)
-            if low <= 0 <= high:
-                found[trial] = len(winner.events)
-    return found
+        return []
+    level = _level(len(events) - 1)
+    return [
+        OnEvents(*paired_f1_difference(other, winner, level=level), len(winner.events))
+        if other is not None and other.events == winner.events
+        else None
+        for other in events[1:]
+    ]
+
+
+def _level(comparisons: int) -> float:
+    """Of several comparisons each has its share of the 5 % (Bonferroni, which is the first step of Holm's)."""
+    return 1 - (1 - LEVEL) / comparisons
 
 
 def _judged(
@@ -201,19 +218,29 @@ def _luck(winner: Estimate, who: str, confirms: Confirms, objective: Objective) 
     )
 
 
-def _power(found: Sequence[Condition]) -> list[str]:
-    """What a comparison with so few seeds can see: the least difference that its interval would keep off zero."""
+def _power(found: Sequence[Condition], objective: Objective, by_events: Sequence[OnEvents]) -> list[str]:
+    """What dev can show with so many seeds and events: the least difference that would be told from zero by both.
+
+    By seeds that is t sd / sqrt n, by events half the interval of the bootstrap, each at the level of so many
+    comparisons, and of these the widest. A true difference of that size exceeds it in about half of all repetitions.
+    """
     spreads = [one.difference for one in compare(found) if one.difference.size > 1]
-    least = min((one.values for one in found), key=len)
+    fewest = min((one.values for one in found), key=len)
     if all(max(one.values.values()) - min(one.values.values()) < NO_SPREAD for one in found if one.values):
         return ["every seed gave the same: the seed decides nothing about these trials, and the spread says nothing"]
-    if not spreads or len(least) >= FEW_SEEDS:
+    if not spreads:
         return []
-    widest = max(spreads, key=lambda one: one.sd / math.sqrt(one.size))
-    seen = float(stdtrit(widest.size - 1, 0.5 + LEVEL / 2)) * widest.sd / math.sqrt(widest.size)
+    share = 0.5 + _level(len(spreads)) / 2
+    of_seeds = max(float(stdtrit(one.size - 1, share)) * one.sd / math.sqrt(one.size) for one in spreads)
+    of_events = max((one.least for one in by_events), default=0.0)
+    on_what, parts = f"{len(fewest)} seeds", ""
+    if by_events:
+        on_what += f" on {by_events[0].size} dev events"
+        parts = f" ({show_number(of_seeds)} by the seeds, {show_number(of_events)} by the events)"
     return [
-        f"with {len(least)} seeds, differences below {show_number(seen)} cannot be detected; a p-value above 0.05 does "
-        "not mean that two configurations are equal"
+        f"with {on_what}, the smallest difference in {objective.metric} that can be shown is "
+        f"{show_number(max(of_seeds, of_events))}{parts}; a true one of that size is shown about every other time, and "
+        "a p-value above 0.05 does not mean that two configurations are equal"
     ]
 
 

@@ -93,6 +93,18 @@ def test_the_pair_of_a_picker_is_named_by_its_stem(log_run, engine_home):
     assert fetched(f"runs:/{run_id}", engine_home, "teacher.weights")[0].name == "phasenet"
 
 
+def test_a_student_goes_on_from_a_trial_or_a_run(log_run, log_sweep, engine_home):
+    log_sweep("distillation-1", [0.5, 0.7])
+    file, origin = fetched("distillation-1/0", engine_home, "student.pretrained")
+    assert file.read_text() == "weights of trial 0"
+    assert origin.startswith("distillation-1/0 (runs:/")
+    run_id = log_run({"xiaonet.pt.v1": "tensors", "xiaonet.json.v1": "{}", "model_fp32.onnx": "graph"})
+    stem, _ = fetched(f"runs:/{run_id}", engine_home, "student.pretrained")
+    assert (stem.name, stem.with_name("xiaonet.pt.v1").read_text()) == ("xiaonet", "tensors")
+    with pytest.raises(ValueError, match=r"^student\.pretrained=nowhere-1: no sweep"):
+        fetched("nowhere-1", engine_home, "student.pretrained")
+
+
 def test_paths_and_names_of_seisbench_stay(engine_home, client, tmp_path):
     (tmp_path / "here").mkdir()
     engine_home.sweep_dir("here").mkdir()

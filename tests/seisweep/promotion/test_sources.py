@@ -20,6 +20,14 @@ def test_streams_are_named_beside_a_data_set_and_alone(beside, earthquakes):
     assert teacher["what"] == "teacher"
 
 
+def test_a_student_names_the_weights_that_it_went_on_from():
+    student = {"pretrained": "/no/such/earlier", "architecture": "xiaonet"}
+    settings = {"data": {"dataset": [], "streams": "/archive"}, "teacher": TEACHER, "student": student}
+    *_, teacher, earlier = origins_of(settings, FACTS | {"pretrained": "/cache/earlier.pt.v1"}, "")
+    assert (teacher["what"], earlier["what"]) == ("teacher", "weights it started from")
+    assert (earlier["name"], earlier["digest"]) == ("earlier", "/cache/earlier.pt.v1")
+
+
 def test_a_second_teacher_is_named_as_one_that_has_not_taught():
     settings = {"data": {"dataset": [], "streams": "/archive"}, "teacher": TEACHER, "second_teacher": TEACHER}
     assert origins_of(settings, FACTS, "")[-1]["what"].startswith("second teacher, which has not taught")

@@ -279,7 +279,8 @@ def test_what_the_record_does_not_hold_is_left_out(record, engine_home):
 )
 def test_the_line_that_runs_it_again_leads_to_the_same_sweep(words, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    changes = {"samples": 7, "seeds": [3], "scheduler": "none", "time_budget_s": 90.0, "gpus_per_worker": 0.5}
+    changes = {"samples": 7, "seeds": [3], "scheduler": "hyperband", "grace_epochs": 4, "time_budget_s": 90.0}
+    changes |= {"gpus_per_worker": 0.5}
     wanted = narrow(named_sweep("distillation"), parse_overrides(words), changes)
     line = command_of(wanted, "gpu")
     assert line is not None
@@ -288,8 +289,8 @@ def test_the_line_that_runs_it_again_leads_to_the_same_sweep(words, monkeypatch,
     first = typed.index("--samples")
     options = dict(zip(typed[first::2], typed[first + 1 :: 2], strict=True))
     assert options == {
-        "--samples": "7", "--seed": "3", "--scheduler": "none", "--time-budget": "90s", "--gpus": "0.5",
-        "--profile": "gpu",
+        "--samples": "7", "--seed": "3", "--scheduler": "hyperband", "--grace-epochs": "4", "--time-budget": "90s",
+        "--gpus": "0.5", "--profile": "gpu",
     }  # fmt: skip
     assert narrow(named_sweep("distillation"), parse_overrides(typed[:first]), changes) == wanted
 
@@ -297,7 +298,7 @@ def test_the_line_that_runs_it_again_leads_to_the_same_sweep(words, monkeypatch,
 def test_other_lines():
     single = single_run("distillation", {"loss.alpha": 0.3}, {"dev/f1": "max"})
     assert command_of(single) == "seisweep train distillation loss.alpha=0.3"
-    assert command_of(search(grace_epochs=3)) is None, "no option says so"
+    assert command_of(search(reduction_factor=4)) is None, "no option says so"
     assert command_of(Sweep(name="mine", trainable="mine:train")) is None
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from seisweep import results
@@ -21,6 +22,8 @@ from seisweep.settings.profile import Profile
 from seisweep.settings.which_store import own_store
 
 from search_spaces.sweep import Sweep
+from trainables.evaluation.bootstrap import paired_f1_difference
+from trainables.evaluation.counts import EventCounts
 
 X = [0.5, 0.2, 0.9, 0.4, 0.7]
 F1 = [0.80, 0.95, 0.99, 0.90, 0.85]
@@ -66,6 +69,24 @@ def test_the_best_finished_configurations_get_fresh_seeds(write):
     assert words[0] == "the best 2 of toy-1 by dev/f1: trials 1 (0.95), 3 (0.9)"
     assert words[1].startswith("2 x 3 fresh seeds (1, 2, 3): 6 trials of at most 4 epochs, about ")
     assert len(words) == 2
+
+
+def test_what_the_dev_events_can_show_is_said_before_anything_runs(write, monkeypatch):
+    """Counts of trials that are recorded without files are not to be had: nothing is said then, as above."""
+    found = [30, 34, 31, 36, 30, 33, 30]
+    counts_NPF = {number: np.array([[[true + number, 0, 12]] * 2 for true in found]) for number in (1, 3)}
+    events = {
+        number: {"dev": EventCounts.of_events(list("abcdefg"), of_trial, ["P", "S"])}
+        for number, of_trial in counts_NPF.items()
+    }
+    monkeypatch.setattr("seisweep.requested.confirmation.counts_of", lambda sweep, trial: events[trial])
+    _, words = plan(write(), 2, 3, Overrides({}, {}))
+    difference, low, _ = paired_f1_difference(events[3]["dev"], events[1]["dev"])
+    assert words[2] == (
+        f"on its 7 dev events, the smallest difference in dev/f1 that can be shown is about {difference - low:.2g}, "
+        "however many seeds there are"
+    )
+    assert len(plan(write(), 1, 3, Overrides({}, {})).words) == 2, "there is nothing to compare"
 
 
 def test_what_is_changed_is_changed_for_all(write):
@@ -150,7 +171,7 @@ def test_results_of_a_confirmation_answer_the_question(write, capsys):
     assert (winner.split()[:4], other.split()[:4]) == (["1", "0.95", "3", "0.91"], ["3", "0.9", "3", "0.96"])
     assert answer.startswith("the winner does not stay the winner: trial 3 is better than trial 1 by 0.05 ")
     assert "had a dev/f1 of 0.95 there; with fresh seeds its mean is 0.91" in luck
-    assert few.startswith("with 3 seeds, differences below ")
+    assert few.startswith("with 3 seeds, the smallest difference in dev/f1 that can be shown is ")
     assert run(["results", "toy-1-confirm", "--by", "condition", "--format", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["trial"] for row in rows] == [1, 3]

@@ -111,3 +111,30 @@ def test_a_default_teacher_is_not_asked_for_where_the_teachers_are_varied(earthq
         Trainable.find("distillation").facts(varied)
     varied = sweep.changed(vary={"teachers": Choice(values=[[str(teacher_file)]])})
     assert Trainable.find("distillation").facts(varied)["teacher"] == str(teacher_file)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "other"),
+    [
+        ({"vary": {"student.base_channels": [4, 6]}}, "6"),
+        ({"vary": {"student.base_channels": {"low": 4, "high": 8}}}, "8"),
+        ({"vary": {"student.pooling": [4, 2], "student.base_channels": [4]}}, None),
+        ({"vary": {"student.base_channels": [4]}}, ""),
+    ],
+)
+def test_every_size_of_a_student_that_goes_on_is_checked(tiny, teacher_file, tmp_path, sizes, other):
+    """Also where nothing else is named, and the default, which nobody asked for, would not fit."""
+    from search_spaces.sweep import Sweep
+    from trainables.models.xiaonet import XiaoNet
+
+    XiaoNet(base_channels=4, pooling=4).save(tmp_path / "earlier", version_str="1")
+    base = {"data.dataset": tiny["data"]["dataset"], "data.cache_dir": tiny["data"]["cache_dir"]}
+    base |= {"teacher.weights": str(teacher_file), "student.pretrained": str(tmp_path / "earlier")}
+    base |= {} if "student.pooling" in sizes["vary"] else {"student.pooling": 4}
+    sweep = Sweep(name="goes-on", trainable="distillation", base=base, **sizes)
+    if other == "":
+        assert Trainable.find("distillation").facts(sweep)["pretrained"] == str(tmp_path / "earlier.pt.v1")
+        return
+    setting = f"student.base_channels={other}" if other else "student.pooling=2"
+    with pytest.raises(ValueError, match=f"weights of another student than {setting}; they want "):
+        Trainable.find("distillation").facts(sweep)

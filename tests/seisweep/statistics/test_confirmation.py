@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from seisweep.statistics.confirmation import as_frame, compare, holm, named, p_v
 from seisweep.statistics.objective import Objective
 
 from search_spaces.sweep import Confirms
+from trainables.evaluation.bootstrap import paired_f1_difference
 from trainables.evaluation.counts import EventCounts
 
 F1 = Objective("dev/f1", "max")
@@ -87,12 +89,17 @@ def test_the_size_of_a_difference_and_its_interval_have_one_sign():
     assert f"by 0.09875 (95 % interval {expected.low:.4g} .. {expected.high:.4g}, p below 0.001 after Holm)" in sentence
 
 
-def test_few_seeds_say_what_they_can_see():
-    *_, few = verdict(conditions([0.9, 0.8, 0.7], [0.8, 0.8, 0.8]), confirms(3, 1), F1)
+def smallest(words: list[str]) -> float:
+    (said,) = re.findall(r"the smallest difference in dev/f1 that can be shown is (\d\.\d+)", words[-1])
+    return float(said)
+
+
+def test_the_smallest_difference_that_the_seeds_can_show_is_said():
+    words = verdict(conditions([0.9, 0.8, 0.7], [0.8, 0.8, 0.8]), confirms(3, 1), F1)
     seen = stats.t.ppf(0.975, 2) * np.std([0.1, 0, -0.1], ddof=1) / math.sqrt(3)
-    assert few.startswith(f"with 3 seeds, differences below {seen:.4g} cannot be detected")
-    many = verdict(conditions([0.9, 0.8] * 5, [0.8] * 10), confirms(3, 1), F1)
-    assert not any("few" in line for line in many)
+    assert words[-1].startswith(f"with 3 seeds, the smallest difference in dev/f1 that can be shown is {seen:.4g};")
+    two = verdict(conditions([0.9, 0.8, 0.7], [0.8, 0.8, 0.8], [0.85, 0.8, 0.75]), confirms(3, 1, 5), F1)
+    assert smallest(two) == pytest.approx(stats.t.ppf(0.9875, 2) / stats.t.ppf(0.975, 2) * seen, rel=1e-3)
     *_, none = verdict(conditions([0.9, 0.9], [0.8, 0.8]), confirms(3, 1), F1)
     assert none.startswith("every seed gave the same")
 
@@ -153,3 +160,30 @@ def test_a_winner_that_only_these_events_favour_is_said_to_be_so():
     as_good, lucky = counts([30] * 13), counts([40, *[30] * 12])
     words = verdict(found, confirms(3, 5), F1, [lucky, as_good])[0]
     assert words.startswith("the winner stays in front, and these seeds on 13 dev events cannot tell it from trial 5")
+
+
+def test_a_difference_just_above_what_is_said_to_be_the_smallest_is_shown_and_one_just_below_is_not():
+    """By seeds: the whole difference moves with one number that is added to every seed of the other configuration."""
+    other = np.array([0.80, 0.86, 0.83, 0.90])
+    centred = other - (other - WINNER).mean()
+    seen = smallest(verdict(conditions(WINNER, list(other)), confirms(3, 1), F1))
+    (above,), (below,) = (compare(conditions(WINNER, list(centred + factor * seen))) for factor in (1.01, 0.99))
+    assert above.p < 0.05 < below.p
+
+
+def test_a_true_difference_of_that_size_is_shown_about_every_other_time():
+    for num_seeds in (3, 5, 10):
+        limit = stats.t.ppf(0.975, num_seeds - 1)
+        assert stats.nct.sf(limit, num_seeds - 1, limit) == pytest.approx(0.5, abs=0.12)
+
+
+def test_few_events_say_what_they_can_show_beside_the_seeds():
+    found = conditions(WINNER, [value + 0.02 + step for value, step in zip(WINNER, (0, 1e-3, 0, 1e-3), strict=True)])
+    as_good, other = counts([30] * 13), counts([30 + (3 * n) % 7 for n in range(13)])
+    words = verdict(found, confirms(3, 5), F1, [as_good, other])
+    difference, low, _ = paired_f1_difference(other, as_good)
+    of_seeds = stats.t.ppf(0.975, 3) * np.std([0, 1e-3, 0, 1e-3], ddof=1) / 2
+    assert words[-1].startswith("with 4 seeds on 13 dev events, the smallest difference")
+    assert f"({of_seeds:.4g} by the seeds, {difference - low:.4g} by the events)" in words[-1]
+    assert smallest(words) == pytest.approx(difference - low, rel=1e-3)
+    assert smallest(verdict(found, confirms(3, 5), F1, [None, None])) == pytest.approx(of_seeds, rel=1e-3)
