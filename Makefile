@@ -48,6 +48,7 @@ clean:
 	rm -rf $(VENV)
 
 $(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -I platform/seisweep/supported.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $(READY)

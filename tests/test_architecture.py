@@ -109,7 +109,7 @@ def test_the_science_imports_without_the_engine():
     """Every module of it."""
     found = run_python("""
         import importlib, pkgutil, sys
-        for name in ("ray", "optuna", "mlflow", "seisweep", "search_spaces"):
+        for name in ("ray", "optuna", "mlflow", "seisweep", "search_spaces", "xlstm", "mlstm_kernels"):
             sys.modules[name] = None  # an import of it fails
         import trainables
         modules = [found.name for found in pkgutil.walk_packages(trainables.__path__, "trainables.")]
@@ -136,7 +136,7 @@ def test_xlstm_is_imported_where_a_network_is_built():
 def test_the_science_trains_without_the_engine(earthquakes, teacher_file, tmp_path):
     found = run_python(f"""
         import sys
-        for name in ("ray", "optuna", "mlflow", "seisweep", "search_spaces"):
+        for name in ("ray", "optuna", "mlflow", "seisweep", "search_spaces", "xlstm", "mlstm_kernels"):
             sys.modules[name] = None
         from pathlib import Path
         from trainables.distillation import DistillationConfig, train

@@ -23,6 +23,7 @@ from trainables.data.sequence_config import SequenceDataConfig
 from trainables.evaluation.counts import COUNTS_FILE, write_counts
 from trainables.evaluation.event_scores import classification_intervals
 from trainables.export.classifier import export_classifier
+from trainables.foreshock_extra import require_foreshock
 from trainables.models.classifier import Classifier, HeadConfig
 from trainables.models.pretrained import load_pretrained
 from trainables.models.representation import PARTS
@@ -114,6 +115,7 @@ class FinetuningConfig(Config):
 
 def preflight(config: FinetuningConfig) -> dict[str, str]:
     """Check data and pretrained weights before any work; returns facts for the record. Raises ValueError."""
+    require_foreshock()
     facts = check_data(config.data)
     if config.model.starts_from:
         loaded = load_pretrained(build_classifier(config), config.model.starts_from)

@@ -17,6 +17,7 @@ from trainables.config import Config
 from trainables.data.waveform_sources import WaveformDataConfig, check_sources
 from trainables.data.waveforms import Waveforms
 from trainables.export.history import PRETRAINING_SCORES, training_history
+from trainables.foreshock_extra import require_foreshock
 from trainables.models.contrastive import ContrastiveConfig, ContrastiveModel
 from trainables.models.pretrained import WEIGHTS, save_encoder
 from trainables.models.representation_config import RepresentationConfig
@@ -93,6 +94,7 @@ class PretrainingConfig(Config):
 
 def preflight(config: PretrainingConfig) -> dict[str, str]:
     """Check the waveforms before any work; returns facts for the record. Raises ValueError."""
+    require_foreshock()
     return check_sources(config.data, config.least_samples)
 
 

@@ -7,8 +7,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from seisweep.launching.endings import SweepError, SweepInterrupt
-from seisweep.launching.fields import limit_fields, resource_fields
+from seisweep.supported import check_that_it_runs
+
+check_that_it_runs()
+
+from seisweep.launching.endings import SweepError, SweepInterrupt  # noqa: E402
+from seisweep.launching.fields import limit_fields, resource_fields  # noqa: E402
 
 if TYPE_CHECKING:
     import pandas as pd

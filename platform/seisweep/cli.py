@@ -113,6 +113,9 @@ def run(arguments: Sequence[str]) -> int:
         return _fail("interrupted", 1)
     except ValueError as error:
         return _fail(str(error), 2)
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        return _fail(f"{package} is not installed; {sys.executable} -m pip install seisweep brings it", 2)
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
             return _fail(f"{str(error.filename)[:80]}...: too long for a name", 2)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils import cpp_extension
 from torch.utils.checkpoint import checkpoint
 
+from trainables.foreshock_extra import require_foreshock
 from trainables.models.mlstm_kernel import use_kernel
 from trainables.models.padding import halved, reverse, zero_padding
 from trainables.models.representation_config import RepresentationConfig
@@ -133,8 +134,9 @@ def import_xlstm() -> ModuleType:
     """The package xlstm, also on a machine with a GPU and without a CUDA toolkit.
 
     There its import asks torch for the toolkit's folder and fails, although only the backend of sLSTM that it
-    compiles by itself needs one, and we use another.
+    compiles by itself needs one, and we use another. Raises ValueError where the extra is not installed.
     """
+    require_foreshock()
     home = cpp_extension.CUDA_HOME
     cpp_extension.CUDA_HOME = home or "/usr/local/cuda"
     try:

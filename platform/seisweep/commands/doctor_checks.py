@@ -14,6 +14,8 @@ from typing import Literal
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
 from seisweep.settings.which_store import store_by_default
+from trainables.foreshock_extra import PACKAGES as FORESHOCK
+from trainables.foreshock_extra import require_foreshock
 
 PACKAGES = (
     "ray",
@@ -44,6 +46,7 @@ def examine(home: Home, profile: Profile) -> Iterator[Check]:
     yield Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     for package in PACKAGES:
         yield _guarded(package, lambda package=package: _imports(package))  # type: ignore[misc]
+    yield _guarded("foreshock", _foreshock)
     yield _guarded("processor", _processor)
     yield _guarded("gpu", _gpu)
     yield _guarded("home", lambda: _home(home))
@@ -64,6 +67,14 @@ def _guarded(what: str, examine_one: Callable[[], tuple[Literal["ok", "note", "f
 def _imports(package: str) -> tuple[Literal["ok"], str]:
     importlib.import_module(package)
     return "ok", importlib.metadata.version(package)
+
+
+def _foreshock() -> tuple[Literal["ok", "note"], str]:
+    try:
+        require_foreshock()
+    except ValueError as error:
+        return "note", str(error)
+    return "ok", ", ".join(f"{package} {importlib.metadata.version(package)}" for package in FORESHOCK)
 
 
 def _processor() -> tuple[Literal["ok"], str]:

@@ -11,6 +11,7 @@ from seisweep.screen.tables import as_table
 from seisweep.settings.home import Home
 from seisweep.settings.paths import from_here
 from trainables import metrics
+from trainables.foreshock_extra import require_foreshock
 from trainables.models.representation_config import cpu_sized
 
 PRETRAINING_SUMMARY = (metrics.DEV_ACCURACY, metrics.pretraining("dev", "perplexity"), metrics.DEV_LOSS)
@@ -77,6 +78,7 @@ TINY = Size(
 
 def play(command: Command, home: Home, tiny: bool) -> None:
     """Run every step, printing its command first, and say at the end what there is and what comes next."""
+    require_foreshock()
     size, suffix = (TINY, "-tiny") if tiny else (FULL, "")
     home.prepare()
     stem = free_stem(home)
