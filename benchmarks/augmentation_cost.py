@@ -1,6 +1,6 @@
 """What augmentations cost: processor time of a batch with each, and as a share of a distillation step, in alternation.
 
-    python benchmarks/augmentation_cost.py --data FOLDER --teacher WEIGHTS [--batch-size 32] [--rounds 15]
+python benchmarks/augmentation_cost.py --data FOLDER --teacher WEIGHTS [--batch-size 32] [--rounds 15]
 """
 
 from __future__ import annotations

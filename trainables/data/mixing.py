@@ -21,8 +21,8 @@ from trainables.data.config import SAMPLING_RATE_HZ, DataConfig
 from trainables.data.draws import GOLDEN, SILVER, Windows, choose_windows, uniform, visit_order
 from trainables.data.quiet_stretches import QuietStretches
 from trainables.data.rate import recorded
-from trainables.data.stacking import Stacked, stack
 from trainables.data.reordering import rank_in_source, reordered
+from trainables.data.stacking import Stacked, stack
 from trainables.data.windows import WindowStore
 
 

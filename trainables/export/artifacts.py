@@ -28,8 +28,8 @@ from trainables.evaluation.picks import (
     residuals_s,
     scores,
 )
-from trainables.export.document_names import write_document_names
 from trainables.evaluation.reliability import Reliability, reliability_table
+from trainables.export.document_names import write_document_names
 from trainables.export.examples import Example, Examples, example_picks
 from trainables.export.figures import residual_histograms, residual_table
 from trainables.export.files import FP32_FILE, INT8_FILE, RELIABILITY_FILE, RESIDUALS_FILE
