@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -84,9 +85,9 @@ def answers(
         for length in {one.window_samples for one in pickers.values()}
     }
     start_N, end_N = targets["start_sample"].to_numpy(dtype=int), targets["end_sample"].to_numpy(dtype=int)
-    by_trace = targets.groupby("trace_idx", sort=True).indices
+    by_trace = cast("dict[int, np.ndarray]", targets.groupby("trace_idx", sort=True).indices)
     for done, (trace, targets_here) in enumerate(by_trace.items(), start=1):
-        for waveform_XT in _read(dataset, int(trace)):
+        for waveform_XT in _read(dataset, trace):
             for target in targets_here.tolist():
                 for windows in by_length.values():
                     windows.add(waveform_XT, target, start_N[target], end_N[target])

@@ -13,6 +13,7 @@ below need not be upsampled, or less: taps that meet the same sample of it are o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -58,7 +59,7 @@ class FoldedXiaoNet(nn.Module):
                 self._level(block, level, joins=True)
                 for level, block in zip(reversed(range(LEVELS)), model.decoder, strict=True)
             )
-            self.head = FoldedConv2d(model.head, self.class_fold, [Part(self.folds[0])], classes_first=True)
+            self.head = FoldedConv2d(cast("nn.Conv2d", model.head), self.class_fold, [Part(self.folds[0])], classes_first=True)
 
     @property
     def weights(self) -> dict[str, Fold]:

@@ -248,7 +248,7 @@ def finish(
         assert isinstance(model, XiaoNet | PickerAdapter)
         if config.export.calibrate:
             found = calibrate(model, task.logits, task.dev, config.picks, EVALUATION_BATCH)
-            model, thresholds, before = found.model, found.thresholds, found.before
+            model, thresholds, before = found.model, dict(found.thresholds), found.before
             final |= found.metrics
             state.tags[metrics.CALIBRATION] = found.words
         exported = export_picker(
