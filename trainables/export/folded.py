@@ -59,7 +59,8 @@ class FoldedXiaoNet(nn.Module):
                 self._level(block, level, joins=True)
                 for level, block in zip(reversed(range(LEVELS)), model.decoder, strict=True)
             )
-            self.head = FoldedConv2d(cast("nn.Conv2d", model.head), self.class_fold, [Part(self.folds[0])], classes_first=True)
+            head = cast("nn.Conv2d", model.head)
+            self.head = FoldedConv2d(head, self.class_fold, [Part(self.folds[0])], classes_first=True)
 
     @property
     def weights(self) -> dict[str, Fold]:
