@@ -20,7 +20,7 @@ STYLES = {UNCALIBRATED: (GREY, ":", "s"), "FP32": (BLUE, "-", "o"), "INT8": (VER
 
 def reliability_figure(table: pd.DataFrame, path: Path) -> None:
     """Of the rows of `evaluation.reliability.reliability_table`: P and S side by side, a line for each picker."""
-    figure = Figure(figsize=(9, 5.6), layout="constrained")
+    figure = Figure(figsize=(9, 6), layout="constrained")
     draw_reliability(figure, {str(name): rows for name, rows in table.groupby("picker", sort=False)}, STYLES)
     save(figure, path)
 
@@ -39,9 +39,16 @@ def draw_reliability(
             _draw(above, below, of_phase, place, name, styles[name])
         above.set(title=f"{phase} peaks", xlim=(0, 1), ylim=(-0.03, 1.03))
         above.grid(alpha=0.25)
-        above.legend(loc="upper left", frameon=False, fontsize=8)
         below.set(yticks=[], ylim=(len(by_name) - 0.4, -0.6), xlabel="probability of the peak")
         below.tick_params(length=0)
+        below.legend(
+            *above.get_legend_handles_labels(),
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0),
+            borderaxespad=5,
+            frameon=False,
+            fontsize=8,
+        )
     rows[0][0].set_ylabel("share with an arrival")
     rows[1][0].set_ylabel("peaks")
 
