@@ -69,7 +69,8 @@ class QuietStretches(NamedTuple):
                 noise_BXT[b] = store.counts(trace, begin, begin + num_samples)
             else:
                 there_T = (int(place * length) + np.arange(num_samples)) % (2 * length)
-                noise_BXT[b] = store.counts(trace, low, high)[:, np.minimum(there_T, 2 * length - 1 - there_T)]
+                there_T = np.minimum(there_T, 2 * length - 1 - there_T)
+                np.take(store.counts(trace, low, high), there_T, axis=1, out=noise_BXT[b], mode="clip")
         return noise_BXT
 
 

@@ -150,9 +150,11 @@ def _alive(raw_BXT: np.ndarray) -> np.ndarray:
 def _centred(raw_BXT: np.ndarray) -> np.ndarray:
     """In place, about the mean of each component where anything is there, so that padding leaves no step."""
     for raw_XT in raw_BXT:
-        there_T = (raw_XT != 0).any(axis=0)
-        mean_X1 = raw_XT.mean(axis=1, where=there_T, keepdims=True, dtype=np.float64) if there_T.any() else 0.0
-        np.subtract(raw_XT, mean_X1, out=raw_XT, where=there_T, casting="same_kind")
+        there_T = raw_XT.any(axis=0)
+        mean_X = raw_XT.sum(axis=1, dtype=np.float64) / max(np.count_nonzero(there_T), 1)
+        raw_XT -= mean_X[:, None].astype(np.float32)
+        if not there_T.all():
+            raw_XT[:, ~there_T] = 0
     return raw_BXT
 
 
