@@ -85,6 +85,11 @@ def write_targets(targets: Targets, folder: Path) -> None:
             frame.to_csv(arriving, index=False)
 
 
+def holds_targets(folder: Path) -> bool:
+    """Whether there is one of these files."""
+    return any((folder / name).is_file() for name in (DETECTION_FILE, ONSET_FILE))
+
+
 def read_targets(folder: Path, dataset: sbd.WaveformDataset, split: str) -> Targets:
     """Those of a split out of files that `write_targets` or pick-benchmark has written; a file that is not there has no
     windows. Raises ValueError in one line where they are no targets, or of other data."""

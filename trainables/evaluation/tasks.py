@@ -30,6 +30,7 @@ from trainables.evaluation.task_targets import (
     NOISE,
     Targets,
     TasksConfig,
+    holds_targets,
     make_targets,
     read_targets,
     write_targets,
@@ -93,7 +94,8 @@ def open_tasks(
         check_seal(opening, which_test_split(config))
     dataset = load_dataset(config.only)
     check_dataset(dataset, config.only, splits=(split,))
-    if folder is not None and folder.is_dir() and any(folder.glob("task*.csv")):
+    is_read = folder is not None and holds_targets(folder)
+    if folder is not None and is_read:
         targets = read_targets(folder, dataset, split)
     else:
         targets = make_targets(dataset, split, tasks)
@@ -104,7 +106,7 @@ def open_tasks(
         others = " ".join(f"--task {task}" for task in Task if task not in reasons)
         rest = f"; {others} can be scored" if others else ""
         raise ValueError(f"data.dataset={config.only} cannot be used for {'; '.join(missing)}{rest}")
-    if folder is not None:
+    if folder is not None and not is_read:
         write_targets(targets, folder)
     return data
 

@@ -75,15 +75,11 @@ class OnnxPicker:
     @property
     def is_picker(self) -> bool:
         """Whether its answers are curves of P, S and perhaps another class, of windows of three components."""
-        given, answered = self.session.get_inputs()[0], self.session.get_outputs()[0]
-        classes = self._stated_classes
-        is_of_three = given.shape[1:2] == [3] and len(given.shape) == 3
-        return (
-            is_of_three
-            and {"P", "S"} <= set(classes)
-            and len(answered.shape) == 3
-            and answered.shape[1] == len(classes)
-        )
+        given, answered = self.session.get_inputs()[0].shape, self.session.get_outputs()[0].shape
+        if len(given) != 3 or given[1] != 3 or len(answered) != 3:
+            return False
+        num_classes = answered[1] if isinstance(answered[1], int) else len(self._stated_classes)  # else not stated
+        return {"P", "S"} <= set(self._stated_classes) and num_classes == len(self._stated_classes)
 
     def of_batch(self, batch: Batch) -> np.ndarray:
         """Its probabilities (B, C, T), P and S first, of windows of its length."""

@@ -17,7 +17,7 @@ from seisweep.settings.paths import with_absolute_paths
 from trainables.config import Config
 from trainables.data.config import DataConfig, each_of
 from trainables.evaluation.task_names import Task
-from trainables.evaluation.task_targets import TasksConfig
+from trainables.evaluation.task_targets import TasksConfig, holds_targets
 from trainables.evaluation.task_windows import TaskPicker
 from trainables.evaluation.tasks import TaskData, TaskScore, halves_in_words, open_tasks, score_tasks
 
@@ -51,7 +51,10 @@ def evaluate_tasks(
     names = each_of(config.data.dataset)
     if folder is not None and len(names) > 1:
         raise ValueError(f"--targets {folder} holds the windows of one data set, and {len(names)} are named")
+    is_read = folder is not None and holds_targets(folder)
     opened = {name: open_tasks(DataConfig(dataset=name), config.tasks, wanted, folder=folder) for name in names}
+    if folder is not None:
+        print(f"windows are read from {folder}" if is_read else f"windows are kept in {folder}", file=sys.stderr)
     pickers = {picker.name: picker for of_model in named_apart(found) for picker in of_model}
     rows: list[dict[str, Any]] = []
     for name, data in opened.items():

@@ -45,12 +45,15 @@ def test_each_measure_of_each_model_has_a_row(records, students, home, tmp_path,
         assert (row["minus_first"] is None) == (row["model"] == students[0])
     assert "an onset is an outlier beyond 1.5 s" in err
     assert "thresholds are chosen on" in err
+    assert f"windows are kept in {tmp_path / 'targets'}\n" in err
     written = pd.read_csv(tmp_path / "targets" / "task1.csv")
     assert set(written["trace_split"]) == {"dev"}
     assert f"{(written['trace_type'] == 'noise').sum()} with noise" in err
 
     assert run(["evaluate", *words, "--targets", str(tmp_path / "targets")]) == 0
-    assert json.loads(capsys.readouterr().out) == rows, "the same windows, the same numbers"
+    out, err = capsys.readouterr()
+    assert json.loads(out) == rows, "the same windows, the same numbers"
+    assert f"windows are read from {tmp_path / 'targets'}\n" in err
     assert not home.exists()
 
 
