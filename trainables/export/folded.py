@@ -58,7 +58,9 @@ class FoldedXiaoNet(nn.Module):
                 self._level(block, level, joins=True)
                 for level, block in zip(reversed(range(LEVELS)), model.decoder, strict=True)
             )
-            self.head = FoldedConv2d(model.head, self.class_fold, [Part(self.folds[0])], classes_first=True)
+            head: nn.Module = model.head
+            assert isinstance(head, nn.Conv2d)
+            self.head = FoldedConv2d(head, self.class_fold, [Part(self.folds[0])], classes_first=True)
 
     @property
     def weights(self) -> dict[str, Fold]:

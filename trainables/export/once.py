@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import onnx
@@ -123,7 +124,7 @@ class Editor:
         content = (array.dtype.str, array.shape, array.tobytes())
         return self._constants.setdefault(content, f"once_{self._first + len(self._constants)}")
 
-    def add(self, operator: str, *inputs: str, **attributes: object) -> str:
+    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Its output; that of before where it was added before."""
         node = make_node(operator, [self._replaced.get(name, name) for name in inputs], [], **attributes)
         output = self._outputs.get(node.SerializeToString())
