@@ -13,7 +13,6 @@ below need not be upsampled, or less: taps that meet the same sample of it are o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -59,7 +58,8 @@ class FoldedXiaoNet(nn.Module):
                 self._level(block, level, joins=True)
                 for level, block in zip(reversed(range(LEVELS)), model.decoder, strict=True)
             )
-            head = cast("nn.Conv2d", model.head)
+            head: nn.Module = model.head
+            assert isinstance(head, nn.Conv2d)
             self.head = FoldedConv2d(head, self.class_fold, [Part(self.folds[0])], classes_first=True)
 
     @property

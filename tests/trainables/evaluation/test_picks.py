@@ -211,7 +211,8 @@ def test_peaks_of_equal_height_are_counted_alike_at_a_threshold_alone_and_among_
     among = count_picks(probabilities, at, CONFIG)
     alone = count_picks(probabilities, at, CONFIG, (0.1, 0.25))
     thresholds = {"P": 0.1, "S": 0.25}
-    assert scores(alone, thresholds) == pytest.approx(scores(among, thresholds))
+    both = scores(among, thresholds)
+    assert scores(alone, thresholds) == pytest.approx({k: v for k, v in both.items() if not k.endswith("f1_at_0.3")})
 
 
 # Arrivals that the peak rule cannot tell apart.

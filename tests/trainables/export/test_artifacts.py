@@ -123,7 +123,7 @@ def test_a_failing_export_leaves_nothing_that_looks_finished(dev, tmp_path, monk
     def fail(*args: object) -> None:
         raise RuntimeError("no quantizer")
 
-    monkeypatch.setattr(own, "quantize_int8", fail)
+    monkeypatch.setattr(own, "quantize_picker", fail)
     with pytest.raises(RuntimeError, match="no quantizer"):
         export(picker(), dev, tmp_path / "artifacts")
     assert not (tmp_path / "artifacts").exists()
