@@ -126,6 +126,7 @@ def score(
     name and by phase; None: the best on these windows."""
     import numpy as np
 
+    from trainables.data.config import PHASES
     from trainables.evaluation.picks import THRESHOLDS, PickCounts, count_picks
     from trainables.training.picker import EVALUATION_BATCH
 
@@ -135,7 +136,7 @@ def score(
     for batch, arrivals in dev.batches(EVALUATION_BATCH):
         answers = {picker.name: picker.probabilities(batch) for picker in pickers}
         for name, members in means.items():
-            answers[name] = np.mean([answers[member.name] for member in members], axis=0)
+            answers[name] = np.mean([answers[member.name][:, : len(PHASES)] for member in members], axis=0)
         for name, probabilities_BCT in answers.items():
             counts[name] += count_picks(probabilities_BCT, arrivals, config, heights[name])
     return [row for name in every for row in _rows(name, counts[name], thresholds[name] if thresholds else None)]
