@@ -82,7 +82,7 @@ def read_public(path: Path, named: str) -> WaveformModel:
     model.load_state_dict(fitting)
     if isinstance(model, PhaseNet) and NETWORK not in held:
         model = _in_its_order(model, path, named)
-    stored = held.get(THRESHOLDS) or {}
+    stored = held[THRESHOLDS] if NETWORK in held and isinstance(held.get(THRESHOLDS), dict) else {}
     model.default_args |= {f"{phase}_threshold": float(stored.get(phase, HEIGHT)) for phase in PHASES}
     return model.eval()
 
@@ -92,7 +92,7 @@ def _in_its_order(model: PhaseNet, path: Path, named: str) -> PhaseNet:
     """A PhaseNet with the order of components that it was trained in, as it is found and said."""
     asked = model.eval()
     order, is_certain = component_order(lambda raw: asked(asked.annotate_batch_pre(raw, {})), ORDERS)
-    how = "in which it tells P from S" if is_certain else "as most there do; in none does it tell P from S better"
+    how = "in which it tells P from S" if is_certain else "as most there do: it tells P from S alike in either order"
     _say(path, f"{named}: a {type(model).__name__} that takes {', '.join(order)}, {how}")
     if order == COMPONENT_ORDER:
         return model

@@ -69,7 +69,7 @@ def score(
     for batch, arrivals in dev.batches(EVALUATION_BATCH):
         answers = {picker.name: picker.probabilities(batch) for picker in pickers}
         for name, members in means.items():
-            answers[name] = np.mean([answers[member.name] for member in members], axis=0)
+            answers[name] = np.mean([answers[member.name][:, : len(PHASES)] for member in members], axis=0)
         for name, probabilities_BCT in answers.items():
             for window_CT, of_window in zip(probabilities_BCT, arrivals, strict=True):
                 counted = count_picks(window_CT[None], [of_window], config, heights[name])

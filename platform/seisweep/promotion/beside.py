@@ -17,7 +17,7 @@ from trainables.export.artifacts import REFUSED_FILE
 from trainables.export.onnx import OnnxPicker
 from trainables.models.architectures import load_picker
 from trainables.models.seisbench_private import weights_folder
-from trainables.models.weights import files_of_pair, find_pair
+from trainables.models.weights import SEISBENCH, files_of_pair, find_pair
 from trainables.promotion.candidate import Candidate
 from trainables.promotion.picker import PickerCandidate
 from trainables.promotion.side_by_side import Entry
@@ -91,7 +91,7 @@ def entries_beside(names: Sequence[str], home: Home, profile: Profile) -> tuple[
                     num_bytes=_bytes(source),
                 )
             )
-            digest.update(f"{name} {picker.name} {_digest(source)}".encode())
+            digest.update(f"{called} {picker.name} {_digest(source)}".encode())
     return entries, digest.hexdigest()
 
 
@@ -141,9 +141,10 @@ def _file(source: Path | str) -> Path | None:
     """What holds the weights of a source; None of a name whose file is not found."""
     if isinstance(source, Path) and source.is_file() and find_pair(str(source)) is None:
         return source
-    named = (
-        str(source) if find_pair(str(source)) else str(weights_folder(type(load_picker(str(source)).network)) / source)
-    )
+    named = str(source)
+    if find_pair(named) is None:  # a name of SeisBench, whose files lie in its cache
+        folder = weights_folder(type(load_picker(named).network))
+        named = str(folder / named.removeprefix(SEISBENCH))
     return files_of_pair(named)[1] if find_pair(named) else None
 
 

@@ -26,6 +26,8 @@ from trainables.data.config import DataConfig
 from trainables.data.synthetic import write_local_earthquakes
 from trainables.data.windows import open_store
 from trainables.evaluation.picks import PickConfig
+from trainables.export.document_names import write_document_names
+from trainables.export.onnx import export_onnx
 from trainables.export.picker_folder import write_picker_folder
 from trainables.models.xiaonet import StudentConfig, build_student
 from trainables.run import LocalRun
@@ -57,6 +59,29 @@ def test_the_mean_of_a_picker_of_p_and_one_of_s_picks_both(dev):
     assert thresholds["mean", "P"] <= 0.5, "half of what the one says, as the other says nothing"
     assert thresholds["mean", "S"] <= 0.25
     assert list(dict.fromkeys(row["model"] for row in rows)) == ["p", "s", "mean"]
+
+
+def test_pickers_with_and_without_a_curve_of_noise_have_a_mean(dev):
+    def of_curves(batch) -> np.ndarray:
+        return batch.labels_BCT.numpy()[:, :2]
+
+    one, other = picker("distribution"), Picker("curves", of_curves, "torch", classes="PS")
+    rows = score([one, other], dev, PickConfig(), {"mean": [one, other]})
+    assert {row["f1"] for row in rows if row["phase"] == "both"} == {1}
+
+
+def test_a_state_dict_and_an_onnx_file_with_the_name_of_one(earthquakes, home, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = build_student(StudentConfig(base_channels=2, pooling=4)).eval()
+    write_document_names(model, tmp_path, {"P": 0.35, "S": 0.2}, None)
+    export_onnx(model, tmp_path / "a.onnx", {"P": 0.35, "S": 0.2})
+    (tmp_path / "a.onnx").rename("saved_model_int8.pth")
+    data = [f"data.dataset={earthquakes}", "data.dev_windows_per_trace=2", f"data.cache_dir={tmp_path / 'cache'}"]
+    assert run(["evaluate", "best_model.pth", "saved_model_int8.pth", *data, "--format", "json"]) == 0
+    rows = [row for row in json.loads(capsys.readouterr().out) if row["phase"] == "P"]
+    assert [row["model"] for row in rows[:2]] == ["best_model.pth", "saved_model_int8.pth"]
+    assert {row["threshold"] for row in rows} == {0.35}
+    assert rows[0]["f1"] == rows[1]["f1"], "the same network"
 
 
 def test_files_of_one_precision_are_averaged():

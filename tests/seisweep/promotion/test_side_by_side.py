@@ -8,6 +8,7 @@ import pytest
 import torch
 from mlflow.tracking import MlflowClient
 from promotable import record
+from seisbench.models import EQTransformer
 from seisweep.cli import run
 from seisweep.promotion import openings, registry
 from seisweep.promotion import promote as promote_module
@@ -74,6 +75,21 @@ def test_trials_and_other_models_in_one_card(own, teacher_file, v5b, capsys):
     assert "## Side by side" in champion.description
     assert run(["promote", "picker"]) == 2
     assert "for picker trials 1, 0 beside " in capsys.readouterr().err
+
+
+def test_a_model_with_windows_of_another_length_and_curves_stands_beside(own, tmp_path, capsys):
+    torch.manual_seed(0)
+    EQTransformer(in_samples=768, lstm_blocks=1).save(tmp_path / "short", version_str="1")
+    assert run(["promote", "picker", "--beside", f"{tmp_path / 'short'},picker/1", "--format", "json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert list(rows) == ["trial 0 fp32", "trial 0 int8", "short", "picker/1"]
+    assert rows["picker/1"]["parameters"] == rows["trial 0 fp32"]["parameters"]
+    card = json.loads((own.pickers_dir / "picker" / "model.json").read_text())["card"]
+    (table,) = card["side_by_side"]
+    differences = {model["name"]: model["f1_less_best"] for model in table["models"]}
+    assert all(one["low"] <= one["value"] <= one["high"] for one in differences.values())
+    versions = MlflowClient(own.mlflow_uri).search_model_versions("name = 'picker'")
+    assert {one.tags[tags.TRIAL] for one in versions} == {"0"}, "what stands beside is not registered"
 
 
 class Killed(BaseException): ...
