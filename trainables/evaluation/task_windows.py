@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -85,13 +84,15 @@ def answers(
         for length in {one.window_samples for one in pickers.values()}
     }
     start_N, end_N = targets["start_sample"].to_numpy(dtype=int), targets["end_sample"].to_numpy(dtype=int)
-    by_trace = cast("dict[int, np.ndarray]", targets.groupby("trace_idx", sort=True).indices)
-    for done, (trace, targets_here) in enumerate(by_trace.items(), start=1):
+    trace_N = targets["trace_idx"].to_numpy(dtype=int)
+    traces = np.unique(trace_N).tolist()
+    of_trace = np.split(np.argsort(trace_N, kind="stable"), np.searchsorted(np.sort(trace_N), traces)[1:])
+    for done, (trace, targets_here) in enumerate(zip(traces, of_trace, strict=True), start=1):
         for waveform_XT in _read(dataset, trace):
             for target in targets_here.tolist():
                 for windows in by_length.values():
                     windows.add(waveform_XT, target, start_N[target], end_N[target])
-        progress(done, len(by_trace))
+        progress(done, len(traces))
     for windows in by_length.values():
         windows.answer()
     return {name: Answers(*fields) for name, fields in found.items()}
