@@ -26,7 +26,7 @@ class Calibrated:
     """A calibrated picker, and what it was before."""
 
     model: XiaoNet | PickerAdapter
-    thresholds: Mapping[str, float]
+    thresholds: dict[str, float]
     """Of P and S, the best on dev after it."""
     metrics: dict[str, float]
     """Scores after it (`dev/...`) and before it (`uncalibrated/...`), and the map (`calibration/s_scale` ...)."""

@@ -28,6 +28,7 @@ from trainables.data.streams import StreamStore, check_streams, streams_fingerpr
 from trainables.evaluation.counts import COUNTS_FILE, MISTAKEN, EventCounts, write_counts
 from trainables.evaluation.event_scores import count_by_event, mistaken_intervals, picking_intervals
 from trainables.evaluation.picks import PickCounts, count_picks, scores
+from trainables.evaluation.reliability import Reliability
 from trainables.export.artifacts import export_picker
 from trainables.models.adapters import PickerAdapter
 from trainables.models.interface import Interface, prepared
@@ -243,7 +244,8 @@ def finish(
     final, run, config = final_record(state), task.run, task.config
     folder = run.workdir / "training"
     thresholds = {phase: final[metrics.picking("dev", phase, "threshold")] for phase in PHASES}
-    counted, model, before = dict(events or {}), state.model, None
+    counted, model = dict(events or {}), state.model
+    before: Reliability | None = None
     if run.rank == 0 and config.export.enabled:
         assert isinstance(model, XiaoNet | PickerAdapter)
         if config.export.calibrate:
