@@ -8,7 +8,8 @@ turned out to be. Against noise, whose logit stays, the logits of P and S become
     z_P - z_N -> a_P (z_P - z_N) + b_P,    z_S - z_N -> a_S (z_S - z_N) + b_S,    a > 0,
 
 which is linear in the logits: it can be written into the last convolution, and the softmax stays one. A curve keeps the
-order of its peaks but where P and S compete for the same sample. Where peaks are calibrated, the F1 is best at half of
+order of its peaks but where P and S compete for the same sample: so peaks are looked for again after a fit, and it is
+repeated. Where peaks are calibrated, the F1 is best at half of
 its own best value (Lipton et al. 2014, arXiv:1402.1892), at 0.3 to 0.5 for an F1 of 0.6 to 1.
 """
 
@@ -31,6 +32,30 @@ where all peaks above a height are arrivals, it is the lower ones that say where
 
 LEAST_PEAKS = 20
 """So many arrivals with a peak, and so many peaks without an arrival, are enough for the map of a phase."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The map, by phase; 1 and 0 leave a phase as it is."""
+
+    scale: Mapping[str, float]
+    shift: Mapping[str, float]
+
+    def __call__(self, logits: np.ndarray) -> np.ndarray:
+        """Logits (..., C), P, S, noise, as they are after it."""
+        matrix_CC, shift_C = self.as_matrix()
+        return logits @ matrix_CC.T + shift_C
+
+    def as_matrix(self) -> tuple[np.ndarray, np.ndarray]:
+        """The map as (C, C), what a class takes of each, and (C,), what is added to it."""
+        matrix_CC, shift_C = np.eye(len(PHASES) + 1), np.zeros(len(PHASES) + 1)
+        for row, phase in enumerate(PHASES):
+            matrix_CC[row, row], matrix_CC[row, -1] = self.scale[phase], 1 - self.scale[phase]
+            shift_C[row] = self.shift[phase]
+        return matrix_CC, shift_C
+
+
+AS_IS = Calibration(dict.fromkeys(PHASES, 1.0), dict.fromkeys(PHASES, 0.0))
 
 
 @dataclass(frozen=True)
@@ -57,34 +82,13 @@ class Peaks:
     def is_enough(self) -> bool:
         return min(self.num_true, self.num_false) >= LEAST_PEAKS
 
-    def enough(self, phase: str) -> Peaks:
-        """Those above the first of `HEIGHTS` that leaves enough; all where none does."""
-        probability_N = np.exp(_log_softmax(self.logits_NC)[:, PHASES.index(phase)])
+    def enough(self, phase: str, calibration: Calibration = AS_IS) -> Peaks:
+        """Those that are, with a map, above the first of `HEIGHTS` that leaves enough; all where none does."""
+        probability_N = np.exp(_log_softmax(calibration(self.logits_NC))[:, PHASES.index(phase)])
         parts = (
             Peaks(self.logits_NC[high_N], self.is_true_N[high_N]) for high_N in (probability_N >= h for h in HEIGHTS)
         )
         return next((part for part in parts if part.is_enough), self)
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """The map, by phase; 1 and 0 leave a phase as it is."""
-
-    scale: Mapping[str, float]
-    shift: Mapping[str, float]
-
-    def __call__(self, logits: np.ndarray) -> np.ndarray:
-        """Logits (..., C), P, S, noise, as they are after it."""
-        matrix_CC, shift_C = self.as_matrix()
-        return logits @ matrix_CC.T + shift_C
-
-    def as_matrix(self) -> tuple[np.ndarray, np.ndarray]:
-        """The map as (C, C), what a class takes of each, and (C,), what is added to it."""
-        matrix_CC, shift_C = np.eye(len(PHASES) + 1), np.zeros(len(PHASES) + 1)
-        for row, phase in enumerate(PHASES):
-            matrix_CC[row, row], matrix_CC[row, -1] = self.scale[phase], 1 - self.scale[phase]
-            shift_C[row] = self.shift[phase]
-        return matrix_CC, shift_C
 
 
 def fit(peaks: Mapping[str, Peaks]) -> Calibration:
@@ -125,7 +129,8 @@ def _log_softmax(logits_NC: np.ndarray) -> np.ndarray:
 def find_peaks_of(
     logits_BCT: np.ndarray, probabilities_BCT: np.ndarray, arrivals: Sequence[WindowArrivals], config: PickConfig
 ) -> dict[str, Peaks]:
-    """By phase the peaks of a batch, from the lowest of `HEIGHTS` up, in the windows in which it was looked for."""
+    """By phase the peaks of a batch's probabilities, from the lowest of `HEIGHTS` up, in the windows in which it was
+    looked for. `logits_BCT`: as they are without a map."""
     found: dict[str, Peaks] = {}
     for row, phase in enumerate(PHASES):
         logits, is_true = [np.empty((0, len(PHASES) + 1))], [np.empty(0, dtype=bool)]

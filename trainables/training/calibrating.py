@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +14,15 @@ from torch import Tensor, nn
 from trainables import metrics
 from trainables.data.batches import Batch, DevWindows
 from trainables.data.config import PHASES
-from trainables.evaluation.calibration import Calibration, Peaks, find_peaks_of, fit
+from trainables.evaluation.calibration import AS_IS, Calibration, Peaks, find_peaks_of, fit
 from trainables.evaluation.picks import PickConfig, PickCounts, count_picks, scores
 from trainables.evaluation.reliability import Reliability
 from trainables.export.calibrated import calibrated
 from trainables.models.adapters import PickerAdapter
 from trainables.models.xiaonet import XiaoNet
+
+ROUNDS = 2
+"""Of looking for peaks and fitting the map to them: the second sees where P and S compete after the first."""
 
 
 @dataclass(frozen=True)
@@ -47,23 +51,16 @@ def calibrate(
     A curve keeps the order of its peaks, so the picks at the thresholds that are then best are those from before, or
     better ones: where all peaks were low, thresholds in steps of 0.05 could not part them.
     """
-    peaks: dict[str, Peaks] = {}
-    counts, before = PickCounts.zeros(), Reliability.zeros()
-    for batch, arrivals in dev.batches(batch_size):
-        logits_BCT = _logits(model, logits, batch)
-        probabilities_BCT = logits_BCT.softmax(dim=1).numpy()
-        counts += count_picks(probabilities_BCT, arrivals, picks)
-        before += Reliability.of(probabilities_BCT, arrivals, picks)
-        for phase, found in find_peaks_of(logits_BCT.numpy(), probabilities_BCT, arrivals, picks).items():
-            peaks[phase] = peaks[phase] + found if phase in peaks else found
-    peaks = {phase: its.enough(phase) for phase, its in peaks.items()}
-    calibration = fit(peaks)
+    calibration, peaks, (counts, before) = AS_IS, dict[str, Peaks](), (PickCounts.zeros(), Reliability.zeros())
+    for number in range(ROUNDS):
+        looked = _look(model, logits, dev, picks, batch_size, calibration)
+        if not number:
+            counts, before = looked.counts, looked.reliability
+        peaks = {phase: its.enough(phase, calibration) for phase, its in looked.peaks.items()}
+        calibration = fit(peaks)
     after = calibrated(model, calibration)
-    counts_after, reliability = PickCounts.zeros(), Reliability.zeros()
-    for batch, arrivals in dev.batches(batch_size):
-        probabilities_BCT = _logits(after, logits, batch).softmax(dim=1).numpy()
-        counts_after += count_picks(probabilities_BCT, arrivals, picks)
-        reliability += Reliability.of(probabilities_BCT, arrivals, picks)
+    looked = _look(after, logits, dev, picks, batch_size)
+    counts_after, reliability = looked.counts, looked.reliability
     found_after = scores(counts_after) | reliability.metrics("dev")
     measured = scores(counts, split=metrics.UNCALIBRATED) | before.metrics(metrics.UNCALIBRATED)
     return Calibrated(
@@ -75,9 +72,34 @@ def calibrate(
     )
 
 
+class _Looked(NamedTuple):
+    """What there is on dev, with a map."""
+
+    counts: PickCounts
+    reliability: Reliability
+    peaks: dict[str, Peaks]
+
+
 @torch.no_grad()
-def _logits(model: nn.Module, logits: Callable[[nn.Module, Batch], Tensor], batch: Batch) -> Tensor:
-    return logits(model.eval(), batch).float().cpu()
+def _look(
+    model: nn.Module,
+    logits: Callable[[nn.Module, Batch], Tensor],
+    dev: DevWindows,
+    picks: PickConfig,
+    batch_size: int,
+    calibration: Calibration = AS_IS,
+) -> _Looked:
+    model.eval()
+    counts, reliability, peaks = PickCounts.zeros(), Reliability.zeros(), dict[str, Peaks]()
+    for batch, arrivals in dev.batches(batch_size):
+        logits_BCT = logits(model, batch).float().cpu()
+        mapped_BTC = torch.from_numpy(calibration(logits_BCT.transpose(1, 2).numpy())).float()
+        probabilities_BCT = mapped_BTC.softmax(dim=2).transpose(1, 2).numpy()
+        counts += count_picks(probabilities_BCT, arrivals, picks)
+        reliability += Reliability.of(probabilities_BCT, arrivals, picks)
+        for phase, found in find_peaks_of(logits_BCT.numpy(), probabilities_BCT, arrivals, picks).items():
+            peaks[phase] = peaks[phase] + found if phase in peaks else found
+    return _Looked(counts, reliability, peaks)
 
 
 def _parameters(calibration: Calibration) -> dict[str, float]:
