@@ -157,7 +157,7 @@ def check_data(config: DataConfig) -> dict[str, str]:
     streams = streams_facts(config) if config.continuous else {}
     facts = _dataset_facts(config) if config.has_dataset else {"data_fingerprint": streams_fingerprint(config)}
     if line := without_effect(config):
-        facts["data_notice"] = "; ".join(filter(None, [facts.get("data_notice"), line]))
+        facts["settings_notice"] = line
     return facts | streams
 
 

@@ -177,6 +177,8 @@ def facts_of(sweep: Sweep, trainable: Trainable, points: list[dict[str, Any]]) -
         facts = {key: fact for key, fact in facts.items() if key == tags.DATA_FINGERPRINT or others.get(key) == fact}
     if notice := facts.get(tags.DATA_NOTICE):
         say_once(f"data: {notice}; `seisweep data info` says more")
+    if notice := facts.get(tags.SETTINGS_NOTICE):
+        say_once(notice)
     return facts
 
 
