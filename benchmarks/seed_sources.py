@@ -19,6 +19,7 @@ import math
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(REPOSITORY)]
@@ -92,7 +93,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".csv"))
     options = parser.parse_args()
-    done = pd.read_csv(options.output, keep_default_na=False).to_dict("records") if options.output.exists() else []
+    done: list[dict[Any, Any]] = []
+    if options.output.exists():
+        done = pd.read_csv(options.output, keep_default_na=False).to_dict("records")
     known = {tuple(row[key] for key in KEYS) for row in done}
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
