@@ -330,3 +330,12 @@ def test_wrong_use_is_one_line(record, engine_home, monkeypatch, tmp_path, capsy
         assert complaint in said
         assert "\n" not in said
     assert sorted(path.name for path in tmp_path.glob("*.html*")) == []
+
+
+def test_an_ablation_answers_whether_the_combination_gets_the_best_of_both(record):
+    values = {0.0: (0.50, 0.51, 0.50), 0.5: (0.70, 0.72, 0.71), 1.0: (0.60, 0.61, 0.60)}
+    suite = named_sweep("distillation-ablation").changed(base={"data.dataset": "/data/mine"}, seeds=[0, 1, 2])
+    trials = [({"loss.alpha": a}, s, {"dev/f1": values[a][s]}, "done") for s in range(3) for a in values]
+    page = Page(render(record(suite, trials)))
+    said = "That the combination of labels and teacher gets the best of both holds: its gain in dev/f1 is over labels"
+    assert f"{said} alone +0.207" in page.text
