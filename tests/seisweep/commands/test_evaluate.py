@@ -66,8 +66,8 @@ def test_pickers_with_and_without_a_curve_of_noise_have_a_mean(dev):
         return batch.labels_BCT.numpy()[:, :2]
 
     one, other = picker("distribution"), Picker("curves", of_curves, "torch", classes="PS")
-    rows = score([one, other], dev, PickConfig(), {"mean": [one, other]})
-    assert {row["f1"] for row in rows if row["phase"] == "both"} == {1}
+    scored = score([one, other], dev, PickConfig(), {"mean": [one, other]})
+    assert [one.counts.f1() for one in scored] == [1, 1, 1]
 
 
 def test_a_state_dict_and_an_onnx_file_with_the_name_of_one(earthquakes, home, tmp_path, capsys, monkeypatch):
