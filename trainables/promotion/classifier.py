@@ -18,8 +18,7 @@ from trainables.data.seal import Opening
 from trainables.data.sequence import open_sequence
 from trainables.data.sequence_batches import open_split, which_test_split
 from trainables.data.sequence_classes import class_names
-from trainables.evaluation.classification import scores
-from trainables.evaluation.intervals import bootstrap, by_group
+from trainables.evaluation.card_scores import classification_scores
 from trainables.export.artifacts import EVALUATION_BATCH, FP32_FILE
 from trainables.export.classifier import WEIGHTS_FILE
 from trainables.export.onnx import INPUT, OPSET, OUTPUT, save, strip
@@ -87,10 +86,8 @@ class ClassifierCandidate:
             batch = windows.batch(window_B)
             predicted_B = session.run([OUTPUT], {INPUT: batch.waveform_BXT.numpy()})[0].argmax(axis=1)
             confusion_NCK[window_B, batch.label_B.numpy(), predicted_B] = 1
-        confusion_GCK = by_group(confusion_NCK, windows.event_N)
-        found = bootstrap(confusion_GCK, lambda sums_CK: scores(torch.from_numpy(sums_CK), split))
-        named = {name.partition("/")[2]: interval for name, interval in found.items()}
-        return Measured({FP32: named}, windows=len(windows), events=len(confusion_GCK))
+        found = classification_scores(confusion_NCK, windows.event_N, split)
+        return Measured({FP32: found}, windows=len(windows), events=len(np.unique(windows.event_N)))
 
 
 def export_classifier_onnx(model: Classifier, candidate: ClassifierCandidate) -> None:

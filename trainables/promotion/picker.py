@@ -22,9 +22,9 @@ from trainables.data.windowing import Windowing
 from trainables.data.windows import which_test_split
 from trainables.distillation import DistillationConfig, build_taught, load_second_teacher, load_taught_by
 from trainables.evaluation.agreement import count_against, references_of
+from trainables.evaluation.card_scores import picking_scores
 from trainables.evaluation.event_scores import Probabilities
-from trainables.evaluation.intervals import Interval, bootstrap, by_group
-from trainables.evaluation.picks import THRESHOLDS, WindowArrivals, count_picks, scores_of
+from trainables.evaluation.picks import THRESHOLDS, WindowArrivals, count_picks
 from trainables.export.artifacts import EVALUATION_BATCH, FP32_FILE, INT8_FILE
 from trainables.export.onnx import STATED, OnnxPicker
 from trainables.models.interface import Interface
@@ -129,7 +129,10 @@ class PickerCandidate:
                     counts[name].append(self.count(probabilities_BCT[b], of_window, heard_CT, self.thresholds))
         event_N = windows.dev.events
         return Measured(
-            {name: self._scores(np.stack(counts_NPF), event_N, split) for name, counts_NPF in counts.items()},
+            {
+                name: picking_scores(np.stack(counts_NPF), event_N, self.thresholds, split)
+                for name, counts_NPF in counts.items()
+            },
             windows=len(windows.dev),
             events=len(np.unique(event_N)),
         )
@@ -170,8 +173,3 @@ class PickerCandidate:
         threshold = self.config.data.streams_threshold
         references = references_of(of_window, second_CT, threshold, self.config.picks)
         return count_against(answer_CT, references, thresholds, self.config.picks)
-
-    def _scores(self, counts_NPF: np.ndarray, event_N: np.ndarray, split: str) -> dict[str, Interval]:
-        found = bootstrap(by_group(counts_NPF, event_N), lambda sums_PF: scores_of(sums_PF, self.thresholds, split))
-        found = {name.partition("/")[2]: interval for name, interval in found.items()}
-        return {name: interval for name, interval in found.items() if not name.endswith("_threshold")}

@@ -4,13 +4,12 @@ Intervals are those of the card, a bootstrap over events; a difference is of the
 hard for both counts for neither.
 """
 
-# B window of a batch, C class, F field of counts, G event, M model (two), N window, P phase, S data set, T time sample
+# B window of a batch, C class, F field of counts, N window, P phase, S data set, T time sample
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,9 +17,11 @@ import numpy as np
 
 from trainables.data.config import PHASES, each_of
 from trainables.data.seal import Opening
+from trainables.evaluation.bootstrap import paired_f1_difference
+from trainables.evaluation.card_scores import picking_counts, picking_scores
 from trainables.evaluation.event_scores import Probabilities
-from trainables.evaluation.intervals import Interval, bootstrap, by_group
-from trainables.evaluation.picks import PickCounts, best_thresholds, count_picks, scores_of
+from trainables.evaluation.intervals import Interval
+from trainables.evaluation.picks import PickCounts, best_thresholds, count_picks
 from trainables.promotion.picker import PickerCandidate
 
 SCORES = ("p_f1", "s_f1", "f1")
@@ -116,37 +117,23 @@ def _table(
     events: Mapping[int, tuple[np.ndarray, np.ndarray]],
     split: str,
 ) -> Table:
-    sums_GPF: dict[str, np.ndarray] = {}
+    scores, known = {}, {}
     for entry in entries:
         event_N, set_N = events[entry.window_samples]
-        is_its = set_N == number
-        sums_GPF[entry.name] = by_group(counts[entry.name][is_its], event_N[is_its])
-    scores = {
-        entry.name: _only(bootstrap(sums_GPF[entry.name], partial(scores_of, thresholds=entry.thresholds, split=split)))
-        for entry in entries
-    }
+        its_NPF, its_event_N = counts[entry.name][set_N == number], event_N[set_N == number]
+        scores[entry.name] = _only(picking_scores(its_NPF, its_event_N, entry.thresholds, split))
+        known[entry.name] = picking_counts(its_NPF, its_event_N)
     best = max(entries, key=lambda entry: scores[entry.name]["f1"].value)
-    rows = [Row(entry, scores[entry.name], _difference(entry, best, sums_GPF, split)) for entry in entries]
+    rows = [
+        Row(entry, scores[entry.name], Interval(*paired_f1_difference(known[entry.name], known[best.name])))
+        for entry in entries
+    ]
     event_N, set_N = events[entries[0].window_samples]
     return Table(name, int((set_N == number).sum()), len(np.unique(event_N[set_N == number])), rows)
 
 
 def _only(found: Mapping[str, Interval]) -> dict[str, Interval]:
-    return {name: found[key] for name in SCORES for key in found if key.partition("/")[2] == name}
-
-
-def _difference(entry: Entry, best: Entry, sums_GPF: Mapping[str, np.ndarray], split: str) -> Interval:
-    """Of the mean F1, event by event: windows of other lengths are of the same events."""
-    both_GMPF = np.stack([sums_GPF[entry.name], sums_GPF[best.name]], axis=1)
-
-    def difference(sums_MPF: np.ndarray) -> dict[str, float]:
-        its, theirs = (
-            scores_of(sums_PF, one.thresholds, split)[f"{split}/f1"]
-            for sums_PF, one in zip(sums_MPF, (entry, best), strict=True)
-        )
-        return {"difference": its - theirs}
-
-    return bootstrap(both_GMPF, difference)["difference"]
+    return {name: found[name] for name in SCORES if name in found}
 
 
 def as_plain(tables: Sequence[Table]) -> list[dict[str, Any]]:

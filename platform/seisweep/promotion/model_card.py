@@ -80,7 +80,7 @@ def build(
             }
             for split, found in measured.items()
         },
-        "intervals": f"95 %, bootstrap over {units}, 1000 draws, seed 0",
+        "intervals": f"95 %, bootstrap over {units}",
         **({"reference": AGREEMENT, "units": units} if is_agreement else {}),
         **({"side_by_side": [dict(table) for table in side_by_side]} if side_by_side else {}),
         "gate": gate,

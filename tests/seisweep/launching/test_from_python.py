@@ -37,7 +37,10 @@ TOY = Sweep(name="toy", trainable="toy_trainable:train", space="toy_trainable:sp
         (lambda: seisweep.run(TOY, concurrency=0), "concurrency = 0 is not allowed: a whole number, at least 1"),
         (lambda: seisweep.run(TOY, concurrency=True), "concurrency = True is not allowed"),
         (lambda: seisweep.run(TOY, extend=0, name="a"), "extend = 0 is not allowed"),
-        (lambda: seisweep.run(TOY, grace_epochs=0), "grace_epochs = 0 is not allowed: a whole number or null, at least 1"),
+        (
+            lambda: seisweep.run(TOY, grace_epochs=0),
+            "grace_epochs = 0 is not allowed: a whole number or null, at least 1",
+        ),
         (lambda: seisweep.run(TOY, sampler="best"), 'sampler = "best" is not allowed: one of tpe, random'),
         (lambda: seisweep.run(TOY, seed=[0, 1]), "2 seeds want sampler grid"),
         (lambda: seisweep.run(TOY, seed=-1), "a whole number from 0 to 4294967295"),

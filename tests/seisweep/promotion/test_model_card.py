@@ -33,4 +33,4 @@ def test_agreement_with_a_teacher_is_not_called_truth(is_agreement):
     assert ("agreement with the teacher, which is not truth" in text) is is_agreement
     units = "blocks of ten minutes at a station" if is_agreement else "events"
     assert f"40 windows of 7 {units}" in text
-    assert made["intervals"].startswith(f"95 %, bootstrap over {units},")
+    assert made["intervals"].startswith(f"95 %, bootstrap over {units}")

@@ -146,8 +146,8 @@ def test_where_nothing_can_be_written_training_goes_on_and_it_is_said_once(tmp_p
             answers, asked = ask_all(tmp_path, CountingTeacher(), batch_size=256)
             assert asked == BLOCK_WINDOWS
     assert answers.isfinite().all()
-    assert len(caplog.messages) == 2, "once in each training"
-    assert "the teacher's outputs are not kept in" in caplog.messages[0]
+    said = [message for message in caplog.messages if "the teacher's outputs are not kept in" in message]
+    assert len(said) == 2, "once in each training"
 
 
 def _full():
