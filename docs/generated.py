@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import typer.core
@@ -135,7 +136,7 @@ def profiles() -> str:
 
 def names_of_metrics() -> str:
     """Every metric with a name of its own, and what the names of all others are made of."""
-    constants = dict(_constants(Path(metrics.__file__)))
+    constants = dict(_constants(metrics))
     of_picks = scores_of(np.ones((len(PHASES), len(FIELDS))), dict.fromkeys(PHASES, 0.5), "dev")
     rows = [
         (f"`{name}`", meaning or words_of(name), BETTER[metrics.direction(name)])
@@ -155,15 +156,19 @@ def names_of_metrics() -> str:
     )
 
 
-def _constants(module: Path) -> Iterator[tuple[str, str]]:
+def _constants(module: ModuleType) -> Iterator[tuple[str, str]]:
     """Names of metrics in a module that holds them as constants, each with the text below it."""
-    body: Sequence[ast.stmt] = ast.parse(module.read_text()).body
+    body = ast.parse(Path(module.__file__ or "").read_text()).body
     for statement, after in zip(body, [*body[1:], None], strict=True):
         match statement, after:
-            case ast.Assign(value=ast.Constant(str(name))), ast.Expr(value=ast.Constant(str(meaning))):
-                yield name, meaning
-            case ast.Assign(value=ast.Constant(str(name))), _:
-                yield name, ""
+            case ast.Assign(targets=[ast.Name(name)]), ast.Expr(value=ast.Constant(str(meaning))):
+                pass
+            case ast.Assign(targets=[ast.Name(name)]), _:
+                meaning = ""
+            case _:
+                continue
+        if isinstance(value := getattr(module, name), str):
+            yield value, meaning
 
 
 def _settings_table(found: Sequence[Explained]) -> str:

@@ -15,6 +15,7 @@ from documented import PAGES, REPOSITORY, Block, blocks, in_prose, words_of
 from seisweep.artifacts.trained_with import DATASET, ScoringConfig
 from seisweep.cli import app
 from seisweep.cli import run as run_program
+from seisweep.commands.evaluate_tasks import check_settings
 from seisweep.requested.sweep import narrow, parse_duration, parse_seeds
 from seisweep.requested.trainable import Trainable
 from seisweep.settings.home import Home
@@ -80,7 +81,10 @@ def check(words: list[str]) -> str:
         assert all(Trainable.find("distillation").has(key) for key in overrides.base)
     if name == "evaluate":
         settings = parse_overrides([word for word in given["words"] if "=" in word])
-        build_config(ScoringConfig, {DATASET: "", **settings.base})
+        if given["tasks"] or given["task"]:
+            check_settings(settings)
+        else:
+            build_config(ScoringConfig, {DATASET: "", **settings.base})
     if name == "settings":
         assert given["sweep"] in NAMED or ":" in given["sweep"] or Trainable.find(given["sweep"])
     return name
