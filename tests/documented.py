@@ -50,7 +50,7 @@ class Block(NamedTuple):
 def blocks(page: Path) -> Iterator[Block]:
     """Every fenced block, from top to bottom."""
     text = page.read_text()
-    found = _PAGE_MARK.search(text)
+    found = _PAGE_MARK.search(text[: text.find("```")])
     of_page = "".join(found.groups()) if found else ""
     for block in _BLOCK.finditer(text):
         line = text.count("\n", 0, block.start("language")) + 1
