@@ -110,6 +110,9 @@ def write_documented(home: Home) -> Home:
     shots = named_sweep("foreshock-fewshot").changed(vary={"data.few_shot_fraction": [0.05, 1.0]}, seeds=[0, 1])
     points = [(point, seed) for seed in shots.seeds for point in enumerate_space(shots)]
     _record(home, "foreshock-fewshot-1", shots, points, _classifier_reports)
+    both = named_sweep("distillation-ablation").changed(seeds=[0, 1])
+    points = [(point, seed) for seed in both.seeds for point in enumerate_space(both)]
+    _record(home, "distillation-ablation-1", both, points, _picker_reports)
     ablation = named_sweep("foreshock-ablation").changed(seeds=[0, 1])
     points = [
         (point | {"data.few_shot_fraction": 1.0}, s) for s in ablation.seeds for point in enumerate_space(ablation)
