@@ -10,13 +10,16 @@ CLUSTER_NEEDS = @if ! { which $(PROGRAMS) && { ls /usr/lib/postgresql/*/bin/init
 	&& [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	apt-get update && apt-get install -y --no-install-recommends $(PACKAGES); fi
 
-.PHONY: demo test cluster docker chaos lint bench clean
+.PHONY: demo test docs cluster docker chaos lint bench clean
 
 demo: $(READY)  ## the main job end to end, offline: data, teacher, sweep, quantized pickers
 	$(BIN)/seisweep demo
 
 test: $(READY)  ## the test suite, without network
 	$(BIN)/python -m pytest -rs -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
+
+docs: $(READY)  ## the documentation as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet  # a warning, such as a dead link, is an error
 
 cluster: $(READY)  ## sweeps on a cluster of five machines, made on this one: power cuts, cables, servers that stop; root
 	$(CLUSTER_NEEDS)

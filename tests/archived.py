@@ -18,15 +18,15 @@ LOCAL = Profile()
 def silent(line: str) -> None: ...
 
 
-def describe(home: Home, **base: str) -> None:
-    loaded = results.load("many-1", home.mlflow_uri)
+def describe(home: Home, name: str = "many-1", **base: str) -> None:
+    loaded = results.load(name, home.mlflow_uri)
     sweep = loaded.definition
     assert sweep is not None
     launched = Launch(
-        folder=home.sweep_dir("many-1"), id="id-many-1", name="many-1", sweep=sweep.changed(base=base), profile=LOCAL,
+        folder=home.sweep_dir(name), id=f"id-{name}", name=name, sweep=sweep.changed(base=base), profile=LOCAL,
         note="", created="", tags={}, lain_at=[str(home.root)],
     )  # fmt: skip
-    home.sweep_file("many-1").write_text(json.dumps(launched.as_dict()))
+    home.sweep_file(name).write_text(json.dumps(launched.as_dict()))
 
 
 def values(store: str, name: str) -> list[tuple[str, ...]]:

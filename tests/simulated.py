@@ -99,3 +99,23 @@ def _classifier_reports(number: int, point: dict[str, Any], files: Path) -> list
     table = pd.DataFrame([[right, 100 - right], [100 - right, right]], index=names, columns=names)
     table.rename_axis(index="true", columns="predicted").to_csv(files / CONFUSIONS_FILE)
     return [{"dev/macro_f1": value / 2}, {"dev/macro_f1": value}, {"dev/macro_f1": value}]
+
+
+def write_documented(home: Home) -> Home:
+    """Sweeps under the names that README and the pages of docs/ use, into the home's store, which is there."""
+    settings = [settings_of(number) for number in range(NUM_TRIALS)]
+    for name, number in {"distillation-1": NUM_TRIALS, "distillation-2": 4, "adaptation-1": 3}.items():
+        points = [(one, 0) for one in settings[:number]]
+        _record(home, name, named_sweep("distillation"), points, _picker_reports, failed=(1,))
+    shots = named_sweep("foreshock-fewshot").changed(vary={"data.few_shot_fraction": [0.05, 1.0]}, seeds=[0, 1])
+    points = [(point, seed) for seed in shots.seeds for point in enumerate_space(shots)]
+    _record(home, "foreshock-fewshot-1", shots, points, _classifier_reports)
+    both = named_sweep("distillation-ablation").changed(seeds=[0, 1])
+    points = [(point, seed) for seed in both.seeds for point in enumerate_space(both)]
+    _record(home, "distillation-ablation-1", both, points, _picker_reports)
+    ablation = named_sweep("foreshock-ablation").changed(seeds=[0, 1])
+    points = [
+        (point | {"data.few_shot_fraction": 1.0}, s) for s in ablation.seeds for point in enumerate_space(ablation)
+    ]
+    _record(home, "foreshock-ablation-1", ablation, points, _classifier_reports)
+    return home

@@ -7,9 +7,9 @@ Classification has `dev/accuracy`, `dev/macro_f1` and one F1 a class: `dev/class
 from typing import Literal
 
 EPOCH = "epoch"
-"""Epochs done, from 1. The final report repeats the last epoch and adds FINAL."""
+"""Epochs done, from 1. The final report repeats the last epoch and adds `final`."""
 FINAL = "final"
-"""1 in the last report of a finished run, which carries the best weights' metrics; 0 in the others."""
+"""1 in the last report of a finished trial, which carries the best weights' metrics; 0 in the others."""
 BEST_EPOCH = "best_epoch"
 """The epoch whose weights are the best so far; in the final report: which were restored. A trial that is stopped is
 known by the scores of that epoch. Where a trainable does not say it, the last report counts."""

@@ -52,7 +52,7 @@ def run(
 ) -> SweepResults:
     """Search: run a sweep of trials to its end, as `seisweep run` does, and return what `load` returns.
 
-    seisweep.run("distillation", samples=20, settings={"data.dataset": "ETHZ", "loss.alpha": (0.2, 0.6)})
+        seisweep.run("distillation", samples=20, settings={"data.dataset": "ETHZ", "loss.alpha": (0.2, 0.6)})
 
     Progress is shown in the notebook or terminal. Interrupting (the kernel, Ctrl-C) ends the sweep between two epochs;
     `resume` goes on with it. Everything lies in the home, SEISWEEP_HOME.
@@ -122,7 +122,7 @@ def train(
 ) -> SweepResults:
     """Train once, without a search, as `seisweep train` does: a sweep of one trial, number 0.
 
-    seisweep.train("picking", settings={"data.dataset": "ETHZ", "training.epochs": 30})
+        seisweep.train("picking", settings={"data.dataset": "ETHZ", "training.epochs": 30})
 
     Arguments:
         trainable: `distillation`, `picking`, `pretraining`, `finetuning`, or your own `module:function`.
@@ -147,7 +147,7 @@ def resume(
 ) -> SweepResults:
     """Go on with a sweep that was interrupted, as `seisweep resume` does: same search, checkpoints and record.
 
-    seisweep.resume("distillation-1", extend=20)
+        seisweep.resume("distillation-1", extend=20)
 
     Arguments:
         name: the sweep's (`seisweep.sweeps()` lists them). One that is over is returned as it is.
@@ -186,7 +186,7 @@ def load_picker(model: str) -> WaveformModel:
     """A trained picker as a model of SeisBench, in PyTorch and FP32: `classify` and `annotate` take ObsPy streams, with
     the thresholds that dev has chosen as defaults.
 
-    seisweep.load_picker("distillation-1").classify(obspy.read("day.mseed")).picks
+        seisweep.load_picker("distillation-1").classify(obspy.read("day.mseed")).picks
 
     Arguments:
         model: a sweep (its promoted trial, else its best), `distillation-1/3`, a picker folder or SeisBench pair,

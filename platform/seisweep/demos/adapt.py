@@ -105,7 +105,8 @@ def _close(before: Outcome, after: Outcome, streams: Path) -> None:
         print(f"{from_here(file)}  {file.stat().st_size} bytes")
     sys.stdout.flush()
     print(
-        "the teacher's picks are no truth: docs/adapting-to-a-network.md says what these numbers mean", file=sys.stderr
+        "the teacher's picks are no truth: docs/tutorials/adapting-to-a-network.md says what these numbers mean",
+        file=sys.stderr,
     )
     say("Next:")
     for line, why in (

@@ -54,11 +54,11 @@ def explained(sweep: Sweep) -> list[Explained]:
     return [
         Explained(
             key=key,
-            default=REQUIRED if field.is_required() else _shown(field.get_default(call_default_factory=True)),
+            default=REQUIRED if field.is_required() else shown(field.get_default(call_default_factory=True)),
             unit=unit_of(key) if _has_unit(field) else "",
             takes=allowed(config, key),
             searched=searched.get(key, ""),
-            fixed=_shown(sweep.base[key]) if key in sweep.base else "",
+            fixed=shown(sweep.base[key]) if key in sweep.base else "",
             meaning=" ".join((field.description or "").split()),
         )
         for key, field in walk(config)
@@ -85,7 +85,8 @@ def _has_unit(field: FieldInfo) -> bool:
     return "float" in str(field.annotation) or "int" in str(field.annotation)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A default, as a user would type it."""
     if value is None or isinstance(value, bool):
         return {None: "none", True: "true", False: "false"}[value]
     if isinstance(value, tuple | list) and not value:

@@ -1,4 +1,4 @@
-"""The tutorial docs/from-picks-to-a-picker.md, run as it is written, on real waveforms."""
+"""The tutorial docs/tutorials/from-picks-to-a-picker.md, run as it is written, on real waveforms."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trainables.data.catalog import quiet_seisbench
 pytestmark = pytest.mark.integration
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-TUTORIAL = REPOSITORY / "docs/from-picks-to-a-picker.md"
+TUTORIAL = REPOSITORY / "docs/tutorials/from-picks-to-a-picker.md"
 
 
 def commands() -> list[str]:

@@ -23,6 +23,7 @@ from trainables.data.synthetic import write_local_earthquakes
 pytestmark = pytest.mark.integration
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+PAGE = REPOSITORY / "docs/how-to/from-python.md"
 TOY = Sweep(name="toy", trainable="toy_trainable:train", space="toy_trainable:space", samples=2, scheduler="none")
 
 
@@ -49,10 +50,10 @@ def test_a_ray_that_is_there_is_used_and_left_also_after_a_sweep_that_failed(loc
     assert capsys.readouterr().out == "", "what is not asked for is not printed"
 
 
-def test_the_snippet_of_the_readme_runs_as_a_script_and_gives_the_process_back(tmp_path):
+def test_the_snippet_of_the_page_runs_as_a_script_and_gives_the_process_back(tmp_path):
     """Two sessions in a row, each with a Ray of its own."""
     write_local_earthquakes(tmp_path / "my_records", num_events=12, seed=0)
-    (snippet,) = re.findall(r"## From Python.*?```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    (snippet,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     before = """
         import logging, os, signal, sys
         def mine(number, frame): ...

@@ -1,4 +1,4 @@
-"""What the pages of docs/ show works as it stands there."""
+"""The network of docs/tutorials/your-own-network.md works as it stands there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from trainables.export.own import what_is_missing
 from trainables.models.own_network import build_own, probe
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "your-own-network.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/tutorials/your-own-network.md"
 
 
 @pytest.fixture
