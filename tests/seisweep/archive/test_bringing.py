@@ -228,7 +228,7 @@ def test_a_sweep_whose_driver_was_killed_is_interrupted_there(source, server):
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["many-1"], "many-1 is a sweep of this home: say with --to URI to which server it goes"),
+        (["many-1"], "many-1 is a sweep of this home: give the server that it goes to with --to URI"),
         (["many-9", "--to", "http://127.0.0.1:9"], "many-9: no sweep in"),
         (["many-1", "--to", "server"], "--to server: give the address of an MLflow server, as http://HOST:5000"),
         (["many-1", "--to", "http://127.0.0.1:9"], "the tracking server http://127.0.0.1:9 does not answer"),

@@ -140,7 +140,7 @@ def test_without_anybody_to_ask_it_wants_to_be_told(home, monkeypatch, capsys):
     before = everything(home)
     assert run(["delete", "many-1"]) == 2
     assert capsys.readouterr().err == (
-        "seisweep: delete asks before it deletes, and here is nobody to ask: `seisweep delete many-1 --yes`\n"
+        "seisweep: delete asks before it deletes, and there is no terminal to ask in: `seisweep delete many-1 --yes`\n"
     )
     assert everything(home) == before
 

@@ -96,7 +96,7 @@ def test_waveforms_without_picks_and_broken_files_are_named_and_the_exit_code_is
     assert run([*BUILD[:2], "other", *BUILD[3:]]) == 1
     printed = capsys.readouterr().err
     assert "waveforms/PB07.mseed: cannot be read (" in printed
-    assert "1 files of responses are not used\n" in printed
+    assert "1 files with instrument responses are not used\n" in printed
 
 
 def test_a_phase_that_the_catalogue_lacks_is_unlabelled(here, capsys):

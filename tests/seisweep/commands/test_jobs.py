@@ -130,7 +130,7 @@ def test_doctor_looks_from_a_node_and_leaves_no_job(cluster, home, capsys, monke
     monkeypatch.setattr(doctor_checks, "examine", lambda home, profile: [fails])
     assert run(["doctor", "--profile", "lab.toml"]) == 1
     said = capsys.readouterr().out
-    assert f"the nodes of {cluster.address} were not looked at: mend first what fails here" in said
+    assert f"the nodes of {cluster.address} were not checked: first repair what fails here" in said
     assert "as a job of" not in said
 
 

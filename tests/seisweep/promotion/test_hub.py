@@ -60,7 +60,7 @@ def test_what_is_promoted_is_pushed_without_opening_the_test_split_again(own, hu
     capsys.readouterr()
     assert run(["promote", "picker", "--push", "me/picker"]) == 1
     err = capsys.readouterr().err
-    assert "promoted, and not on the hub: --push me/picker: the token may not do that" in err
+    assert "promoted, but not on the hub: --push me/picker: the token may not do that" in err
     assert "`seisweep promote picker --push me/picker` tries again" in err
     hub.refuses_commits = False
     hub.repositories["me/picker"] = {"model.json": b"{}", "older.onnx": b"", "notes.txt": b"kept"}

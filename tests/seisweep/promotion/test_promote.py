@@ -81,7 +81,7 @@ def test_a_promoted_picker_and_what_a_user_sees(own, student, capsys, monkeypatc
     assert run(["promote", "picker", "--trial", "1", "--again"]) == 0
     err = capsys.readouterr().err
     assert "opened 2 times" in err
-    assert "FP32 alone, the gate's word on INT8 is refused: No convolution runs in INT8." in err
+    assert "only FP32 is registered: the gate's verdict on INT8 is refused: No convolution runs in INT8." in err
     model = client.get_registered_model("picker")
     assert {alias: str(version) for alias, version in model.aliases.items()} == {"fp32": "3", "champion": "3"}
     assert "opened 2 times (before: 20" in client.get_model_version("picker", "3").description

@@ -174,7 +174,7 @@ def test_a_sweep_without_a_finished_trial_is_said(record, capsys):
     ("words", "part"),
     [
         ("a a", "a is named twice"),
-        ("a b --sort dev/f1", "--sort is for one sweep: name one, or leave it out"),
+        ("a b --sort dev/f1", "--sort is for one sweep: give one sweep, or leave --sort out"),
         ("a b --by trial", "--by is for one sweep"),
         ("a b --baseline x=1", "--baseline is for one sweep"),
         ("a bb", "no sweep named bb in"),
