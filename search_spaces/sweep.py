@@ -166,22 +166,22 @@ class Sweep(Config):
         if both:
             raise ValueError(f"{both[0]} is both fixed and varied")
         if self.points is not None and (self.sampler != "grid" or self.space or self.vary):
-            raise ValueError("points are a grid of their own: sampler grid, without space and vary")
+            raise ValueError("points make a grid of their own: give sampler grid, and neither space nor vary")
         given = {key for point in self.points or [] for key in point}
         if both := sorted(given & self.base.keys()):
             raise ValueError(f"{both[0]} is both fixed and a setting of the points")
         if self.confirms is not None and len(self.confirms.trials) != len(self.points or []):
-            raise ValueError("confirms wants one trial for each point")
+            raise ValueError("confirms needs one trial for each point")
         if len(self.seeds) > 1 and self.sampler != "grid":
             raise ValueError(f"{len(self.seeds)} seeds want sampler grid, this sweep has {self.sampler}")
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"a seed is there twice: {self.seeds}")
+            raise ValueError(f"a seed is given twice: {self.seeds}")
         if self.sampler != "grid" and self.samples is None and self.time_budget_s is None:
             raise ValueError("neither samples nor time_budget_s: the sweep would never end")
         if self.scheduler == "pbt" and self.sampler == "grid":
-            raise ValueError("pbt changes the settings of its trials, and a grid wants them as they are: not both")
+            raise ValueError("pbt changes the settings of its trials, and a grid keeps them: choose one of the two")
         if self.scheduler == "pbt" and (self.samples is None or self.samples < 2):
-            raise ValueError("pbt trains a population: it wants samples, at least 2")
+            raise ValueError("pbt trains a population: it needs samples, at least 2")
         return self
 
     def changed(self, **fields: Any) -> Sweep:

@@ -53,7 +53,7 @@ class FinetuningModelConfig(RepresentationConfig):
     @model_validator(mode="after")
     def _has_what_it_starts_from(self) -> FinetuningModelConfig:
         if self.start == "pretrained" and not self.pretrained:
-            raise ValueError("start=pretrained wants pretrained weights: give model.pretrained=FOLDER_OR_FILE")
+            raise ValueError("start=pretrained needs pretrained weights: give model.pretrained=FOLDER_OR_FILE")
         return self
 
     @property
@@ -109,7 +109,7 @@ class FinetuningConfig(Config):
     def _nothing_random_rests(self) -> FinetuningConfig:
         if self.freezing.schedule != "full" and not self.model.starts_from:
             raise ValueError(
-                f"freezing.schedule={self.freezing.schedule} without pretrained weights: random ones would rest; "
+                f"freezing.schedule={self.freezing.schedule} without pretrained weights would freeze random ones; "
                 "give model.pretrained=FOLDER_OR_FILE"
             )
         return self

@@ -69,7 +69,9 @@ class PickingConfig(PickerTrainingConfig):
 def preflight(config: PickingConfig) -> dict[str, str]:
     """Check data, network and weights before any work starts; returns facts for the record. Raises ValueError."""
     if config.data.continuous:
-        raise ValueError("data.streams: picking learns from labels alone; a teacher labels streams: distillation")
+        raise ValueError(
+            "data.streams: picking learns from labels, which streams do not have; in distillation a teacher labels them"
+        )
     facts = check_data(config.data)
     picker = build_picker(config)
     parts_of(config.model.architecture, picker, config.freezing.schedule)

@@ -25,7 +25,7 @@ def one_share_each(shares: list[float], count: int, what: str) -> list[float]:
     if len(shares) != count:
         raise ValueError(f"{len(shares)} for {count} {what}")
     if min(shares) < 0 or max(shares) == 0:
-        raise ValueError(f"{', '.join(f'{share:g}' for share in shares)}: none is below 0, and one is above")
+        raise ValueError(f"{', '.join(f'{share:g}' for share in shares)}: none may be below 0, and one must be above")
     return shares
 
 
@@ -141,7 +141,7 @@ class DataConfig(Config):
     @model_validator(mode="after")
     def _something_to_learn_from(self) -> DataConfig:
         if not each_of(self.dataset) and not self.continuous:
-            raise ValueError("no data set is named")
+            raise ValueError("no data set is given")
         return self
 
     @property
@@ -171,9 +171,9 @@ class DataConfig(Config):
     def _in_order(cls, range_: tuple[float, float], field: ValidationInfo) -> tuple[float, float]:
         low, high = range_
         if low > high:
-            raise ValueError(f"[{low:g},{high:g}]: the smaller one comes first")
+            raise ValueError(f"[{low:g},{high:g}]: give the smaller one first")
         if field.field_name != "noise_snr_db" and low <= 0:
-            raise ValueError(f"[{low:g},{high:g}]: both are above 0")
+            raise ValueError(f"[{low:g},{high:g}]: both must be above 0")
         return range_
 
     @field_validator("shares")

@@ -134,7 +134,7 @@ def _about_streams(config: WaveformDataConfig) -> str:
     """Hours and stations of each split, and what is left out. Raises ValueError."""
     waveforms, splits = check_streams(config.of_streams)
     hours = [f"{split} {its:.1f} h" for split, its in splits.hours(waveforms.stretches).items()]
-    held_out = f"; of {', '.join(splits.held_out)} nothing is read" * bool(splits.held_out)
+    held_out = f"; {', '.join(splits.held_out)} are held out and not read" * bool(splits.held_out)
     line = f"streams: {len(waveforms.stations)} stations, {', '.join(hours)}{held_out}"
     return "; ".join([line, *waveforms.said])
 

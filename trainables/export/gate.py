@@ -117,7 +117,7 @@ def judge(picker: QuantizedPicker, config: ExportConfig) -> Verdict:
     if not picker.size_ratio >= MIN_SIZE_RATIO:
         refusals.append(
             f"The INT8 file is not smaller: {picker.int8_bytes:,} bytes against {picker.fp32_bytes:,} in FP32, "
-            f"{picker.size_ratio:.2f} times; at least {MIN_SIZE_RATIO:g} times is wanted."
+            f"{picker.size_ratio:.2f} times; at least {MIN_SIZE_RATIO:g} times is required."
         )
     if picker.conv_share <= 0:
         refusals.append("No convolution runs in INT8.")

@@ -95,9 +95,9 @@ class DistillationConfig(PickerTrainingConfig):
     @model_validator(mode="after")
     def _one_way_to_name_teachers(self) -> DistillationConfig:
         if self.teachers and self.teacher.weights != TeacherConfig().weights:
-            raise ValueError("teachers and teacher.weights are both given: either one teacher or a list")
+            raise ValueError("teachers and teacher.weights are both given: give either one teacher or a list")
         if len(set(self.teachers)) < len(self.teachers):
-            raise ValueError(f"teachers: one is there twice in {', '.join(self.teachers)}")
+            raise ValueError(f"teachers: one is given twice in {', '.join(self.teachers)}")
         return self
 
     @model_validator(mode="after")
@@ -108,7 +108,9 @@ class DistillationConfig(PickerTrainingConfig):
     @model_validator(mode="after")
     def _streams_have_a_teacher(self) -> DistillationConfig:
         if self.data.learns_from_streams and self.loss.alpha == 0:
-            raise ValueError("loss.alpha=0 with data.streams: nobody would teach them, which have no labels")
+            raise ValueError(
+                "loss.alpha=0 with data.streams: streams have no labels, so nothing would be learned from them"
+            )
         return self
 
     @model_validator(mode="after")
@@ -116,7 +118,9 @@ class DistillationConfig(PickerTrainingConfig):
         if self.second_teacher.weights is None:
             return self
         if not self.data.continuous:
-            raise ValueError("second_teacher.weights is given without data.streams: it is asked about streams alone")
+            raise ValueError(
+                "second_teacher.weights is given without data.streams: a second teacher is used for streams only"
+            )
         if self.second_teacher.weights in (self.teachers or (self.teacher.weights,)):
-            raise ValueError(f"second_teacher.weights={self.second_teacher.weights} is the teacher: name another one")
+            raise ValueError(f"second_teacher.weights={self.second_teacher.weights} is the teacher: give another one")
         return self

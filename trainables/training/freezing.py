@@ -41,7 +41,7 @@ class FreezingConfig(Config):
 def check_not_random(config: FreezingConfig, pretrained: str | None, field: str) -> None:
     """Nothing rests where nothing was pretrained. Raises ValueError, which names the setting `field` of the weights."""
     if config.schedule != "full" and not pretrained:
-        raise ValueError(f"freezing.schedule={config.schedule} without {field}: random weights would rest")
+        raise ValueError(f"freezing.schedule={config.schedule} without {field}: random weights would be frozen")
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Freezing:
         """None of the tensors that were not loaded rests. Raises ValueError."""
         if resting := [name for name in fresh if _inside(name, self._ever_resting)]:
             raise ValueError(
-                f"freezing.schedule={self.config.schedule}: {resting[0]} is not in the pretrained weights, and would "
-                "rest as it is, random"
+                f"freezing.schedule={self.config.schedule}: {resting[0]} is not in the pretrained weights, so random "
+                "weights would be frozen"
             )
 
     def is_resting(self, epoch: int, *parts: str) -> bool:

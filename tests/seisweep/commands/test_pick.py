@@ -165,7 +165,7 @@ def test_a_file_gets_the_picks_and_a_bad_file_the_exit_code(trial, waveforms, ho
             "02T00:00:00.000000Z is not before",
         ),
         ("{trial} fdsn:http://127.0.0.1:9?network=CX --start 2024-01-01 --end 2024-01-02", "does not answer as a data"),
-        ("{trial} fdsn:http://127.0.0.1:9", "wants an address and a network"),
+        ("{trial} fdsn:http://127.0.0.1:9", "needs an address and a network"),
         ("{trial}", "no waveforms: "),
     ],
 )
@@ -266,15 +266,13 @@ def test_formats_times_and_stations(trial, waveforms, home, capsys):
     assert len(found) > 2
     assert run(["pick", model, str(waveforms), "--format", "quakeml"]) == 0
     out, err = capsys.readouterr()
-    assert "model_fp32.onnx holds no residuals of P and S: no time errors in QuakeML" in err
+    assert "model_fp32.onnx has no residuals of P and S: no time errors in QuakeML" in err
     (event,) = obspy.read_events(io.BytesIO(out.encode()))
     assert {str(pick.method_id) for pick in event.picks} == {"smi:local/seisweep/model_fp32.onnx"}
     assert run(["pick", model, str(waveforms), "--stations", "ABC,DEF"]) == 1
     assert "no waveforms of DEF\n" in capsys.readouterr().err
     assert run(["pick", model, str(waveforms), "--start", "2025-01-01"]) == 1
-    expected = (
-        "nothing to pick from 2025-01-01T00:00:00.000000Z; what was read lies between 2024-01-01T00:00:00.000000Z"
-    )
+    expected = "nothing to pick from 2025-01-01T00:00:00.000000Z; the waveforms that were read lie between 2024-01-01T00:00:00.000000Z"
     assert expected in capsys.readouterr().err
 
 

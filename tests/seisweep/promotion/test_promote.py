@@ -262,7 +262,10 @@ def test_test_records_of_a_mixture_are_opened_with_those_of_its_data_sets(own):
         ("picker --trial 2", "trial 2 of picker is stopped: only a trial that is done can be promoted"),
         ("picker --trial 3", "trial 3 of picker is failed (out of luck): only a trial"),
         ("picker --trial 9", "picker has no trial 9; it has 4"),
-        ("encoder", "encoder trained pretraining: what is promoted are pickers and classifiers, of distillation"),
+        (
+            "encoder",
+            "encoder trained pretraining: only pickers and classifiers can be promoted, trained by distillation",
+        ),
     ],
 )
 def test_what_cannot_be_promoted_is_one_line_and_opens_nothing(own, words, complaint, capsys):
