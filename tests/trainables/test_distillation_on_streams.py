@@ -151,5 +151,5 @@ def test_streams_that_cannot_be_used_are_refused_before_training(settings, tmp_p
 
 def test_picking_has_no_teacher_and_refuses_streams(settings):
     config = picking.PickingConfig.model_validate({"data": settings["data"]})
-    with pytest.raises(ValueError, match=r"data\.streams: picking learns from labels alone"):
+    with pytest.raises(ValueError, match=r"data\.streams: picking learns from labels, which"):
         picking.preflight(config)

@@ -144,7 +144,7 @@ def _check_paths(sweep: Sweep) -> None:
             continue
         if value not in typed[key]:
             raise ValueError(
-                f"{key} = {typed[key]}: {value} is a place on this machine, but the job runs on another machine: give a "
+                f"{key} = {typed[key]}: {value} is a place on this machine, but the job runs on another one: give a "
                 "path that every node of the cluster has, a name or a URI"
             )
         if Path(value).exists():
