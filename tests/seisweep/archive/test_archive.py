@@ -233,7 +233,7 @@ def another(name: str) -> Change:
         (another("sweep/more"), "it holds more files than its manifest says"),
         (lambda members: members.pop(RUNS), "it ends early"),
         (lambda members: said_of_itself(members, sweep="../many-1"), "manifest.json: "),
-        (lambda members: said_of_itself(members, format=2), "its format is 2, this seisweep reads 1"),
+        (lambda members: said_of_itself(members, format=2), "its format is 2, and this seisweep reads 1"),
         (lambda members: described_as(members, name="other"), "it is of other, the archive of many-1"),
         (lambda members: described_as(members, places={"/a": "../../x"}), "is no place in its folder"),
         (lambda members: described_as(members, sweep={}), "sweep/sweep.json: "),
