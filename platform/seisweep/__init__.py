@@ -88,7 +88,7 @@ def run(
             trials are only counted in a line, and their reasons are in `.trials`.
         SweepInterrupt: a KeyboardInterrupt that names the sweep, so that it can be resumed.
 
-    If Ray is running in this process (after `ray.init()`), it is used and left running; else Ray is started and stopped.
+    If Ray runs already (after `ray.init()`), it is used and left running; else it is started and stopped again.
     If Ray itself dies, it takes the process with it, but everything was written down before: `resume` in a new process.
     """
     fields = {
