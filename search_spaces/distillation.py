@@ -130,7 +130,7 @@ def wide() -> Sweep:
             "data.rotate_horizontals": True,
             "data.flip_sign": True,
         },
-        description="a small XiaoNet of wide context, a cosine, turned and flipped windows: the best dev F1",
+        description="a small XiaoNet with wide context, a cosine, rotated and flipped windows: the best dev F1",
     )
 
 

@@ -62,7 +62,7 @@ def ablation() -> Sweep:
     return _suite(
         "foreshock-ablation",
         "ablation_space",
-        "what pretraining is worth: full, frozen, progressive, random; 5 seeds",
+        "how much pretraining helps: full, frozen, progressive, random; 5 seeds",
         baseline={"model.start": "random"},
     )
 

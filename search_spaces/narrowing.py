@@ -69,7 +69,9 @@ class NarrowedTrial:
             return self._trial.suggest_categorical(name, narrowed.values)
         if isinstance(narrowed, Range):
             if narrowed.low != int(narrowed.low) or narrowed.high != int(narrowed.high):
-                raise ValueError(f"{name} is a whole number: {narrowed.low}..{narrowed.high} is no range of it")
+                raise ValueError(
+                    f"{name} is a whole number: {narrowed.low}..{narrowed.high} is not a range of whole numbers"
+                )
             low, high = int(narrowed.low), int(narrowed.high)
             _check_log(name, low, log)
         return self._trial.suggest_int(name, low, high, step=step, log=log)
@@ -268,7 +270,7 @@ class _GridWalk:
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
         if step is None:
-            raise ValueError(f"a grid wants lists: {name} is the range {low:g}..{high:g}, give {name}=a,b,c")
+            raise ValueError(f"a grid needs lists: {name} is the range {low:g}..{high:g}, give {name}=a,b,c")
         count = int((high - low) / step + 1e-9) + 1
         return self.suggest_categorical(name, [low + step * index for index in range(count)])
 

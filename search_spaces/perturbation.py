@@ -36,8 +36,8 @@ def perturbed_keys(sweep: Sweep) -> list[str]:
         space(walk)
     if not walk.real:
         raise ValueError(
-            f"pbt changes settings under way, and no range of real numbers is searched ({', '.join(searched)}): "
-            "name in perturb what may change, or take another scheduler"
+            f"pbt changes settings during training, but no range of real numbers is searched ({', '.join(searched)}): "
+            "say in perturb what may change, or choose another scheduler"
         )
     return [key for key in searched if key in walk.real]
 

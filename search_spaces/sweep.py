@@ -68,71 +68,75 @@ class Sweep(Config):
     """
 
     name: str = Field(pattern=NAME_PATTERN)
-    """Name of the kind of sweep; in MLflow the experiment that its launches share."""
+    """Name of the kind of sweep. All sweeps of this kind share one MLflow experiment of this name."""
 
     trainable: str
-    """A trainable of this package (distillation, picking) or a user's own as `module:attribute`."""
+    """A trainable of this package (distillation, picking) or your own as `module:attribute`."""
 
     base: dict[str, Any] = Field({})
-    """Settings of every trial, dotted keys over the trainable's defaults. A key that the space would
-    suggest is fixed by it."""
+    """Settings that every trial has instead of the trainable's defaults, by dotted key. A key that the space searches
+    is fixed by being here."""
 
     required: list[str] = Field([])
-    """Settings that whoever runs it gives: without them it would be another sweep."""
+    """Settings that must be given when the sweep is run, because it makes no sense without them."""
 
     space: str | None = None
-    """The define-by-run function as `module:attribute`; None: nothing varies but `vary`."""
+    """Function that suggests the settings of a trial (Optuna's define-by-run), as `module:attribute`; None: only `vary`
+    varies."""
 
     vary: dict[str, Narrowing] = Field({})
-    """Lists and ranges that replace the space's own; a key that it does not name becomes a dimension."""
+    """Lists and ranges to search, by key. They replace those of the space; a key that the space does not have is
+    searched too."""
 
     points: list[dict[str, Any]] | None = Field(None, min_length=1)
-    """In the place of a space: these settings and no others, each with every seed. They want the grid."""
+    """Instead of a space: exactly these settings, each with every seed. The sampler must be `grid`."""
 
     confirms: Confirms | None = None
-    """Where the points come from, if they are trials of another sweep that are trained again."""
+    """The sweep and trials that `points` come from, if trials of another sweep are trained again."""
 
     objectives: dict[str, Direction] = Field({"dev/f1": "max"}, min_length=1)
-    """What counts, the most important first: early stopping looks at the first alone."""
+    """Metrics to optimize and their directions, the most important first: early stopping looks at the first alone."""
 
     samples: int | None = Field(20, ge=1)
-    """Number of trials. A grid ignores it: it has as many as points times seeds."""
+    """Number of trials. A grid ignores it: it has as many trials as combinations times seeds."""
 
     time_budget_s: float | None = Field(None, gt=0)
     """Seconds after which running trials are stopped, over all sessions of the sweep."""
 
     sampler: Literal["tpe", "random", "nsgaii", "grid"] = "tpe"
-    """Who proposes; `grid` runs every combination once and wants lists, no ranges."""
+    """How the settings of the next trial are chosen. `grid` runs every combination once and needs lists, not ranges."""
 
     scheduler: Literal["asha", "hyperband", "pbt", "none"] = "asha"
-    """Who stops trials early. `hyperband` is `asha` with several grace periods, one of which is the whole training.
-    `pbt` stops none: the worst take over weights and perturbed settings of the best, several times under way."""
+    """How trials are stopped early. `hyperband` is `asha` with several grace periods, one of which is the whole
+    training. `pbt` (population based training) stops none: several times in a training, the worst trials take over the
+    weights of the best and their settings, slightly changed."""
 
     grace_epochs: int | None = Field(None, ge=1)
     """Epochs that every trial gets before it may be stopped early; default an eighth of `epochs_key`."""
 
     reduction_factor: float = Field(3.0, gt=1)
-    """Of so many trials that reach a rung, one goes on."""
+    """One of this many trials that reach a rung goes on; the others are stopped."""
 
     perturbation_epochs: int | None = Field(None, ge=1)
     """pbt: epochs between two comparisons of all trials; default an eighth of `epochs_key`."""
 
     perturb: list[str] | None = Field(None, min_length=1)
-    """pbt: searched keys that may change under way; default every range of real numbers. Not what decides about the
-    shape of the model, which has to fit the weights that are taken over."""
+    """pbt: searched keys that may change during training; default: every range of real numbers. Keys that decide the
+    shape of the model cannot be among them, since the model has to fit the weights that it takes over."""
 
     epochs_key: str = "training.epochs"
-    """Where the trainable's config keeps the upper bound of epochs."""
+    """Key of the trainable's setting for the largest number of epochs."""
 
     seeds: list[int] = Field([0], min_length=1)
     """Seeds of the trials (the config's `seed`). The first also seeds the sampler; several want a grid."""
 
     baseline: dict[str, Any] = Field({})
-    """With several seeds: settings of the condition that others are compared with, seed by seed. Where several
-    conditions have them, each of the others is compared with the one that agrees in the rest. Default: the first."""
+    """With several seeds: settings of the condition that the others are compared with, seed by seed. If several
+    conditions have these settings, each of the others is compared with the one that has the same other settings.
+    Default: the first condition."""
 
     defaults_first: bool = True
-    """The first trial has the trainable's documented defaults, as far as narrowing allows: the baseline."""
+    """Whether the first trial has the trainable's documented defaults, as far as narrowing allows: a baseline."""
 
     workers: int | None = Field(None, ge=1)
     """Processes that train one trial together; default the profile's."""
@@ -147,7 +151,7 @@ class Sweep(Config):
     """Memory (GiB) that each worker may take; default the profile's."""
 
     description: str = ""
-    """One line for lists."""
+    """What the sweep does, in one line; `seisweep sweeps` shows it."""
 
     @field_validator("vary", mode="before")
     @classmethod
@@ -162,22 +166,22 @@ class Sweep(Config):
         if both:
             raise ValueError(f"{both[0]} is both fixed and varied")
         if self.points is not None and (self.sampler != "grid" or self.space or self.vary):
-            raise ValueError("points are a grid of their own: sampler grid, without space and vary")
+            raise ValueError("points make a grid of their own: give sampler grid, and neither space nor vary")
         given = {key for point in self.points or [] for key in point}
         if both := sorted(given & self.base.keys()):
             raise ValueError(f"{both[0]} is both fixed and a setting of the points")
         if self.confirms is not None and len(self.confirms.trials) != len(self.points or []):
-            raise ValueError("confirms wants one trial for each point")
+            raise ValueError("confirms needs one trial for each point")
         if len(self.seeds) > 1 and self.sampler != "grid":
             raise ValueError(f"{len(self.seeds)} seeds want sampler grid, this sweep has {self.sampler}")
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"a seed is there twice: {self.seeds}")
+            raise ValueError(f"a seed is given twice: {self.seeds}")
         if self.sampler != "grid" and self.samples is None and self.time_budget_s is None:
             raise ValueError("neither samples nor time_budget_s: the sweep would never end")
         if self.scheduler == "pbt" and self.sampler == "grid":
-            raise ValueError("pbt changes the settings of its trials, and a grid wants them as they are: not both")
+            raise ValueError("pbt changes the settings of its trials, and a grid keeps them: choose one of the two")
         if self.scheduler == "pbt" and (self.samples is None or self.samples < 2):
-            raise ValueError("pbt trains a population: it wants samples, at least 2")
+            raise ValueError("pbt trains a population: it needs samples, at least 2")
         return self
 
     def changed(self, **fields: Any) -> Sweep:

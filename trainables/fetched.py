@@ -108,7 +108,7 @@ def _fetched(server: Bucket | Web, listed: Callable[[], list[Remote]]) -> Path:
         folder = _of_last_time(last)
         if folder is None or isinstance(error, FileNotFoundError):
             raise
-        logger.warning("%s: %s; what was fetched last is used, %s", uri, server.why(error), folder)
+        logger.warning("%s: %s; the copy that was fetched last is used, %s", uri, server.why(error), folder)
         return folder
     name = re.sub(r"[^\w.-]+", "_", PurePosixPath(urlsplit(uri).path).name or urlsplit(uri).netloc)[:60]
     folder = cache / f"{name}-{_digest(uri, *(f'{one.name} {one.size_bytes} {one.version}' for one in files))}"

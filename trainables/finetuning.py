@@ -42,16 +42,18 @@ class FinetuningModelConfig(RepresentationConfig):
     """Encoder and backbone, and what they start from."""
 
     pretrained: str | None = None
-    """Folder or file of a pretraining's checkpoint, or a Lightning checkpoint of the public xLSTM repository. The
-    command line also takes what is recorded: a sweep or its trial (pretraining-1/0), runs:/ID, models:/NAME@ALIAS."""
+    """Weights to start from: folder or file of a checkpoint of pretraining, or a Lightning checkpoint of the public
+    xLSTM repository. The command line also takes a sweep or its trial (pretraining-1/0), runs:/ID and
+    models:/NAME@ALIAS."""
 
     start: Literal["pretrained", "random"] | None = None
-    """random leaves `pretrained` aside, for comparison; default: pretrained where that is given."""
+    """pretrained: start from the weights of `pretrained`. random: start from random weights although `pretrained` is
+    given, for comparison. Default: pretrained if weights are given."""
 
     @model_validator(mode="after")
     def _has_what_it_starts_from(self) -> FinetuningModelConfig:
         if self.start == "pretrained" and not self.pretrained:
-            raise ValueError("start=pretrained wants pretrained weights: give model.pretrained=FOLDER_OR_FILE")
+            raise ValueError("start=pretrained needs pretrained weights: give model.pretrained=FOLDER_OR_FILE")
         return self
 
     @property
@@ -67,38 +69,38 @@ class FinetuningTrainingConfig(CosineTrainingConfig):
     """Passes over the training windows."""
 
     batch_size: int = Field(16, ge=1)
-    """Windows of a batch, over all workers together; smaller where memory is short."""
+    """Windows in a batch, over all workers together; smaller if memory is short."""
 
     learning_rate: float = Field(4e-4, gt=0, le=1)
-    """AdamW's rate at its peak."""
+    """AdamW's learning rate at its peak."""
 
     monitor: Literal["dev/macro_f1", "dev/accuracy", "dev/loss"] = "dev/macro_f1"
-    """What decides on best weights."""
+    """Metric that decides which epoch has the best weights."""
 
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Share of each label that is spread over all classes; 0.1 against overfitting."""
 
     l2_to_pretrained: float = Field(0.0, ge=0)
-    """Weight of half the squared distance from the pretrained weights, which holds them back."""
+    """Weight of a penalty on half the squared distance from the pretrained weights, which keeps them near."""
 
 
 class FinetuningConfig(Config):
-    """A sequence, its classes, a model and how it is tuned."""
+    """An earthquake sequence, its classes, a model, and how it is fine-tuned."""
 
     seed: int = Field(0, ge=0)
-    """Seed of fresh weights, order and dropout."""
+    """Seed for fresh weights, the order of windows and dropout."""
 
     data: SequenceDataConfig
     """The sequence and its classes."""
 
     model: FinetuningModelConfig = FinetuningModelConfig()
-    """Encoder and backbone."""
+    """Size and kind of encoder and backbone, and the weights they start from."""
 
     head: HeadConfig = HeadConfig()
     """What turns tokens into classes."""
 
     freezing: FreezingConfig = FreezingConfig()
-    """Which parts learn, and from when on."""
+    """Which parts of the pretrained model learn, and from when on."""
 
     training: FinetuningTrainingConfig = FinetuningTrainingConfig()
     """Optimizer and schedule."""
@@ -107,7 +109,7 @@ class FinetuningConfig(Config):
     def _nothing_random_rests(self) -> FinetuningConfig:
         if self.freezing.schedule != "full" and not self.model.starts_from:
             raise ValueError(
-                f"freezing.schedule={self.freezing.schedule} without pretrained weights: random ones would rest; "
+                f"freezing.schedule={self.freezing.schedule} without pretrained weights would freeze random ones; "
                 "give model.pretrained=FOLDER_OR_FILE"
             )
         return self

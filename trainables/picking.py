@@ -36,38 +36,42 @@ from trainables.training.rehearsal import Pace, picker_pace
 
 
 class PickerModelConfig(Config):
-    """Which network, and what it starts from."""
+    """Which network is trained, and what it starts from."""
 
     architecture: ArchitectureName = PHASENET
-    """phasenet, phasenetlight or eqtransformer (teachers), xiaonet (a student without teacher, sized by `student`),
-    xiaonetv5b (of the public XiaoNet repository), or module:Class for a network of your own."""
+    """Network to train: phasenet, phasenetlight or eqtransformer (as a teacher), xiaonet (a student without teacher,
+    its size set by `student`), xiaonetv5b (of the public XiaoNet repository), or module:Class for a network of your
+    own."""
 
     arguments: dict[str, Any] = Field({})
-    """What its class is made with: of your own network anything, of eqtransformer in_samples, lstm_blocks and
-    drop_rate, of xiaonetv5b base_channels and output (sigmoid or softmax)."""
+    """Arguments for the network's class: any for a network of your own; in_samples, lstm_blocks and drop_rate for
+    eqtransformer; base_channels and output (sigmoid or softmax) for xiaonetv5b."""
 
     pretrained: str | None = None
-    """Weights to start from: a file pair, a state dict (.pth), or a SeisBench weight name; of your own network its
-    network.pt. Brings its own architecture and normalisation. Default: random weights."""
+    """Weights to start from: a pair of SeisBench files, a state dict (.pth), a SeisBench weight name, or network.pt of
+    a network of your own. They bring their own architecture and normalisation. Default: random weights."""
 
 
 class PickingConfig(PickerTrainingConfig):
-    """A picker, the data and how it is trained."""
+    """A picker, its data, and how it is trained."""
 
     model: PickerModelConfig = PickerModelConfig()
-    """Which network."""
+    """Network to train, and the weights it starts from."""
 
     student: StudentConfig = StudentConfig()
-    """Size and shape of a XiaoNet from random weights."""
+    """Size and shape of a XiaoNet that starts from random weights."""
 
     freezing: FreezingConfig = FreezingConfig()
-    """What of `model.pretrained` may change: the encoder is the way down, the backbone the way up."""
+    """Which parts of the network of `model.pretrained` may change; in a U-Net the encoder is the way down, the backbone
+    the way up."""
 
 
 def preflight(config: PickingConfig) -> dict[str, str]:
     """Check data, network and weights before any work starts; returns facts for the record. Raises ValueError."""
     if config.data.continuous:
-        raise ValueError("data.streams: picking learns from labels alone; a teacher labels streams: distillation")
+        raise ValueError(
+            "data.streams: picking learns from labels, which streams do not have; in distillation a teacher labels them"
+        )
     facts = check_data(config.data)
     picker = build_picker(config)
     parts_of(config.model.architecture, picker, config.freezing.schedule)

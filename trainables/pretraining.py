@@ -32,38 +32,38 @@ class PretrainingTrainingConfig(CosineTrainingConfig):
     """AdamW along a cosine with warm-up."""
 
     epochs: int = Field(30, ge=1)
-    """Passes over the waveforms: as many random windows as they have room for, side by side."""
+    """Passes over the waveforms; one pass has as many random windows as fit into the waveforms side by side."""
 
     batch_size: int = Field(32, ge=1)
-    """Windows of a batch, over all workers together."""
+    """Windows in a batch, over all workers together."""
 
     learning_rate: float = Field(1e-3, gt=0, le=1)
-    """AdamW's rate at its peak."""
+    """AdamW's learning rate at its peak."""
 
     beta2: float = Field(0.95, ge=0, lt=1)
-    """AdamW's memory of squared gradients; short, as contrastive gradients change."""
+    """AdamW's decay of the mean of squared gradients; low, as contrastive gradients change quickly."""
 
     warmup_fraction: float = Field(0.1, ge=0, lt=1)
-    """Share of all steps over which the rate rises."""
+    """Share of all steps over which the learning rate rises (warm-up)."""
 
     monitor: Literal["dev/loss", "dev/accuracy"] = "dev/loss"
-    """What decides on best weights."""
+    """Metric that decides which epoch has the best weights."""
 
 
 class PretrainingConfig(Config):
-    """Waveforms, a model and how it is pretrained."""
+    """Waveforms, a model, and how it is pretrained."""
 
     seed: int = Field(0, ge=0)
-    """Seed of weights, windows, masks and the quantizer's noise."""
+    """Seed for weights, windows, masks and the quantizer's noise."""
 
     data: WaveformDataConfig
-    """Waveforms; labels are not looked at."""
+    """Waveforms to learn from; their labels are not used."""
 
     model: RepresentationConfig = RepresentationConfig()
-    """Encoder and backbone."""
+    """Size and kind of encoder and backbone."""
 
     contrast: ContrastiveConfig = ContrastiveConfig()
-    """Masks, codebook and loss."""
+    """Masks, codebook and loss of contrastive pretraining."""
 
     training: PretrainingTrainingConfig = PretrainingTrainingConfig()
     """Optimizer and schedule."""

@@ -29,13 +29,13 @@ SOME_REGION = "us-east-1"
 _NETWORK = ("NETWORK_CONNECTION", "curlCode", "REQUEST_TIMEOUT", SILENCE)
 _REASONS = {
     "no bucket {bucket} there": ("NO_SUCH_BUCKET", "NoSuchBucket"),
-    "the keys are refused: look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY": (
+    "the keys are refused: check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY": (
         "INVALID_ACCESS_KEY_ID", "InvalidAccessKeyId", "SIGNATURE_DOES_NOT_MATCH", "SignatureDoesNotMatch",
         "UNRECOGNIZED_CLIENT", "INVALID_CLIENT_TOKEN_ID", "MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE",
         "InvalidToken", "ExpiredToken",
     ),
     "it is full": ("InsufficientStorage", "StorageFull", "QuotaExceeded", "HTTP status 507", "EntityTooLarge"),
-    "these keys have no right to it": ("ACCESS_DENIED", "AccessDenied", "HTTP status 403"),
+    "these keys do not have access to it": ("ACCESS_DENIED", "AccessDenied", "HTTP status 403"),
     "nothing answers at {endpoint}": _NETWORK,
     "what answers at {endpoint} is no S3, or has no such place": ("RESOURCE_NOT_FOUND", "HTTP status 404"),
 }  # fmt: skip

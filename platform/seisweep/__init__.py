@@ -50,7 +50,7 @@ def run(
     report_timeout_s: float | None = None,
     disk_budget_gb: float | None = None,
 ) -> SweepResults:
-    """Search: run a sweep of trials to its end, as `seisweep run` does, and return what `load` returns.
+    """Run a sweep (a search over many trials) to its end, as `seisweep run` does, and return what `load` returns.
 
         seisweep.run("distillation", samples=20, settings={"data.dataset": "ETHZ", "loss.alpha": (0.2, 0.6)})
 
@@ -60,35 +60,36 @@ def run(
     Arguments:
         sweep: a named sweep (`seisweep sweeps` lists them), `module:function` that returns a `Sweep`, or a
             `search_spaces.sweep.Sweep`, whose trainable and space lie in modules.
-        settings: by dotted key, or groups as dicts in dicts. A value fixes a key for all trials, a list is several to
-            choose from, a pair `(low, high)` a range, both ends included. Of a setting that is a list itself
-            (`teachers`) a list is one value, and a list of lists several.
-        samples: number of trials; a grid has as many as it has points.
+        settings: values by dotted key, or groups as nested dicts. A value fixes a key for all trials, a list gives
+            several values to choose from, a pair `(low, high)` a range, both ends included. For a setting that is a
+            list itself (`teachers`), a list is one value and a list of lists gives several.
+        samples: number of trials; a grid has as many as it has combinations times seeds.
         concurrency: most trials to run at a time; default as many as fit.
-        extend: add so many trials to the sweep `name`, which exists, and check that it is still the same.
-        profile: where it runs: a name (`local`, `cluster`, one of the home), a TOML file, or a `Profile`; default
-            SEISWEEP_PROFILE, else `local`. One with `submit_to` sends the sweep to a cluster as a job and follows it;
-            interrupting leaves that running.
-        name: of this run of the sweep; default the sweep's name with a number.
-        note: a line for the record: why you run this sweep.
-        seed: one, or of a grid several.
+        extend: number of trials to add to the existing sweep `name`, after a check that it is still the same sweep.
+        profile: where trials run: a name (`local`, `cluster`, one of the home), a TOML file, or a `Profile`; default
+            SEISWEEP_PROFILE, else `local`. A profile with `submit_to` sends the sweep to a cluster as a job and follows
+            it; interrupting leaves the job running.
+        name: name to give to this sweep; default: what is run, with a number.
+        note: one line that is kept with the sweep: why you run it.
+        seed: one seed; for a grid also several.
         sampler: how settings are chosen: `tpe`, `random`, `nsgaii`, `grid`.
         scheduler: how weak trials are stopped early: `asha`, `hyperband`, `none`; or `pbt`.
         grace_epochs: epochs that every trial gets before it may be stopped early; default an eighth of all.
         time_budget_s: seconds after which the sweep stops.
-        workers: Ray Train workers of each trial; `cpus`, `gpus` (0.5: half of one), `memory_gb` (GiB): of each worker.
+        workers: Ray Train workers for each trial; `cpus`, `gpus` (0.5: half a GPU) and `memory_gb` (GiB) are for each
+            worker.
         retry_oom: after running out of memory, go on with half the batch and twice the accumulation.
-        report_timeout_s: a trial that reports nothing for so many seconds fails; 0: never.
+        report_timeout_s: seconds without a report after which a trial fails; 0: never.
         disk_budget_gb: disk space for the checkpoints of the sweep, in GB.
 
     Raises:
         ValueError: what is wrong, where, and what would be right, in one line, before anything starts.
-        SweepError: no trial finished, the sweep could not go on, or MLflow lacks some of its record. Single trials
-            that failed are counted in a line, and their reasons are in `.trials`.
-        SweepInterrupt: a KeyboardInterrupt that names the sweep, to be resumed.
+        SweepError: no trial finished, the sweep could not go on, or MLflow lacks some of its record. Single failed
+            trials are only counted in a line, and their reasons are in `.trials`.
+        SweepInterrupt: a KeyboardInterrupt that names the sweep, so that it can be resumed.
 
-    A Ray that is there already (`ray.init()` before) is used and left running, else one is started and ended. Where Ray
-    itself dies, which takes the process with it, everything is written down before: `resume` goes on in a new one.
+    If Ray runs already (after `ray.init()`), it is used and left running; else it is started and stopped again.
+    If Ray itself dies, it takes the process with it, but everything was written down before: `resume` in a new process.
     """
     fields = {
         "samples": samples,
@@ -126,9 +127,9 @@ def train(
 
     Arguments:
         trainable: `distillation`, `picking`, `pretraining`, `finetuning`, or your own `module:function`.
-        settings: by dotted key, or groups as dicts in dicts; one value each.
+        settings: values by dotted key, or groups as nested dicts; one value for each key.
 
-    All others, and what is raised: see `run`.
+    For all other arguments, and what is raised, see `run`.
     """
     fields = resource_fields(workers, cpus, gpus, memory_gb)
     limits = limit_fields(retry_oom, report_timeout_s, disk_budget_gb)
@@ -150,11 +151,11 @@ def resume(
         seisweep.resume("distillation-1", extend=20)
 
     Arguments:
-        name: the sweep's (`seisweep.sweeps()` lists them). One that is over is returned as it is.
-        extend: so many trials more, which the search goes on to propose.
-        profile: where it goes on; default where it was launched.
+        name: name of the sweep (`seisweep.sweeps()` lists them). A sweep that is over is returned as it is.
+        extend: number of trials to add; the search chooses their settings from the results so far.
+        profile: where the sweep goes on; default where it was launched.
 
-    All others, and what is raised: see `run`.
+    For all other arguments, and what is raised, see `run`.
     """
     limits = limit_fields(retry_oom, report_timeout_s, disk_budget_gb)
     return _from_python().resume(name, profile, limits, concurrency=concurrency, extend=extend)

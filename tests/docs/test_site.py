@@ -80,4 +80,4 @@ def test_the_api_has_what_notebooks_use(site):
 
     page = text_of(site, "api/notebooks")
     assert all(name in page for name in [*seisweep.__all__, "SweepResults", "importances", "conditions"])
-    assert "settings: by dotted key" not in page, "arguments are a table"
+    assert "settings: values by dotted key" not in page, "arguments are a table"

@@ -164,7 +164,7 @@ def test_enumeration_follows_the_branches(sweep):
 
 
 def test_enumeration_wants_lists(sweep):
-    with pytest.raises(ValueError, match=r"a grid wants lists: alpha is the range 0..1"):
+    with pytest.raises(ValueError, match=r"a grid needs lists: alpha is the range 0..1"):
         enumerate_space(sweep(sampler="grid"))
 
 

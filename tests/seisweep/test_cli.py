@@ -186,7 +186,7 @@ def test_a_teacher_that_is_no_phasenet_is_refused(dataset, tmp_path, home, capsy
         ("model.pretrained=runs:/0123", "model.pretrained=runs:/0123: home /"),
         ("model.pretrained=models:/norcia@champion", "holds no sweeps yet"),
         ("model.start=pretrained", "give model.pretrained="),
-        ("freezing.schedule=frozen", "random ones would rest"),
+        ("freezing.schedule=frozen", "would freeze random ones"),
         ("model.num_heads=3", "take 1, 2, 4, 8"),
     ],
 )
@@ -215,7 +215,7 @@ def test_a_checkpoint_of_another_size_or_with_code_in_it_is_refused(sequence, ho
     (tmp_path / "text.pt").write_text("no tensors")
     for file, part in {
         "small.pt": "another architecture than the model: ",
-        "code.pt": "refused, it asks for posix.mkdir; a checkpoint holds no code",
+        "code.pt": "refused, it asks for posix.mkdir; a checkpoint must not hold code",
         "text.pt": "not a checkpoint",
     }.items():
         weights = f"model.pretrained={tmp_path / file}"

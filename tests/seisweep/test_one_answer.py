@@ -106,10 +106,10 @@ def test_a_sweep_whose_record_was_left_behind_is_listed_with_what_to_do(ranked, 
     assert run(["sweeps"]) == 0
     assert capsys.readouterr().err == ""
     ranked.database.unlink()
-    said = f"{ranked.sweep_dir('toy-1')} is a sweep's folder, and its record is not in {ranked.mlflow_uri}: bring that "
+    said = f"{ranked.sweep_dir('toy-1')} is the folder of a sweep whose record is not in {ranked.mlflow_uri}: copy the "
     for _ in ("no store", "an empty store"):
         assert run(["sweeps"]) == 0
-        assert capsys.readouterr().err == f"{said}along, or write it again with `seisweep resume toy-1`\n"
+        assert capsys.readouterr().err == f"{said}record there, or write it again with `seisweep resume toy-1`\n"
         ranked.prepare_store()
 
 

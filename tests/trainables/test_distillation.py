@@ -346,5 +346,5 @@ def test_a_second_teacher_is_asked_about_streams_and_is_another_one(tiny, teache
         DistillationConfig.model_validate(tiny | second)
     streams = tiny | {"data": tiny["data"] | {"streams": "archive"}}
     assert DistillationConfig.model_validate(streams | second).second_teacher.weights
-    with pytest.raises(ValueError, match="is the teacher: name another one"):
+    with pytest.raises(ValueError, match="is the teacher: give another one"):
         DistillationConfig.model_validate(streams | {"second_teacher": {"weights": str(teacher_file)}})

@@ -134,7 +134,7 @@ def test_a_teacher_with_longer_windows_labels_and_teaches(settings, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"loss": {"alpha": 0}}, "nobody would teach them"),
+        ({"loss": {"alpha": 0}}, "streams have no labels"),
         ({"data": {"streams": []}}, "dataset"),
     ],
 )
@@ -145,11 +145,11 @@ def test_what_would_teach_nothing_is_refused(settings, changes, complaint):
 
 def test_streams_that_cannot_be_used_are_refused_before_training(settings, tmp_path):
     data = settings["data"] | {"streams": str(write_network(tmp_path / "short", minutes=5))}
-    with pytest.raises(ValueError, match="10 min of waveforms that live are too short"):
+    with pytest.raises(ValueError, match="10 min of waveforms that are not dead are too short"):
         preflight(DistillationConfig.model_validate(settings | {"data": data}))
 
 
 def test_picking_has_no_teacher_and_refuses_streams(settings):
     config = picking.PickingConfig.model_validate({"data": settings["data"]})
-    with pytest.raises(ValueError, match=r"data\.streams: picking learns from labels alone"):
+    with pytest.raises(ValueError, match=r"data\.streams: picking learns from labels, which"):
         picking.preflight(config)

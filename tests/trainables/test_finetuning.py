@@ -217,10 +217,10 @@ def test_the_pull_to_the_pretrained_weights_holds_them_back(sequence, pretrained
     ("changes", "complaint"),
     [
         ({"freezing": {"schedule": "frozen"}}, "freezing.schedule=frozen without pretrained weights"),
-        ({"model": {"start": "pretrained"}}, "start=pretrained wants pretrained weights"),
+        ({"model": {"start": "pretrained"}}, "start=pretrained needs pretrained weights"),
         (
             {"freezing": {"schedule": "frozen"}, "model": {"start": "random", "pretrained": "x"}},
-            "random ones would rest",
+            "would freeze random ones",
         ),
     ],
 )

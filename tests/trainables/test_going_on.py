@@ -98,7 +98,7 @@ def test_what_is_unfrozen_learns_at_its_own_rate(settings, earlier, tmp_path):
 @pytest.mark.parametrize("schedule", ["frozen", "encoder", "progressive"])
 def test_random_weights_do_not_rest(tiny, schedule):
     with pytest.raises(
-        ValueError, match=f"freezing.schedule={schedule} without student.pretrained: random weights would rest"
+        ValueError, match=f"freezing.schedule={schedule} without student.pretrained: random weights would be frozen"
     ):
         DistillationConfig.model_validate(tiny | {"freezing": {"schedule": schedule}})
 

@@ -65,7 +65,9 @@ def open_archive(archive: str | Sequence[str], picks: pd.DataFrame) -> Archive:
     given = [archive] if isinstance(archive, str) else list(archive)
     if any(place.startswith(FDSN) for place in given):
         if len(given) > 1:
-            raise ValueError(f"{given[0]}: a server is an archive of its own; build twice, the second time --append")
+            raise ValueError(
+                f"{given[0]}: a server cannot be combined with others; build twice, the second time with --append"
+            )
         times = (UTCDateTime(ns=int(picks["time_ns"].min())), UTCDateTime(ns=int(picks["time_ns"].max())))
         return ServerArchive(given[0], frozenset(picks["station"]), *times)
     for place in given:

@@ -36,8 +36,8 @@ def without_effect(config: DataConfig) -> str:
     if config.max_amplitude_scale == 1 or config.noise_share or config.second_event_share:
         return ""
     return (
-        "data.max_amplitude_scale changes nothing where neither data.noise_share nor data.second_event_share is above "
-        "0: each component is brought to its peak"
+        "data.max_amplitude_scale changes nothing if neither data.noise_share nor data.second_event_share is above "
+        "0: each component is divided by its peak"
     )
 
 

@@ -31,7 +31,9 @@ def noise_windows(
     last = np.cumsum([0, *counts])[1:] if counts else np.zeros(1, dtype=np.int64)
     taken = min(wanted, int(last[-1]))
     if taken < wanted:
-        notes.append(f"{taken} windows of noise instead of {wanted}: no more of their length are without any pick")
+        notes.append(
+            f"{taken} windows of noise instead of {wanted}: there are no more stretches of this length without a pick"
+        )
     if not taken:
         return []
     slots = np.sort(np.random.default_rng([config.seed, 0x2015E]).choice(int(last[-1]), taken, replace=False))

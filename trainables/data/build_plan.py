@@ -110,7 +110,7 @@ def _associated(by_station: dict[str, list[_Pick]], notes: list[str]) -> dict[st
             found[station][number] = found[station][number]._replace(event=name, is_loose=True)
     count = sum(len(pair) for *_, pair in groups)
     notes.append(
-        f"{count} picks belong to no event: those within {ASSOCIATION_S} s of each other "
+        f"{count} picks have no event in the catalogue: those within {ASSOCIATION_S} s of each other "
         f"at different stations are taken as one, {len(events)} in all"
     )
     return found

@@ -31,19 +31,19 @@ class BuildConfig(BaseModel, frozen=True, extra="forbid"):
     """Components and their order; 1 and 2 stand for N and E."""
 
     noise_share: float = Field(0.1, ge=0, lt=1)
-    """Share of windows from stretches without any pick in the network."""
+    """Share of windows that are noise: cut where no station of the network has a pick."""
 
     split_by: Literal["event", "time", "station"] = "event"
-    """What no two splits share."""
+    """What the splits keep apart: no event, stretch of time or station is in two of them."""
 
     shares: tuple[float, float, float] = (0.7, 0.15, 0.15)
     """Shares of train, dev and test."""
 
     phases: tuple[Literal["P", "S"], ...] = ("P", "S")
-    """Phases that are taken from the picks; another one counts as not labelled."""
+    """Phases that are taken from the picks; a phase that is missing here counts as not labelled."""
 
     seed: int = Field(0, ge=0)
-    """Draws noise windows and splits."""
+    """Seed for drawing noise windows and splits."""
 
     @field_validator("components")
     @classmethod

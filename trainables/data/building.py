@@ -140,12 +140,12 @@ def _settings(folder: Path, config: BuildConfig, append: bool) -> Settings:
     has_data = (folder / METADATA).exists()
     if not append:
         if has_data:
-            raise ValueError(f"{folder}: a data set is there already; --append adds to it")
+            raise ValueError(f"{folder}: there is a data set already; --append adds to it")
         if folder.exists() and (not folder.is_dir() or any(not _is_left_by_a_build(p) for p in folder.iterdir())):
             raise ValueError(f"{folder}: exists and is not empty")
         return Settings(config)
     if not has_data or not (folder / SETTINGS).exists():
-        raise ValueError(f"{folder}: no data set made by `seisweep data build` is there to append to")
+        raise ValueError(f"{folder}: there is no data set made by `seisweep data build` to append to")
     settings = read_settings(folder)
     for name in ("rate_hz", "components", "split_by"):
         there, asked = getattr(settings.config, name), getattr(config, name)

@@ -142,7 +142,9 @@ def open_continuous(streams: Sequence[str | Path]) -> Continuous:
         there = ", ".join(f"{one.name}{''.join(sorted(one.components))}" for one in found._recordings[:3])
         raise ValueError(f"{name}: no instrument has three components E, N, Z (found {there})")
     if not found.stretches:
-        raise ValueError(f"{name}: no waveforms that live for {WINDOW_SAMPLES / SAMPLING_RATE_HZ:.0f} s without a gap")
+        raise ValueError(
+            f"{name}: no waveforms that are not dead for {WINDOW_SAMPLES / SAMPLING_RATE_HZ:.0f} s without a gap"
+        )
     if archive.failed:
         file, reason = next(iter(archive.failed.items()))
         found.said.append(f"{len(archive.failed)} files cannot be read; the first is {file} ({reason})")
@@ -153,7 +155,7 @@ def places_of(streams: Sequence[str | Path]) -> list[Path]:
     """The files and folders that are named. Raises ValueError where one is not here."""
     for place in streams:
         if is_elsewhere(str(place)):
-            raise ValueError(f"data.streams={place}: streams are files and folders of this machine: copy them here")
+            raise ValueError(f"data.streams={place}: streams must be files and folders on this machine: copy them here")
         if not Path(place).expanduser().exists():
             raise ValueError(f"data.streams={place}: no such file or folder")
     return [Path(place).expanduser().absolute() for place in streams]

@@ -254,10 +254,10 @@ def read_address(word: str) -> Address:
     for key, value in parse_qsl(query, keep_blank_values=True):
         name = ALIASES.get(key, key)
         if name not in ALIASES.values():
-            raise ValueError(f"{word}: {key} is not known; {', '.join(ALIASES.values())} are, as in {EXAMPLE}")
+            raise ValueError(f"{word}: {key} is not known; known are {', '.join(ALIASES.values())}, as in {EXAMPLE}")
         given[name] = value
     if not address or not given.get("network"):
-        raise ValueError(f"{word}: wants an address and a network, as in {EXAMPLE}")
+        raise ValueError(f"{word}: needs an address and a network, as in {EXAMPLE}")
     start, end = given.pop("starttime", None), given.pop("endtime", None)
     return Address({"address": address, **given}, start, end)
 

@@ -156,7 +156,7 @@ def _of_rows(dataset: sbd.WaveformDataset, traces: pd.DataFrame) -> list[str]:
     for order, its in traces.groupby("components", sort=False)["trace_name"]:
         missing = [c for c in COMPONENT_ORDER if c not in str(order)]
         unread = [c for c in str(order) if c not in COMPONENT_ORDER]
-        said = [f"no component {', '.join(missing)}, zeros in its place"] * bool(missing)
+        said = [f"no component {', '.join(missing)}, zeros instead"] * bool(missing)
         said += [f"{', '.join(unread)} not read"] * bool(unread)
         if said:
             lines.append(f"{len(its)} of {len(traces)} traces with components {order}: {'; '.join(said)}")

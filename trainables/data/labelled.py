@@ -48,4 +48,7 @@ def masking_notice(metadata: pd.DataFrame) -> str:
         for phase, count in zip(PHASES, (~labelled_NP).sum(axis=0).tolist(), strict=True)
         if count
     ]
-    return f"{' and '.join(parts)}: unknown there, not noise (data.missing_phase=noise for noise)" * bool(parts)
+    return (
+        f"{' and '.join(parts)}: taken as unknown there, not as noise (data.missing_phase=noise takes it as noise)"
+        * bool(parts)
+    )

@@ -25,8 +25,8 @@ def recorded_in(config: DataConfig) -> list[Recorded]:
         its = recorded_by(load_dataset(name).metadata)
         if not its:
             logger.warning(
-                "data.dataset=%s: its metadata lack times and stations (trace_start_time, station_code): whether the "
-                "streams hold the same waveforms cannot be checked",
+                "data.dataset=%s: its metadata have no times and stations (trace_start_time, station_code), so it "
+                "cannot be checked whether the streams hold the same waveforms",
                 name,
             )
         found += its

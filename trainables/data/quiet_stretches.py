@@ -23,7 +23,7 @@ BEFORE_S, AFTER_S = 1.0, 60.0
 """Around a pick there is no noise: it may be late, and its coda goes on."""
 
 NO_NOISE = (
-    "data.noise_share: the training split has no noise to add, which is taken from before a P arrival, from traces "
+    "data.noise_share: the training split has no noise to add. Noise is taken from before a P arrival, from traces "
     f"without picks and from data.streams, at least {LEAST_S:g} s in a row: set it to 0"
 )
 

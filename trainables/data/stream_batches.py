@@ -129,5 +129,5 @@ def open_dev(
     if config.has_dataset:
         split: Literal["dev", "test"] = "dev" if opening is None else "test"
         return DevWindows(open_stores(config, split, opening, windowing), config, device)
-    assert teacher is not None, "streams are nothing without a teacher"
+    assert teacher is not None, "streams need a teacher"
     return open_stream_dev(config, teacher, windowing, device, opening)

@@ -189,7 +189,7 @@ def _wait_for(file: Path, processes: list[subprocess.Popen[bytes]], folder: Path
     while not file.exists():
         if any(process.poll() for process in processes) and not file.exists():
             said = last_words(folder / _ERRORS) or "killed"
-            raise ValueError(f"data.streams: a process that labels has died ({said})")
+            raise ValueError(f"data.streams: a process of the teacher died while labelling ({said})")
         time.sleep(LOOK_EVERY_S)
 
 
@@ -201,7 +201,7 @@ def _read(folder: Path, number: int) -> tuple[Path, dict[str, list[Part]]]:
     here = _folder_of(folder, number)
     parts, failed = pickle.loads((here / "index").read_bytes())  # ours, of a moment ago
     for place, reason in failed.items():
-        logger.warning("data.streams: %s cannot be read (%s); zeros in its place", place, reason)
+        logger.warning("data.streams: %s cannot be read (%s); replaced by zeros", place, reason)
     return here, parts
 
 

@@ -75,8 +75,8 @@ def split_streams(stretches: Sequence[Stretch], held_out_stations: float, held_o
     seconds = sum(stretch.seconds for stretch in stretches)
     if seconds < LEAST_S:
         raise ValueError(
-            f"{seconds / 60:.0f} min of waveforms that live are too short for a held-out part: "
-            f"{LEAST_S / 60:.0f} min over all stations are the least"
+            f"{seconds / 60:.0f} min of waveforms that are not dead are too short for a held-out part: "
+            f"at least {LEAST_S / 60:.0f} min over all stations are needed"
         )
     held_out = _held_out({stretch.station for stretch in stretches}, held_out_stations)
     recorded_ns = _recorded_by_block([stretch for stretch in stretches if stretch.station not in held_out])

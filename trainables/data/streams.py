@@ -282,7 +282,9 @@ def _say(store: StreamStore, config: DataConfig, hours: float) -> None:
             logger.warning("%s: %s", name, line)
         logger.info("%s: %.1f h to learn from, %d picks of the teacher", name, store.hours, store.num_picks)
         if hours > store.hours:
-            logger.warning("%s: %.1f h of it do not train: data.dataset holds them", name, hours - store.hours)
+            logger.warning(
+                "%s: %.1f h are left out of training, because data.dataset holds them", name, hours - store.hours
+            )
     if not len(store.span_low_W):
         raise ValueError(
             f"{name}: no window of {store.windowing.samples} samples is left in split {store.split} of {hours:.1f} h"

@@ -247,7 +247,7 @@ class KeptAnswers:
         step_bytes = self.budget_bytes // _STEPS_OF_BUDGET
         if self._unmeasured_bytes is None or self._unmeasured_bytes + size_bytes > step_bytes:
             if self._make_room(size_bytes) > self.budget_bytes - size_bytes:
-                self._end(f"teacher.outputs_gb={self.budget_bytes / 1e9:g} is full of what trials use now")
+                self._end(f"teacher.outputs_gb={self.budget_bytes / 1e9:g} is full with outputs that trials are using")
                 return False
             self._unmeasured_bytes = 0
         self._unmeasured_bytes += size_bytes
@@ -275,4 +275,6 @@ class KeptAnswers:
 
     def _end(self, reason: str) -> None:
         self._is_over = True
-        logger.warning("the teacher's outputs are not kept in %s any more: %s; it is asked again", self.folder, reason)
+        logger.warning(
+            "the teacher's outputs are no longer kept in %s: %s; they are computed again", self.folder, reason
+        )

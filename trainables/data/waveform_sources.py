@@ -24,33 +24,33 @@ class WaveformDataConfig(Config):
     """Waveforms and the windows cut from them, at 100 Hz, components E, N, Z."""
 
     dataset: str | list[str] | None = None
-    """SeisBench name or folder; several as a list. Neither picks nor splits are needed: without splits a part is held
-    out by event, else by station, else by time. Of an imported earthquake sequence its training split alone is read."""
+    """SeisBench name or folder, or a list of several. Picks and splits are not needed: without splits, a part is held
+    out by event, else by station, else by time. Of an imported earthquake sequence only the training split is read."""
 
     streams: str | list[str] | None = None
-    """Continuous waveforms beside data sets or instead of them: files, folders or SDS archives that ObsPy reads, as one
-    archive. Its last hours are held out, which nobody sees; dev is what lies before them."""
+    """Continuous waveforms, with data sets or instead of them: files, folders or SDS archives that ObsPy reads, taken
+    as one archive. Its last hours are held out and never read; the hours before them are dev."""
 
     streams_held_out_stations: float = Field(0.2, ge=0, lt=1)
-    """Share of the stations of streams that are held out whole, where there are four or more; 0: none."""
+    """Share of the stations of the streams that is held out entirely, if there are four or more; 0: none."""
 
     streams_held_out_share: float = Field(0.15, gt=0, le=0.4)
-    """Share of the hours of streams that are held out, and as much before them for dev."""
+    """Share of the hours of the streams that is held out: the last ones. As many hours before them are dev."""
 
     shares: list[float] | None = None
-    """Of several sources: the share of each of the training windows, in their order; only their ratios count. Default:
-    by how much there is of each. Scores are on what is held out of all."""
+    """With several sources: what share of the training windows comes from each, in the order of the sources; only the
+    ratios count. Default: in proportion to how much there is of each. Scores are on the dev parts of all."""
 
     windows: Literal["anywhere", "picks"] = "anywhere"
-    """anywhere: windows lie anywhere in a trace where it is alive. picks: in the 6000 samples around each pick, one
-    window of a trace and epoch, as earlier versions did; then picks and splits are needed."""
+    """anywhere: windows lie anywhere in a trace where it is not dead. picks: windows lie in the 6000 samples around
+    each pick, one for each trace and epoch, as in earlier versions; picks and splits are then needed."""
 
     window_samples: int = Field(4096, ge=256)
-    """Length of a window; shorter traces are padded with zeros, which no mask covers."""
+    """Length of a window; shorter traces are padded with zeros, and no mask lies on the padding."""
 
     num_classes: NumClasses | None = None
-    """Of an earthquake sequence: for how many classes the encoder will be fine-tuned, which says what its training
-    split is. Default: any number; what is dev or test with one of them is not read."""
+    """With an earthquake sequence: the number of classes that the encoder will be fine-tuned for, since the training
+    split depends on it. Default: any number; then no trace is read that is dev or test for one of them."""
 
     amp_norm_type: Literal["std", "peak"] = "std"
     """Each component is demeaned and divided by its standard deviation, or by its peak."""
@@ -134,7 +134,7 @@ def _about_streams(config: WaveformDataConfig) -> str:
     """Hours and stations of each split, and what is left out. Raises ValueError."""
     waveforms, splits = check_streams(config.of_streams)
     hours = [f"{split} {its:.1f} h" for split, its in splits.hours(waveforms.stretches).items()]
-    held_out = f"; of {', '.join(splits.held_out)} nothing is read" * bool(splits.held_out)
+    held_out = f"; {', '.join(splits.held_out)} are held out and not read" * bool(splits.held_out)
     line = f"streams: {len(waveforms.stations)} stations, {', '.join(hours)}{held_out}"
     return "; ".join([line, *waveforms.said])
 

@@ -98,7 +98,9 @@ def _by_event_station_or_time(dataset: str, metadata: pd.DataFrame, is_ours_N: n
     """A split for each trace, and which are held out, of those that are ours."""
     ours = metadata[is_ours_N]
     if len(ours) < 2:
-        raise ValueError(f"data.dataset={dataset}: {len(ours)} traces to learn from: at least 2, one is held out")
+        raise ValueError(
+            f"data.dataset={dataset}: {len(ours)} traces to learn from: at least 2 are needed, as one is held out"
+        )
     if "source_id" in ours and ours["source_id"].nunique() > 1:
         found, way = _divided(event_ids(ours)), "by event"
     elif set(_STATION) <= set(ours.columns) and len(ours[_STATION].dropna().drop_duplicates()) > 1:

@@ -43,20 +43,24 @@ def pick(arguments: Sequence[str]) -> int:
     parser.add_argument("--format", choices=FORMATS, default="csv")
     parser.add_argument("--start", metavar="TIME", help="pick from this time on, in UTC, as 2019-07-07T08:00:00")
     parser.add_argument("--end", metavar="TIME", help="pick before this time")
-    parser.add_argument("--stations", metavar="NAMES", help="STA or NET.STA, with * and ?, commas between them")
-    parser.add_argument("--p-threshold", type=float, help="default: the model's")
-    parser.add_argument("--s-threshold", type=float, help="default: the model's")
     parser.add_argument(
-        "--overlap", type=float, help="of windows, in samples or below 1 as a share; default half a window"
+        "--stations", metavar="NAMES", help="stations to pick, as STA or NET.STA, with * and ?, separated by commas"
     )
-    parser.add_argument("--stacking", choices=("avg", "max"), help="of overlapping windows; default avg")
+    parser.add_argument("--p-threshold", type=float, help="smallest probability of a P pick; default the model's")
+    parser.add_argument("--s-threshold", type=float, help="smallest probability of an S pick; default the model's")
+    parser.add_argument(
+        "--overlap", type=float, help="overlap of windows in samples, or as a share if below 1; default half a window"
+    )
+    parser.add_argument("--stacking", choices=("avg", "max"), help="how overlapping windows are combined; default avg")
     parser.add_argument("--blinding", type=int, nargs=2, help="samples left out at either end of a window; default 0 0")
-    parser.add_argument("--channels", action="append", help="pick these alone: codes such as HHZ or 'HN?', with commas")
-    parser.add_argument("--components", help="what last letters of channel codes stand for, such as 0=Z,1=N,2=E")
+    parser.add_argument(
+        "--channels", action="append", help="pick only these: codes such as HHZ or 'HN?', separated by commas"
+    )
+    parser.add_argument("--components", help="component of the last letter of a channel code, such as 0=Z,1=N,2=E")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     if any(str(word).startswith(FDSN) for word in options.waveforms):
-        raise ValueError(f"{FDSN} is for `seisweep pick` alone; give files or folders")
+        raise ValueError(f"{FDSN} works only in `seisweep pick`; give files or folders")
     part = chosen(options.start, options.end, options.stations)
     network = with_options(
         load_onnx(options.model or _own_model(), options.threads),
@@ -75,7 +79,7 @@ def _own_model() -> Path:
     folder = Path(sys.argv[0]).resolve().parent
     beside = models_in(folder)
     if len(beside) != 1 and told_model(folder) is None:
-        raise ValueError(f"{len(beside)} .onnx files beside this program; name one with --model")
+        raise ValueError(f"{len(beside)} .onnx files beside this program; choose one with --model")
     return beside[0]
 
 

@@ -66,11 +66,11 @@ def bench(arguments: Sequence[str]) -> int:
     """Measure and print; the exit code. Raises ValueError where there is nothing to measure."""
     parser = argparse.ArgumentParser(prog=f"pick.pyz {WORD}", description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, action="append", help="ONNX file; default all beside this program")
-    parser.add_argument("--seconds", type=float, default=20, help="how long to measure, about; default 20")
+    parser.add_argument("--seconds", type=float, default=20, help="roughly how long to measure; default 20")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     if options.seconds <= 0 or options.threads < 1:
-        raise ValueError("--seconds is above 0, --threads at least 1")
+        raise ValueError("--seconds must be above 0, --threads at least 1")
     files = options.model or models_in(Path(sys.argv[0]).resolve().parent)
     if not files:
         raise ValueError("no .onnx file beside this program; name one with --model")
@@ -121,8 +121,8 @@ def report(
     minutes, components = record_s / 60, len(networks[0].components)
     return [
         f"{device()}, {threads} thread{'s' if threads > 1 else ''}, {libraries()}",
-        f"{len(turns[0])} turns with a record of {minutes:.1f} min of {components} components: the middle one, and in "
-        "brackets where eight of ten lie",
+        f"{len(turns[0])} turns with a record of {minutes:.1f} min of {components} components: the median, and in "
+        "brackets the range of eight in ten",
         "",
         *("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows),
         "",
@@ -150,7 +150,7 @@ def which(files: Sequence[Path], turns: Sequence[Sequence[Turn]]) -> list[str]:
                 f"certain: {takes}"
             )
     else:
-        said.append("which is faster, INT8 or FP32, is said where there is one file of each")
+        said.append("to compare INT8 and FP32, put one file of each here")
     spreads = [Spread.of([turn.record_s for turn in its]) for its in turns]
     if any(one.high > QUIET_SPREAD * one.low for one in spreads):
         said.append("the turns differ much: something else runs on this device, or it slows down as it gets warm")

@@ -110,7 +110,7 @@ def left_out_lines(reasons: Mapping[str, Iterable[str]], used: Collection[str]) 
         reason: [f"part of {id}" if id in used else id for id in sorted(ids)] for reason, ids in sorted(reasons.items())
     }
     unasked = named.pop(UNASKED, [])
-    lines = [f"channels that hold nothing for this model are left out: {'; '.join(map(_some, named, named.values()))}"]
+    lines = [f"channels that this model cannot use are left out: {'; '.join(map(_some, named, named.values()))}"]
     return lines * bool(named) + [f"left out: {_some(UNASKED, unasked)}"] * bool(unasked)
 
 

@@ -82,7 +82,7 @@ def run(
     _say_what_is_missing(found, network, chosen, missing)
     without = [phase for phase in network.phases if phase not in network.residual_std_s]
     if format == QUAKEML and without:
-        say(f"{network.name} holds no residuals of {' and '.join(without)}: no time errors in QuakeML")
+        say(f"{network.name} has no residuals of {' and '.join(without)}: no time errors in QuakeML")
     write(found.picks, format, output, network)
     elapsed_s = time.monotonic() - began_s
     speed = f", {found.recorded_s / max(elapsed_s, 1e-9):.0f} times real time" if found.recorded_s else ""
@@ -132,7 +132,7 @@ def _say_what_is_missing(found: Found, network: Network, chosen: Chosen, missing
     if missing:
         say(" ".join(["no waveforms", *([str(chosen)] if str(chosen) else []), "of", ", ".join(missing)]))
     elif str(chosen) and not found.stations:
-        there = f"; what was read lies between {found.span[0]} and {found.span[1]}" if found.span else ""
+        there = f"; the waveforms that were read lie between {found.span[0]} and {found.span[1]}" if found.span else ""
         say(f"nothing to pick {chosen}{there}")
     elif found.stations and not found.recorded_s:
         least_hz = network.rate_hz * FAR_BELOW

@@ -21,9 +21,9 @@ def mean_of(members: Sequence[Network]) -> Network:
     first = members[0]
     for other in members[1:]:
         if abs(other.rate_hz / first.rate_hz - 1) > 1e-6:
-            raise ValueError(f"{_one_and(first, other)} want {first.rate_hz:g} and {other.rate_hz:g} Hz")
+            raise ValueError(f"{_one_and(first, other)} need {first.rate_hz:g} and {other.rate_hz:g} Hz")
         if set(other.components) != set(first.components):
-            raise ValueError(f"{_one_and(first, other)} want components {first.components} and {other.components}")
+            raise ValueError(f"{_one_and(first, other)} need components {first.components} and {other.components}")
         if set(other.phases) != set(first.phases):
             raise ValueError(f"{_one_and(first, other)} pick {_phases(first)} and {_phases(other)}")
     return replace(

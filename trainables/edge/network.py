@@ -59,7 +59,7 @@ class Network:
         if self.stacking not in ("avg", "max"):
             raise ValueError(f"stacking {self.stacking} is not allowed: avg or max")
         if min(self.blinding_samples) < 0 or sum(self.blinding_samples) >= self.window_samples:
-            raise ValueError(f"blinding {self.blinding_samples} leaves nothing of {self.window_samples} samples")
+            raise ValueError(f"blinding {self.blinding_samples} leaves none of {self.window_samples} samples")
 
     @property
     def overlap_samples(self) -> int:

@@ -142,7 +142,7 @@ class Recording:
         return found
 
     def _note(self, one: str, other: str, start: UTCDateTime, end: UTCDateTime) -> None:
-        same_channel = f"{one}: of records of one time that differ the later one"
+        same_channel = f"{one}: where records of the same time differ, the later one"
         what = same_channel if one == other else f"{one} and {other} are one component at one time: {other}"
         self.differing[what].append((start.ns, end.ns))
 

@@ -53,10 +53,10 @@ class PickConfig(Config):
     """How picks are found and matched."""
 
     distance_samples: int = Field(100, ge=1)
-    """Least distance of two picks of a phase, in samples at 100 Hz."""
+    """Smallest distance between two picks of the same phase, in samples at 100 Hz."""
 
     tolerance_s: float = Field(0.5, gt=0, le=10)
-    """A pick this close to an unmatched arrival, in seconds, is a true one."""
+    """Largest distance between a pick and an arrival that it matches; a matched pick counts as true."""
 
 
 @dataclass(frozen=True)

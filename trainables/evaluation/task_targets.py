@@ -45,14 +45,14 @@ class TasksConfig(Config):
     """The three tasks of pick-benchmark; the defaults are its own."""
 
     seed: int = Field(42, ge=0, lt=2**32)
-    """Where the windows lie, and which half of the dev events chooses thresholds."""
+    """Seed that decides where the windows lie and which half of the dev events is used to choose thresholds."""
 
     noise_before_events: bool = True
-    """Whether 30 s before the first arrival of a trace are noise too, where there are as many."""
+    """Whether the 30 s before the first arrival of a trace are noise windows too, if the trace starts early enough."""
 
     outlier_s: float = Field(0.45, gt=0)
-    """An onset that is further off is an outlier. pick-benchmark: 0.45 for local and regional data, 1.5 for
-    teleseismic."""
+    """Seconds beyond which the residual of an onset counts as an outlier. pick-benchmark uses 0.45 for local and
+    regional data, 1.5 for teleseismic."""
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,9 @@ def halves_in_words(data: TaskData) -> str:
     used = np.unique(pd.concat([data.targets.detection, data.targets.onset])["trace_idx"].to_numpy(dtype=int))
     first = len(np.unique(data.event[used][data.is_chosen_on[used]]))
     second = len(np.unique(data.event[used][~data.is_chosen_on[used]]))
-    return f"thresholds are chosen on {first} events and scored on the other {second}; all else is of all of them"
+    return (
+        f"thresholds are chosen on {first} events and scored on the other {second}; all other measures use all events"
+    )
 
 
 def _in_order(found: Mapping[str, Sequence[Measure]]) -> list[TaskScore]:

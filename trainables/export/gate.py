@@ -14,24 +14,26 @@ RESAMPLES = 2000
 
 
 class ExportConfig(Config):
-    """ONNX files of a finished picker and what its INT8 file must fulfil."""
+    """ONNX files of a finished picker, and what its INT8 file must fulfil to be accepted."""
 
     enabled: bool = True
-    """Whether a finished run writes ONNX files, figures and the SeisBench pair."""
+    """Whether a finished trial writes ONNX files, figures and the pair of files that SeisBench loads."""
 
     calibration_windows: int = Field(128, ge=1, le=10_000)
-    """Training windows from which quantization takes the ranges of activations."""
+    """Number of training windows from which quantization takes the ranges of activations."""
 
     max_f1_loss: float = Field(0.02, ge=0, le=1)
-    """Largest dev F1 (mean of P and S) that INT8 may lose against FP32, judged by a paired bootstrap over events."""
+    """How much lower than FP32's the dev F1 (mean of P and S) of INT8 may be, judged by a paired bootstrap over
+    events."""
 
     calibrate: bool = False
-    """Whether the probabilities of the best weights are fitted to dev, so that of the peaks of probability 0.6 six in
-    ten are arrivals. It costs nothing at inference, and thresholds are chosen after it."""
+    """Whether the probabilities of the best weights are calibrated on dev, so that of the peaks with probability 0.6
+    six in ten are arrivals. It costs nothing at inference, and thresholds are chosen after it."""
 
     document_names: bool = False
-    """Also write the files that XiaoNet's document names: checkpoint.pt, best_model.pth, final_model.pth and
-    saved_model_fp32.pth, the best weights, and saved_model_int8.pth, the accepted INT8 file, which is ONNX."""
+    """Whether the files are also written under the names that XiaoNet's document uses: the best weights as
+    checkpoint.pt, best_model.pth, final_model.pth and saved_model_fp32.pth; the accepted INT8 file, which is ONNX, as
+    saved_model_int8.pth."""
 
     @model_validator(mode="after")
     def _calibrated_is_what_is_exported(self) -> ExportConfig:
@@ -115,7 +117,7 @@ def judge(picker: QuantizedPicker, config: ExportConfig) -> Verdict:
     if not picker.size_ratio >= MIN_SIZE_RATIO:
         refusals.append(
             f"The INT8 file is not smaller: {picker.int8_bytes:,} bytes against {picker.fp32_bytes:,} in FP32, "
-            f"{picker.size_ratio:.2f} times; at least {MIN_SIZE_RATIO:g} times is wanted."
+            f"{picker.size_ratio:.2f} times; at least {MIN_SIZE_RATIO:g} times is required."
         )
     if picker.conv_share <= 0:
         refusals.append("No convolution runs in INT8.")

@@ -55,7 +55,7 @@ def what_is_missing(picker: OwnNetwork) -> str:
 
 def no_onnx(reason: object) -> str:
     """In words, for a screen and for the record."""
-    return f"it cannot be written as ONNX ({reason}): trials leave its weights and scores, nothing to pick with"
+    return f"it cannot be written as ONNX ({reason}): trials leave its weights and scores, but no file to pick with"
 
 
 def no_int8(reason: object) -> str:

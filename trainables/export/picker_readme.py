@@ -26,7 +26,7 @@ def readme(folder: Path, model: str, pair: Path | None, text: str) -> str:
 
 def _with_seisbench(folder: Path, pair: Path | None) -> str:
     if pair is None:
-        return "## With SeisBench\n\nSeisBench cannot load this network: the folder has its ONNX files alone.\n"
+        return "## With SeisBench\n\nSeisBench cannot load this network: the folder has only ONNX files.\n"
     found = find_pair(str(pair))
     assert found is not None
     stem, version = found
@@ -52,7 +52,7 @@ model = {name}.load("{stem.name}"{version_said}, weights_only=True)
 picks = model.classify(obspy.read("day.mseed")).picks
 ```
 
-{elsewhere}Thresholds are those that its dev records have chosen; `classify(stream, P_threshold=0.5)` takes others.
+{elsewhere}Thresholds are those chosen on its dev records; `classify(stream, P_threshold=0.5)` takes others.
 """
 
 

@@ -20,11 +20,11 @@ class HeadConfig(Config):
     """The double-convolution head."""
 
     dropout: float = Field(0.2, ge=0, lt=1)
-    """Dropout after each convolution; 0.3 for few data or against overfitting."""
+    """Dropout after each convolution; 0.3 if data are few or the model overfits."""
 
     norm: Literal["group", "batch"] = "group"
-    """Group normalisation (one group) does not depend on the batch and was steadier at batch 16; batch is what
-    the published head has."""
+    """group: group normalisation (one group), which does not depend on the batch and was steadier at batch size 16.
+    batch: batch normalisation, as in the published head."""
 
 
 class ClassifierHead(nn.Module):

@@ -24,34 +24,34 @@ class ContrastiveConfig(Config):
     """Masks, codebook and contrast."""
 
     mask_probability: float = Field(0.65, gt=0, le=1)
-    """Share of tokens under masks if spans did not overlap; with overlaps about 48 % are masked."""
+    """Share of the tokens that would be masked if masked spans did not overlap; as they do, about 48 % are masked."""
 
     mask_length: int = Field(10, ge=1)
-    """Tokens of a masked span."""
+    """Number of tokens in a masked span."""
 
     groups: int = Field(2, ge=1)
-    """Groups of codes; a target is one code of each."""
+    """Number of groups of codes; a target consists of one code from each group."""
 
     codes: int = Field(320, ge=2)
-    """Codes of each group."""
+    """Number of codes in each group."""
 
     code_width: int = Field(256, ge=2)
-    """Width of a target: all its codes side by side."""
+    """Width of a target, that is of all its codes side by side."""
 
     negatives: int = Field(100, ge=1)
-    """Other masked tokens of the same waveform that each positive is compared with."""
+    """Number of other masked tokens of the same waveform that each positive is compared with."""
 
     temperature: float = Field(0.1, gt=0)
-    """Cosine similarities are divided by this."""
+    """Temperature of the contrastive loss: cosine similarities are divided by it."""
 
     diversity_weight: float = Field(0.1, ge=0)
-    """Weight of the term that asks for all codes to be used."""
+    """Weight of the loss term that encourages all codes to be used."""
 
     gumbel_start: float = Field(2.0, gt=0)
-    """Temperature of the quantizer's choice at the first step."""
+    """Temperature of the quantizer's Gumbel softmax at the first step."""
 
     gumbel_end: float = Field(0.5, gt=0)
-    """Temperature of the quantizer's choice at the last step; a cosine leads there."""
+    """Temperature of the quantizer's Gumbel softmax at the last step, reached along a cosine."""
 
 
 class Contrast(NamedTuple):

@@ -158,7 +158,9 @@ def read_tensors(file: Path, field: str) -> dict[str, Tensor]:
             shells = [(_shell(name), name) for name in unknown if name.startswith(_SETTINGS) or name in _PLAIN]
             refused = sorted(set(unknown) - {name for _, name in shells})
             if refused:
-                raise ValueError(f"{field}={file}: refused, it asks for {some(refused)}; a checkpoint holds no code")
+                raise ValueError(
+                    f"{field}={file}: refused, it asks for {some(refused)}; a checkpoint must not hold code"
+                )
             with safe_globals(shells):  # type: ignore[arg-type]
                 held = torch.load(file, map_location="cpu", weights_only=True)
     except ValueError:

@@ -23,38 +23,38 @@ class RepresentationConfig(Config):
     """Blocks of each stage of the U-Net; a Transformer has twice as many layers."""
 
     pool: tuple[int, ...] = (4, 4)
-    """Tokens folded into one on the way down, once for each level of the U-Net."""
+    """Factors by which the U-Net downsamples: tokens joined into one, for each of its levels."""
 
     num_heads: int = Field(4, ge=1)
     """Heads of an mLSTM, sLSTM or attention layer."""
 
     block: Literal["mlstm", "slstm", "mixed"] = "mlstm"
-    """Kind of the xLSTM blocks; mixed alternates, mLSTM first. An sLSTM goes token by token and is slow."""
+    """Kind of the xLSTM blocks; mixed alternates both, mLSTM first. An sLSTM works token by token and is slow."""
 
     fuse: Literal["block", "stage"] = "block"
-    """Where the forward and the backward direction meet: after every block, or once at the end of a stage."""
+    """Where the forward and the backward direction are joined: after every block, or once at the end of a stage."""
 
     qkv_proj_blocksize: int = Field(4, ge=1)
-    """Channels that an mLSTM mixes for each block of queries, keys and values."""
+    """Number of channels that an mLSTM mixes in each block of its projections to queries, keys and values."""
 
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Dropout after each fusion of the two directions; 0.1 to 0.2 against overfitting."""
+    """Dropout where the two directions are joined; 0.1 to 0.2 against overfitting."""
 
     conv_width: int = Field(256, ge=8)
-    """Channels of the convolutional encoder."""
+    """Number of channels of the convolutional encoder."""
 
     conv_layers: int = Field(2, ge=1, le=8)
-    """Convolutions of stride 2: a token stands for 2 to the power of this many samples."""
+    """Number of convolutions of stride 2 in the encoder: with n of them, a token stands for 2^n samples."""
 
     gradient_checkpointing: bool = False
-    """Compute blocks again in the backward pass instead of keeping them: less memory, more time."""
+    """Whether blocks are computed again in the backward pass instead of being kept: less memory, more time."""
 
     kernel: KernelName = "auto"
     """How mLSTM cells are computed: auto (triton on a GPU that has it, else native), native, triton, parallel
     (quadratic in time and memory: for comparison only)."""
 
     chunk_size: Literal[16, 32, 64, 128] = 64
-    """Upper bound of the tokens that a chunkwise kernel takes at once."""
+    """Largest number of tokens that a chunkwise kernel takes at once."""
 
     @model_validator(mode="after")
     def _heads_divide_widths(self) -> RepresentationConfig:

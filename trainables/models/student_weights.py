@@ -111,7 +111,7 @@ def _check_size(student: XiaoNet, size: Mapping[str, Any], named: str) -> None:
     if other:
         here = " ".join(f"student.{key}={getattr(student, key)}" for key in other)
         there = " ".join(f"student.{key}={value}" for key, value in other.items())
-        raise ValueError(f"{named}: weights of another student than {here}; they want {there}")
+        raise ValueError(f"{named}: weights of another student than {here}; they need {there}")
 
 
 def _is_context(name: str) -> bool:

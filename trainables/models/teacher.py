@@ -27,19 +27,21 @@ from trainables.models.xiaonet import XiaoNet
 
 
 class TeacherConfig(Config):
-    """Who teaches."""
+    """The teacher of a distillation: its network and weights."""
 
     weights: str = "stead"
-    """SeisBench weight name (stead, instance, original, ...) or a file: NAME.pt.v1 beside NAME.json.v1, a state dict of
-    the public XiaoNet repository (best_model.pth); of a network of your own its network.pt."""
+    """Weights of the teacher: a SeisBench weight name (stead, instance, original, ...), a file NAME.pt.v1 with
+    NAME.json.v1 beside it, a state dict of the public XiaoNet repository (best_model.pth), or network.pt of a network
+    of your own."""
 
     architecture: ArchitectureName | None = None
-    """Which network the weights are of: phasenet, phasenetlight, eqtransformer, xiaonet, xiaonetv5b, or your own
-    module:Class. Default: what the file says; for a name of SeisBench PhaseNet."""
+    """Network that the weights belong to: phasenet, phasenetlight, eqtransformer, xiaonet, xiaonetv5b, or your own
+    module:Class. Default: as the file says; PhaseNet for a SeisBench weight name."""
 
     outputs_gb: float = Field(0.0, ge=0)
-    """Room (GB) for its answers beside the window stores, float16, so that trials with the same seed ask once; 0: off,
-    and sweeps of several trials with the same seed take 4. On a processor alone; always computed in float32."""
+    """Disk space (GB) for the teacher's outputs, kept as float16 beside the window stores, so that trials with the same
+    seed compute them once. 0: off, except that sweeps with several trials of the same seed use 4. Only on CPUs; outputs
+    are always computed in float32."""
 
 
 class Teacher(nn.Module):

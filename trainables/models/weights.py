@@ -123,7 +123,7 @@ def _load_state_dict(model_class: type[Model], file: Path, named: str) -> Model:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, pickle.UnpicklingError):  # torch goes on to advise against its own safety
-        return "the file does not hold tensors alone"
+        return "the file holds more than tensors"
     if isinstance(error, OSError | EOFError) or "PytorchStreamReader" in str(error):
         return "the file is damaged or was cut short"
     if isinstance(error, TypeError):

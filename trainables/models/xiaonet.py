@@ -32,20 +32,20 @@ class StudentConfig(Config):
     """Size and shape of a XiaoNet."""
 
     base_channels: int = Field(16, ge=2, le=128)
-    """Channels of the first level; the others have 2, 4 and 8 times as many."""
+    """Number of channels of the first level; the other levels have 2, 4 and 8 times as many."""
 
     pooling: Literal[2, 4] = 2
-    """Factor of each of the three poolings; 4 sees a longer context and is three times cheaper."""
+    """Factor of each of the three poolings; with 4 the network sees a longer context and costs a third."""
 
     dropout: float = Field(0.0, ge=0, lt=1)
     """Channel dropout after each block; 0.2 to 0.3 against overfitting."""
 
     norm: Literal["batch", "group"] = "batch"
-    """Batch normalisation, or group normalisation (one group), which does not depend on the batch."""
+    """batch: batch normalisation. group: group normalisation (one group), which does not depend on the batch."""
 
     context: Literal["near", "wide"] = "near"
-    """How far around a sample it looks: near, as the poolings make it, or wide, with dilated convolutions and the mean
-    over the window at the bottleneck (a fifth more parameters at base 8)."""
+    """How far around a sample the network looks. near: as far as the poolings reach. wide: further, with dilated
+    convolutions and the mean over the window at the bottleneck (a fifth more parameters with base_channels 8)."""
 
 
 class XiaoNet(WaveformModel):

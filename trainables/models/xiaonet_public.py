@@ -77,7 +77,7 @@ def read_public(path: Path, named: str) -> WaveformModel:
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     unlike = [name for name in {*wanted, *fitting} if name not in fitting or wanted.get(name) != fitting[name].shape]
     if unlike:
-        near = f"{len(unlike)} of them or of those of a {type(model).__name__} have no counterpart of their shape"
+        near = f"{len(unlike)} of them or of those of a {type(model).__name__} have no counterpart of the same shape"
         raise ValueError(f"{named}: {_looks(tensors)}, and {near}; {EXPECTED}")
     model.load_state_dict(fitting)
     if isinstance(model, PhaseNet) and NETWORK not in held:

@@ -18,36 +18,39 @@ class DistillationLossConfig(Config):
     """Response distillation (Hinton et al. 2015, arXiv:1503.02531)."""
 
     alpha: float = Field(0.5, ge=0, le=1)
-    """Share of the teacher's loss; the labels get 1 - alpha."""
+    """Share of the teacher's loss; the loss on the labels has the share 1 - alpha."""
 
     temperature: float = Field(3.0, gt=0, le=100)
-    """Softens both distributions; 1 leaves them as they are."""
+    """Temperature that softens the probabilities of teacher and student; 1 leaves them as they are."""
 
 
 class SecondTeacherConfig(Config):
-    """Another teacher, who does not teach: with streams, what both pick alike is what a student is held against."""
+    """A second picker for comparison only. With streams, students are scored against the picks on which it and the
+    teacher agree."""
 
     weights: str | None = None
-    """As teacher.weights; default: there is none, and the teacher's own picks are the reference."""
+    """Weights of the second teacher, given as in teacher.weights. Default: there is none, and students are scored
+    against the teacher's own picks."""
 
     architecture: ArchitectureName | None = None
-    """As teacher.architecture."""
+    """Network of the second teacher, given as in teacher.architecture."""
 
 
 class TaughtConfig(StudentConfig):
-    """Who learns. Size and shape are a XiaoNet's; other networks have their own."""
+    """The student: its network, size and start. Size and shape are a XiaoNet's; other networks have their own."""
 
     architecture: ArchitectureName = XIAONET
-    """xiaonet, phasenet, phasenetlight, eqtransformer, xiaonetv5b, or module:Class for a network of your own."""
+    """Network of the student: xiaonet, phasenet, phasenetlight, eqtransformer, xiaonetv5b, or module:Class for a
+    network of your own."""
 
     arguments: dict[str, Any] = Field({})
-    """What its class is made with: of your own network anything, of eqtransformer in_samples, lstm_blocks and
-    drop_rate, of xiaonetv5b base_channels and output (sigmoid or softmax)."""
+    """Arguments for the network's class: any for a network of your own; in_samples, lstm_blocks and drop_rate for
+    eqtransformer; base_channels and output (sigmoid or softmax) for xiaonetv5b."""
 
     pretrained: str | None = None
-    """Weights of an earlier student that this one goes on from, which has the same size: its files, or, on the command
-    line, what is recorded (distillation-1/3, runs:/ID, models:/NAME@ALIAS). Of another architecture as
-    model.pretrained of picking. Default: fresh weights."""
+    """Weights of an earlier student of the same size to start from: its files, or, on the command line, a recorded
+    trial or model (distillation-1/3, runs:/ID, models:/NAME@ALIAS). For another architecture, as model.pretrained of
+    picking. Default: fresh weights."""
 
     @model_validator(mode="after")
     def _size_is_a_xiaonets(self) -> TaughtConfig:
@@ -66,33 +69,35 @@ class TaughtConfig(StudentConfig):
 
 
 class DistillationConfig(PickerTrainingConfig):
-    """A student, its teacher, the data and how the one learns from the other."""
+    """A student, its teacher, the data, and how the student learns from the teacher."""
 
     student: TaughtConfig = TaughtConfig()
-    """Which network learns, of which size, and what it starts from."""
+    """Network of the student, its size, and the weights it starts from."""
 
     freezing: FreezingConfig = FreezingConfig()
-    """What of `student.pretrained` may change: the encoder is the way down, the backbone the way up."""
+    """Which parts of the network of `student.pretrained` may change; in a U-Net the encoder is the way down, the
+    backbone the way up."""
 
     teacher: TeacherConfig = TeacherConfig()
-    """Who teaches."""
+    """Teacher: its network and weights."""
 
     teachers: tuple[str, ...] = ()
-    """Several in its place, whose probabilities are averaged: weights as `teacher.weights` takes them. Each has its own
-    order of components and classes, its own normalisation and its own length of windows."""
+    """Several teachers instead of `teacher`: a list of weights, each given as in `teacher.weights`. The student learns
+    from the mean of their probabilities. Each teacher keeps its own order of components and classes, its normalisation
+    and its window length."""
 
     second_teacher: SecondTeacherConfig = SecondTeacherConfig()
-    """Who is asked beside the teacher about the streams' held-out hours."""
+    """Second picker whose picks in the held-out hours of the streams are compared with the teacher's."""
 
     loss: DistillationLossConfig = DistillationLossConfig()
-    """Teacher against labels."""
+    """How the loss weighs the teacher against the labels."""
 
     @model_validator(mode="after")
     def _one_way_to_name_teachers(self) -> DistillationConfig:
         if self.teachers and self.teacher.weights != TeacherConfig().weights:
-            raise ValueError("teachers and teacher.weights are both given: either one teacher or a list")
+            raise ValueError("teachers and teacher.weights are both given: give either one teacher or a list")
         if len(set(self.teachers)) < len(self.teachers):
-            raise ValueError(f"teachers: one is there twice in {', '.join(self.teachers)}")
+            raise ValueError(f"teachers: one is given twice in {', '.join(self.teachers)}")
         return self
 
     @model_validator(mode="after")
@@ -103,7 +108,9 @@ class DistillationConfig(PickerTrainingConfig):
     @model_validator(mode="after")
     def _streams_have_a_teacher(self) -> DistillationConfig:
         if self.data.learns_from_streams and self.loss.alpha == 0:
-            raise ValueError("loss.alpha=0 with data.streams: nobody would teach them, which have no labels")
+            raise ValueError(
+                "loss.alpha=0 with data.streams: streams have no labels, so nothing would be learned from them"
+            )
         return self
 
     @model_validator(mode="after")
@@ -111,7 +118,9 @@ class DistillationConfig(PickerTrainingConfig):
         if self.second_teacher.weights is None:
             return self
         if not self.data.continuous:
-            raise ValueError("second_teacher.weights is given without data.streams: it is asked about streams alone")
+            raise ValueError(
+                "second_teacher.weights is given without data.streams: a second teacher is used for streams only"
+            )
         if self.second_teacher.weights in (self.teachers or (self.teacher.weights,)):
-            raise ValueError(f"second_teacher.weights={self.second_teacher.weights} is the teacher: name another one")
+            raise ValueError(f"second_teacher.weights={self.second_teacher.weights} is the teacher: give another one")
         return self

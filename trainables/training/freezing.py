@@ -25,23 +25,23 @@ _RESTING: dict[str, tuple[str, ...]] = {
 
 
 class FreezingConfig(Config):
-    """How much of what was pretrained may change."""
+    """Which parts of a pretrained network may change, and from when on."""
 
     schedule: ScheduleName = "full"
-    """full: everything learns. frozen: encoder and backbone rest, the head learns. encoder: the encoder alone rests.
-    progressive: both rest until `unfreeze_at_epoch`, then learn at a rate of their own."""
+    """full: everything learns. frozen: encoder and backbone are frozen, the head learns. encoder: only the encoder is
+    frozen. progressive: encoder and backbone are frozen until `unfreeze_at_epoch`, then learn at a lower rate."""
 
     unfreeze_at_epoch: int = Field(5, ge=2)
     """First epoch in which a progressive schedule lets everything learn."""
 
     unfrozen_lr_mult: float = Field(0.1, gt=0, le=1)
-    """What a progressive schedule unfreezes learns at this many times the learning rate."""
+    """With a progressive schedule: unfrozen parts learn at the learning rate times this factor."""
 
 
 def check_not_random(config: FreezingConfig, pretrained: str | None, field: str) -> None:
     """Nothing rests where nothing was pretrained. Raises ValueError, which names the setting `field` of the weights."""
     if config.schedule != "full" and not pretrained:
-        raise ValueError(f"freezing.schedule={config.schedule} without {field}: random weights would rest")
+        raise ValueError(f"freezing.schedule={config.schedule} without {field}: random weights would be frozen")
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Freezing:
         """None of the tensors that were not loaded rests. Raises ValueError."""
         if resting := [name for name in fresh if _inside(name, self._ever_resting)]:
             raise ValueError(
-                f"freezing.schedule={self.config.schedule}: {resting[0]} is not in the pretrained weights, and would "
-                "rest as it is, random"
+                f"freezing.schedule={self.config.schedule}: {resting[0]} is not in the pretrained weights, so random "
+                "weights would be frozen"
             )
 
     def is_resting(self, epoch: int, *parts: str) -> bool:

@@ -26,10 +26,10 @@ def hints(history: Sequence[dict[str, float]], alpha: float | None = None) -> li
             f"task loss {task:.2f} after {len(history)} epochs: the student does not learn the labels; lower loss.alpha"
         )
     elif alpha is not None and task > FAR_OVER * train:
-        advice.append(f"task loss {task:.3f} far over train loss {train:.3f}: lower loss.alpha")
+        advice.append(f"task loss {task:.3f} far above train loss {train:.3f}: lower loss.alpha")
     if dev > FAR_OVER * task:
         remedy = "raise loss.alpha, dropout" if alpha is not None else "raise dropout"
-        advice.append(f"dev loss {dev:.3f} far over task loss {task:.3f}: overfitting; {remedy} or use fewer channels")
+        advice.append(f"dev loss {dev:.3f} far above task loss {task:.3f}: overfitting; {remedy} or use fewer channels")
     if _flat(history, metrics.TRAIN_LOSS) and _flat(history, metrics.DEV_LOSS):
         advice.append("train and dev loss both flat: raise training.learning_rate or base_channels")
     return advice

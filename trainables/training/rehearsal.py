@@ -69,7 +69,7 @@ def picker_pace(
     """
     data = config.data
     if not data.has_dataset:
-        raise ValueError("there is nothing to try a step on before the teacher has labelled data.streams")
+        raise ValueError("a step can only be tried after the teacher has labelled data.streams")
     interface: Interface = state.model.interface  # type: ignore[assignment]
     train, num_train = _a_few(data, "train", run.workdir / "train", interface.windowing(around))
     stores, num_dev = _a_few(data, "dev", run.workdir / "dev", interface.windowing(around))

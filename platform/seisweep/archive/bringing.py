@@ -56,7 +56,7 @@ def bring_sweep(name: str, home: Home, store: Store, say: Say, new_name: str | N
     """Record a sweep of the home in another store. Raises ValueError in one line: it runs, some of its files are
     missing, or the store has another sweep of its name; then nothing is recorded."""
     if kept_store(home, name).uri == store.uri:
-        raise ValueError(f"{name} is recorded in {store.uri}: there is nothing to bring")
+        raise ValueError(f"{name} is recorded in {store.uri}: there is nothing to copy")
     with _of_home(name, home) as source:
         return _brought(source, store, say, new_name)
 
@@ -69,14 +69,16 @@ def bring_archive(file: Path, store: Store, say: Say, new_name: str | None = Non
 
 def _brought(source: _Source, store: Store, say: Say, new_name: str | None) -> Brought:
     if source.lacks:
-        raise ValueError(f"{source.name} is not whole, nothing was recorded: missing {source.lacks}")
+        raise ValueError(f"{source.name} is not complete, and nothing was recorded: missing {source.lacks}")
     open_store(store.uri)  # or a ValueError, within seconds
     recording = Recording(store, source.sweep, source.id, source.name, source.runs, source.files, say)
     known = recording.known()
     there = next((run for run in known if run.data.tags.get(tags.ROLE) in tags.PARENT_ROLES), None)
     name_there = there.data.tags[tags.SWEEP] if there else None
     if name_there and new_name and new_name != name_there:
-        raise ValueError(f"{store.uri} has this sweep already, as {name_there}: --name {new_name} would make it two")
+        raise ValueError(
+            f"{store.uri} has this sweep already, as {name_there}: --name {new_name} would record it twice"
+        )
     recording.name = name_there or new_name or source.name
     try:
         recording.write(known)

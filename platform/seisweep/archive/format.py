@@ -88,7 +88,7 @@ def extract(archive: tarfile.TarFile, manifest: Manifest, folder: Path) -> Itera
             raise tarfile.TarError(f"it holds {member.name!r}, which is not part of a sweep")
         num_files, num_bytes = num_files + member.isreg(), num_bytes + member.size
         if num_files > manifest.files or num_bytes > manifest.bytes:
-            raise tarfile.TarError("it holds more than it says")
+            raise tarfile.TarError("it holds more files than its manifest says")
         archive.extract(member, folder, filter="data")
         yield num_bytes
     if (num_files, num_bytes) != (manifest.files, manifest.bytes):
@@ -119,7 +119,9 @@ def _manifest(archive: tarfile.TarFile) -> Manifest:
     try:
         said: Any = json.loads(content.read())
         if isinstance(said, dict) and said.get("format", 0) != 1:
-            raise tarfile.TarError(f"its format is {said.get('format')}, this seisweep reads 1: take a newer one")
+            raise tarfile.TarError(
+                f"its format is {said.get('format')}, and this seisweep reads 1: use a newer seisweep"
+            )
         return Manifest.model_validate(said)
     except (ValidationError, ValueError) as error:
         raise tarfile.TarError(f"{MANIFEST}: {_first_line(error)}") from None

@@ -73,7 +73,7 @@ def look(name: str, home: Home, profile: Profile, *, is_locked: bool = False) ->
     launch = Launch.read(home, name) if home.sweep_file(name).is_file() else None
     store = store_of_sweep(home, name, profile)
     if home.is_read_only:
-        raise ValueError(f"home {home.root} cannot be written: nothing of it can be deleted")
+        raise ValueError(f"home {home.root} cannot be written, so nothing in it can be deleted")
     if not is_locked and has_driver(folder):
         raise ValueError(f"{name} is running now: `seisweep stop {name}` ends it, then it can be deleted")
     has_record = not store.is_own or home.database.exists()
@@ -115,9 +115,7 @@ def _check_that_it_can_be_found(name: str, home: Home, store: Store, recorded: S
     if not recorded:
         raise ValueError(f"no sweep named {name} in {home.root}{nearest(name, home.sweep_names)}")
     if not store.is_own:
-        raise ValueError(
-            f"{name} is recorded in {store.uri}, and its folder is in another home: delete it from that home"
-        )
+        raise ValueError(f"{name} is recorded in {store.uri}, but its folder is in another home: delete it there")
 
 
 def _check_that_it_is_over_elsewhere(name: str, store: Store, launch: Launch, parents: Sequence[Any]) -> None:
@@ -205,7 +203,7 @@ def _check_that_it_is_not_promoted(name: str, store: Store, runs: set[str]) -> N
         if facts.get(tags.PROMOTED_RUN) in runs and facts.get(tags.STATE) != tags.REFUSED:
             raise ValueError(
                 f"{name} has been promoted: trial {facts.get(tags.TRIAL)} opened a test split, and the record of that "
-                "wants its sweep; it is not deleted"
+                "needs its sweep; it is not deleted"
             )
 
 
@@ -238,6 +236,6 @@ def _named_by(name: str, folders: Iterable[Path], home: Home) -> Iterator[str]:
             described = read_description(home, other) if other != name else {}
         confirms = (described.get("sweep") or {}).get("confirms") or {}
         if any(re.search(rf"{re.escape(str(folder))}(?![^/'\"])", str(described)) for folder in folders):
-            yield f"{other}, which begins from files of it and could not be resumed then"
+            yield f"{other}, which starts from its files and could then no longer be resumed"
         elif confirms.get("sweep") == name:
-            yield f"{other}, which trained its best again"
+            yield f"{other}, which trained its best trials again"

@@ -65,10 +65,10 @@ def _check_that_it_is_new(manifest: Manifest, name: str, home: Home) -> None:
         raise ValueError(f"home {home.root} has this sweep already: {same}")
     if home.sweep_file(name).is_file():
         raise ValueError(
-            f"home {home.root} has another sweep already: {name}; --name NEW takes it in under another one"
+            f"home {home.root} has another sweep already: {name}; --name NEW adds this one under another name"
         )
     if home.sweep_dir(name).exists():
-        raise ValueError(f"{home.sweep_dir(name)} is in the way: it is no sweep")
+        raise ValueError(f"{home.sweep_dir(name)} is in the way: it is not a sweep")
 
 
 def _id_of(home: Home, name: str) -> str | None:
@@ -137,7 +137,7 @@ def _record(
         raise ValueError(f"the store {store.uri} has another sweep named {name}")
     known = recording.known()
     if any(run.data.tags.get(tags.ROLE) == tags.SWEEP_ROLE for run in known):
-        say(f"{name} is recorded here already: only its folder is taken in")
+        say(f"{name} is recorded here already: only its folder is added")
         return
     for left in known:
         recording.client.delete_run(left.info.run_id)  # of a merge that was killed

@@ -50,7 +50,7 @@ def pack(name: str, file: Path, home: Home, profile: Profile, say: Say) -> Manif
     if not home.sweep_file(name).is_file():
         raise ValueError(f"no sweep named {name} in {home.root}: what is packed is its folder and its record")
     if file.exists():
-        raise ValueError(f"{file} is there already: choose another name")
+        raise ValueError(f"{file} exists already: choose another name")
     store = store_of_sweep(home, name, profile)
     with (
         recorded(name, home, store) as (launch, reader, runs),
@@ -130,7 +130,7 @@ def _description(launch: Launch, brought: Brought, home: Home) -> dict[str, Any]
 
 def _say_what_stays(launch: Launch, say: Say) -> None:
     if (elsewhere := launch.profile.storage_path) is not None:
-        say(f"not in the archive: checkpoints in {elsewhere}; trials that are not over begin again where it goes")
+        say(f"not in the archive: checkpoints in {elsewhere}; unfinished trials begin again in the other home")
     if folders := data_folders(launch.sweep_here):
         say(f"not in the archive: the data in {' and '.join(folders)}")
 

@@ -78,9 +78,9 @@ class Hub:
             files = api.list_repo_files(repository) if api.repo_exists(repository) else []
         names = [who["name"], *(one["name"] for one in who.get("orgs", []))]
         if repository.partition("/")[0] not in names:
-            raise ValueError(f"--push {repository}: the token is for {', '.join(names)}")
+            raise ValueError(f"--push {repository}: the token is only for {', '.join(names)}")
         if DESCRIPTION_FILE not in files and {*files} - {".gitattributes", "README.md"}:
-            raise ValueError(f"--push {repository}: this repository exists and holds no picker; name another")
+            raise ValueError(f"--push {repository}: this repository exists and holds no picker; choose another")
         return cls(repository, api)
 
     def push(self, folder: Path) -> str:
@@ -141,7 +141,7 @@ def _one_line(named: str, api: HfApi) -> Iterator[None]:
     except HfHubHTTPError as error:
         code = error.response.status_code
         words = WORDS.get(code, f"it answers {code} {error.response.reason_phrase}")
-        private = "; a private one wants HF_TOKEN" if code in (401, 404) and not named.startswith("--push") else ""
+        private = "; a private one needs HF_TOKEN" if code in (401, 404) and not named.startswith("--push") else ""
         raise ValueError(f"{named}: {words} ({api.endpoint}){private}") from None
     except Exception as error:  # of whichever library it asks the hub with
         reason = " ".join(str(error).split())[:200] or type(error).__name__

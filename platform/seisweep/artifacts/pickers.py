@@ -253,7 +253,7 @@ def _onnx(path: Path) -> Picker:
     if not picker.is_picker:
         stated = picker.metadata.get("classes", "none")
         raise ValueError(
-            f"{path} is no picker: curves of P and S are wanted of windows of three components; its classes: {stated}"
+            f"{path} is no picker, which has curves of P and S for windows of three components; its classes: {stated}"
         )
     stored = description(path, picker.metadata)["thresholds"]
     return Picker(path.name, picker.of_batch, _precision_of(path), stored, picker.window_samples, picker.classes)

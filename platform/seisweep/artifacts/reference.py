@@ -84,7 +84,7 @@ def read_reference(text: str, home: Home, profile: Profile | None = None, *, pic
         return Reference(text, "path", path=path.absolute())  # `./stead` is no name of SeisBench
     if (sweep := _sweep_of(text, home, profile, seisbench)) is not None:
         if text in seisbench:
-            say_once(f"{text}: the sweep of this name, not SeisBench's weights, which are {SEISBENCH}{text}")
+            say_once(f"{text} is taken as the sweep of this name; for SeisBench's weights write {SEISBENCH}{text}")
         return sweep
     if text in seisbench:
         return Reference(text, "seisbench")

@@ -51,7 +51,7 @@ def _pair_of(named: Reference) -> Path:
         if named.path.is_dir():
             return _pair_in(named.path, named.text)
         if named.path.suffix == ".onnx":
-            raise ValueError(f"{named.text} is an ONNX file, and SeisBench wants PyTorch: name its folder or its trial")
+            raise ValueError(f"{named.text} is an ONNX file, but SeisBench needs PyTorch: give its folder or its trial")
         return named.path
     if named.kind == "mlflow":
         if (trial := trial_behind(named)) is None:
@@ -68,7 +68,7 @@ def _promoted_or_best(named: Reference) -> tuple[SweepResults, int]:
     loaded, number = named.trial()
     if named.number is None and not named.text.endswith(f"/{BEST}"):
         promotion = promotion_of(loaded)
-        how = "the promoted one" if promotion else "its best; none is promoted"
+        how = "the promoted one" if promotion else "its best, as none is promoted"
         number = int(promotion.data.tags[tags.TRIAL]) if promotion else number
         say_once(f"{named.text}: trial {number}, {how}")
     return loaded, number

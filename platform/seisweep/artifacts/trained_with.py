@@ -88,7 +88,7 @@ def scoring(
         if other is not None and key not in OF_TRAINING:
             raise ValueError(
                 f"{key}: {name} was trained with {show_value(value)} and {other} with {show_value(values[other])}; "
-                f"say with which they are scored: {key}=..."
+                f"say which to score with: {key}=..."
             )
     config = build_config(ScoringConfig, next(iter(recorded.values()), settled))
     return config, _which_from_where(given, models, dict(flatten(config.model_dump(mode="json"))))
@@ -116,14 +116,14 @@ def _which_from_where(
     parts = []
     if trained:
         scored = [key for key in settings if key not in (*OF_TRAINING, *given) and settings[key] != defaults[key]]
-        words = " ".join(f"{key}={show_value(settings[key])}" for key in scored) or "all else is the default"
+        words = " ".join(f"{key}={show_value(settings[key])}" for key in scored) or "all other settings are defaults"
         parts.append(f"as {', '.join(trained)} {'was' if len(trained) == 1 else 'were'} trained: {words}")
     if given:
         parts.append(f"as you say: {' '.join(_instead(key, value, trained.values()) for key, value in given.items())}")
     if unknown := [name for name, one in models.items() if one is None]:
         parts.append(f"nothing is recorded of the training of {', '.join(unknown)}")
     if left := {key for its in trained.values() for key in its if key not in settings}:
-        parts.append(f"left out, as no picker has them: {', '.join(sorted(left))}")
+        parts.append(f"left out, because pickers do not have them: {', '.join(sorted(left))}")
     return f"settings {'; '.join(parts)}"
 
 

@@ -106,7 +106,7 @@ def _from_record(key: str, name: str, uri: str, store: str, home: Home) -> Path:
     def fetch(arriving: Path) -> None:
         fetched(f"{uri}/" if re.fullmatch(r"runs:/[^/]+", uri) else uri, store, arriving)
         if not any(path.is_file() for path in arriving.rglob("*")):
-            raise ValueError(f"{key}={name}: {uri} has no files in {store}; its training did not get to an end")
+            raise ValueError(f"{key}={name}: {uri} has no files in {store}; its training did not finish")
 
     try:
         return _kept(home, fetch)

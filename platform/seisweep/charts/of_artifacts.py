@@ -36,7 +36,7 @@ def _lacks(file: str, whose: str, most: Callable[[SweepResults], int]) -> Lackin
         numbers = [number for _, part in _parts(sweep, most(sweep)) for number in part]
         if not _there(sweep, numbers, file):
             gone = missing({f"trial {number} of {sweep.name}": sweep.runs[number] for number in numbers})
-            raise ValueError(gone or f"no finished trial of {sweep.name} has left a {file}: that is of {whose}")
+            raise ValueError(gone or f"no finished trial of {sweep.name} has left a {file}, which is left by {whose}")
 
     return lacking
 

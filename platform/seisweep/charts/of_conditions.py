@@ -11,7 +11,7 @@ from seisweep.results.sweep_results import SweepResults
 
 def _one_seed(sweep: SweepResults) -> str:
     if not sweep.has_seeds:
-        return f"{sweep.name} has one seed: conditions want several, as with --seed 0,1,2"
+        return f"{sweep.name} has one seed: conditions need several, as with --seed 0,1,2"
     return reason_of(sweep.grouped)
 
 
@@ -19,7 +19,7 @@ def _one_share(sweep: SweepResults) -> str:
     if reason := _one_seed(sweep):
         return reason
     if over_seeds.few_shot_key(sweep.grouped()) is None:
-        return f"{sweep.name} has one share of the training events alone: no curve"
+        return f"{sweep.name} has only one share of the training events, so there is no curve"
     return ""
 
 

@@ -33,7 +33,7 @@ def _no_front(sweep: SweepResults) -> str:
     names = [objective.metric for objective in wanted]
     if (reason := reason_of(lambda: sweep.best(names[0]))) or len(finished_with(sweep, *names)) >= 2:
         return reason
-    return f"{sweep.name} has no two finished trials with {' and '.join(names)}"
+    return f"{sweep.name} does not have two finished trials with {' and '.join(names)}"
 
 
 def _one_cost(sweep: SweepResults) -> str:

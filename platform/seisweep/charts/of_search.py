@@ -54,7 +54,7 @@ def _nothing_varies(sweep: SweepResults) -> str:
         return reason
     trials = finished_with(sweep, metric)
     varies = any(trials[key].nunique(dropna=False) > 1 for key in sweep.params)
-    return "" if varies else f"{sweep.name} has no two finished trials with different settings"
+    return "" if varies else f"{sweep.name} does not have two finished trials with different settings"
 
 
 @chart(lacking=_nothing_varies)

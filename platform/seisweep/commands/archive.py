@@ -18,11 +18,11 @@ from seisweep.settings.which_store import given_store
 
 
 def pack(
-    name: Annotated[str, typer.Argument(help="A sweep of the home that is not running (see `seisweep sweeps`).")],
+    name: Annotated[str, typer.Argument(help="A sweep in the home that is not running (see `seisweep sweeps`).")],
     file: Annotated[Path, typer.Argument(help="The archive to write, as distillation-1.tar.gz.")],
     profile: ProfileName = "local",
 ) -> None:
-    """Write a sweep as one file, for a reviewer or another machine: runs, files, checkpoints, search state."""
+    """Write a sweep to one file, for a reviewer or another machine: runs, files, checkpoints, state of the search."""
     home, where = Home.find(), profile_of(profile)
     from seisweep.archive.packing import pack as packed
 
@@ -37,24 +37,30 @@ def pack(
 def merge(
     sweep: Annotated[
         str,
-        typer.Argument(metavar="NAME|FILE", help="A sweep of the home, or a file that `seisweep pack` has written."),
+        typer.Argument(metavar="NAME|FILE", help="A sweep in the home, or a file written by `seisweep pack`."),
     ],
     to: Annotated[
         str | None,
-        typer.Option(metavar="URI", help="A tracking server, as http://HOST:5000; default, of a FILE: the home."),
+        typer.Option(
+            metavar="URI", help="MLflow server to copy it to, as http://HOST:5000; default for a FILE: the home."
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option(metavar="NEW", help="Another name for it there.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NEW", help="Name of the sweep there; default: its own.")] = None,
 ) -> None:
-    """Record a sweep in another store, once however often it is said: from offline nodes, from another home."""
+    """Copy a sweep into a home or to an MLflow server, for instance from an offline node. Repeating it adds nothing
+    twice."""
     home, file = Home.find(), Path(sweep).expanduser().resolve()
     check_name(name)
     is_sweep, is_file = sweep in home.sweep_names, file.is_file()
     if to is None and (is_file or not is_sweep):
         return _into_the_home(file, home, name)
     if to is None:
-        raise ValueError(f"{sweep} is a sweep of this home: say with --to URI to which server it goes")
+        raise ValueError(f"{sweep} is a sweep of this home: give the server that it goes to with --to URI")
     if is_sweep and is_file:
-        raise ValueError(f"{sweep} is a file here and a sweep: write ./{sweep} for the file, or go to another folder")
+        raise ValueError(
+            f"{sweep} is a file here and also a sweep: write ./{sweep} for the file, or go to another folder for the "
+            "sweep"
+        )
     if not is_sweep and not is_file:
         raise ValueError(f"{sweep}: no sweep in {home.root} and no file of this name{nearest(sweep, home.sweep_names)}")
     return _to_a_store(sweep, file if is_file else None, home, to, name)
@@ -82,7 +88,7 @@ def _to_a_store(sweep: str, file: Path | None, home: Home, to: str, name: str | 
     is_new = f"{brought.num_written} runs written" if brought.num_written else "all of it was there already"
     _say(f"{brought.trials} trials, {brought.state}, in {store.uri}: {is_new}")
     if file is None:
-        _say(f"in the home {sweep} stays as it is; once it has more, the same command brings that")
+        _say(f"{sweep} stays in the home as it is; when it has more trials, the same command adds them")
     _say(f"next: MLFLOW_TRACKING_URI={store.uri} seisweep results {brought.name}")
 
 

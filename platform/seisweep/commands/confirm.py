@@ -31,16 +31,16 @@ def confirm(
             show_default=False,
         ),
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many of the best finished configurations to train again.")] = 3,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best finished trials to train again.")] = 3,
     seeds: Annotated[int, typer.Option(help="New seeds for each, at least 2.")] = 5,
     profile: Annotated[
-        str | None, typer.Option(help="Where it runs: local, cluster, or a TOML file; default where the sweep ran.")
+        str | None, typer.Option(help="Where trials run: local, cluster, or a TOML file; default where the sweep ran.")
     ] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials to run at a time.")] = None,
     name: Name = None,
     note: Note = "",
 ) -> Outcome | int:
-    """Train the best K configurations of a sweep again with S new seeds: does its winner stay the winner?"""
+    """Train the settings of a sweep's best trials again with new seeds: does the winner stay the winner?"""
     check_name(name)
     overrides = parse_overrides(settings or [])
     home = Home.find()

@@ -18,7 +18,7 @@ app.command(cls=WithLists)(build)
 
 @app.command("list")
 def list_datasets() -> None:
-    """Data sets of SeisBench by name, and which of them are on this machine already."""
+    """List SeisBench's data sets by name, and which of them are on this machine already."""
     from trainables.data.catalog import dataset_folder, dataset_names
 
     rows = [
@@ -26,15 +26,18 @@ def list_datasets() -> None:
         for name in dataset_names()
     ]
     print(as_table(rows))
-    print("a data set that is not on this machine is downloaded on first use; a folder works too", file=sys.stderr)
+    print(
+        "a data set that is not on this machine is downloaded when it is first used; a folder works too",
+        file=sys.stderr,
+    )
 
 
 @app.command()
 def info(
     dataset: Annotated[str, typer.Argument(help="SeisBench name, or a folder in SeisBench's format.")],
 ) -> None:
-    """What a data set holds, split by split, what is wrong with it, and whether seisweep can train on it. Reads every
-    waveform."""
+    """Show what each split of a data set holds, what is wrong with it, and whether seisweep can train on it. Reads
+    every waveform."""
     from seisweep.settings.paths import absolute
     from trainables.data import inspection
     from trainables.data.catalog import check_dataset, dataset_folder, fingerprint, load_dataset
@@ -69,24 +72,26 @@ def synth(
         typer.Argument(
             metavar="FOLDER|nrca|streams",
             help="New or empty folder for synthetic local earthquakes; or the word nrca for a foreshock/aftershock "
-            "sequence at one station, or streams for continuous MiniSEED of another network, without any label.",
+            "sequence at one station, or streams for continuous MiniSEED of another network, without labels.",
         ),
     ],
     second_folder: Annotated[
         Path | None,
-        typer.Argument(metavar="FOLDER", help="With nrca or streams: default data/WORD-synthetic of the home."),
+        typer.Argument(metavar="FOLDER", help="Folder for nrca or streams; default data/WORD-synthetic in the home."),
     ] = None,
-    events: Annotated[int | None, typer.Option(help="Number of events, not of streams.", min=1)] = None,
-    hours: Annotated[int | None, typer.Option(help="Of streams: hours of each station.", min=1)] = None,
+    events: Annotated[int | None, typer.Option(help="Number of events; not with streams.", min=1)] = None,
+    hours: Annotated[int | None, typer.Option(help="With streams: hours of waveforms for each station.", min=1)] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.", min=0)] = 0,
 ) -> None:
     """Write synthetic local earthquakes in SeisBench's format with splits, a synthetic sequence (nrca), or streams."""
     from seisweep.settings.home import Home
 
     if hours and what != "streams":
-        raise ValueError(f"--hours {hours} is of `streams`; how much {what} holds is for --events to say")
+        raise ValueError(f"--hours {hours} is for `streams` only; for {what} give --events")
     if events and what == "streams":
-        raise ValueError(f"--events {events}: streams have as many as their hours hold; say --hours")
+        raise ValueError(
+            f"--events {events} is not for streams: their number of events follows from --hours; give that"
+        )
     if what == "nrca":
         from trainables.data.synthetic_sequence import NUM_EVENTS, write_synthetic_sequence
 
@@ -101,7 +106,7 @@ def synth(
             write_streams(folder, hours=hours or HOURS, seed=seed, progress=progress)
     elif second_folder:
         raise ValueError(
-            f"two folders: {what} and {second_folder}; name one, or write `nrca FOLDER` for a sequence, "
+            f"two folders: {what} and {second_folder}; give one, or write `nrca FOLDER` for a sequence, "
             "`streams FOLDER` for continuous waveforms"
         )
     else:
@@ -119,16 +124,19 @@ def synth(
 
 @app.command("import-nrca")
 def import_nrca(
-    source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the three dataframe_*_NRCA.csv files.")],
-    to: Annotated[Path | None, typer.Option(help="Folder to write. Default: data/nrca of the home.")] = None,
-    sampling_rate_hz: Annotated[float, typer.Option(help="Sampling rate: the files do not say it.", min=1)] = 100.0,
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the three dataframe_*_NRCA.csv files.")],
+    to: Annotated[Path | None, typer.Option(help="Folder to write; default: data/nrca in the home.")] = None,
+    sampling_rate_hz: Annotated[
+        float, typer.Option(help="Sampling rate of the waveforms, which the files do not contain.", min=1)
+    ] = 100.0,
     without_visso: Annotated[
-        bool, typer.Option("--without-visso", help="Leave out the Visso part: 2, 4 or 8 classes.")
+        bool, typer.Option("--without-visso", help="Leave out the Visso sequence: 2, 4 or 8 classes only.")
     ] = False,
 ) -> None:
-    """Import the published foreshock/aftershock data of station NRCA (zenodo 12806081), once.
+    """Import the published foreshock/aftershock data of station NRCA (zenodo 12806081).
 
-    The files are pickles of strangers: whatever names anything but a table is refused, and nothing of it runs.
+    This is done once. The files are pickles, which could run code: a pickle that holds anything but a table is refused,
+    and none of its code runs.
     """
     from seisweep.settings.home import Home
     from trainables.data import nrca

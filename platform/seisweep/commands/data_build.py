@@ -43,7 +43,7 @@ def repeated(args: list[str], names: tuple[str, ...]) -> list[str]:
 
 
 class SplitBy(StrEnum):
-    """What no two splits share."""
+    """What the splits keep apart: no event, stretch of time or station is in two of them."""
 
     EVENT = "event"
     TIME = "time"
@@ -51,7 +51,9 @@ class SplitBy(StrEnum):
 
 
 def build(
-    folder: Annotated[Path, typer.Argument(help="New or empty folder for the data set; with --append one to add to.")],
+    folder: Annotated[
+        Path, typer.Argument(help="New or empty folder for the data set; with --append: an existing data set.")
+    ],
     picks: Annotated[
         list[Path],
         typer.Option(
@@ -68,26 +70,32 @@ def build(
         ),
     ],
     columns: Annotated[
-        str | None, typer.Option(help="Columns of a CSV by what they hold: station=sta,time=t,phase=ph.")
+        str | None, typer.Option(help="Names of the columns of a CSV: station=sta,time=t,phase=ph.")
     ] = None,
-    phases: Annotated[str, typer.Option(help="Phases to take: P,S or P or S. The other counts as unlabelled.")] = "P,S",
+    phases: Annotated[
+        str, typer.Option(help="Phases to take: P,S or P or S. A phase that is not taken counts as unlabelled.")
+    ] = "P,S",
     window_before_s: Annotated[float, typer.Option(help="Seconds before the first pick of an event.")] = 30.0,
-    window_after_s: Annotated[float, typer.Option(help="Seconds after its last pick.")] = 60.0,
-    rate_hz: Annotated[float, typer.Option(help="Sampling rate; other waveforms are resampled.")] = 100.0,
+    window_after_s: Annotated[float, typer.Option(help="Seconds after the last pick of an event.")] = 60.0,
+    rate_hz: Annotated[float, typer.Option(help="Sampling rate; waveforms with another rate are resampled.")] = 100.0,
     components: Annotated[str, typer.Option(help="Components and their order; 1 and 2 stand for N and E.")] = "ENZ",
-    noise_share: Annotated[float, typer.Option(help="Share of traces from stretches without picks.")] = 0.1,
-    split_by: Annotated[SplitBy, typer.Option(help="What no two splits share.")] = SplitBy.EVENT,
+    noise_share: Annotated[
+        float, typer.Option(help="Share of traces that are noise, cut where there are no picks.")
+    ] = 0.1,
+    split_by: Annotated[SplitBy, typer.Option(help="What the splits keep apart.")] = SplitBy.EVENT,
     shares: Annotated[str, typer.Option(help="Shares of train, dev and test.")] = "0.7,0.15,0.15",
     append: Annotated[
-        bool, typer.Option("--append", help="Add what the data set lacks; what is there keeps its split.")
+        bool, typer.Option("--append", help="Add what the data set lacks; traces that it has keep their split.")
     ] = False,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default one a core, at most 8.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draws noise windows and splits.")] = 0,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Number of processes; default: one for each core, at most 8.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for drawing noise windows and splits.")] = 0,
 ) -> int:
-    """Make a SeisBench data set out of picks and waveforms: raw counts, the response is not removed.
+    """Make a SeisBench data set out of picks and waveforms, in raw counts: the response is not removed.
 
-    A window holds the picks of an event at a station, and all others of the station inside it. A build that was
-    interrupted goes on when it is called again.
+    A window holds the picks of one event at one station, and any other picks of that station that lie in it. If it is
+    interrupted, call it again and it goes on.
     """
     from trainables.data.building import build as build_dataset
     from trainables.data.catalogues import read_picks
@@ -191,9 +199,9 @@ def _lines(built: Built) -> list[str]:
     if built.unpicked:
         lines.append(f"waveforms without any pick: {some(built.unpicked, _SHOWN)}")
     if built.num_responses:
-        lines.append(f"{built.num_responses} files of responses are not used")
+        lines.append(f"{built.num_responses} files with instrument responses are not used")
     if built.no_waveform:
-        lines.append(f"channels that hold text, or have no rate, are not used: {some(built.no_waveform, _SHOWN)}")
+        lines.append(f"channels with text or without a sampling rate are not used: {some(built.no_waveform, _SHOWN)}")
     lines += _failed(built.failed)
     return lines
 

@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 
 def delete(
-    name: Annotated[str, typer.Argument(help="A sweep that does not run (see `seisweep sweeps`).")],
+    name: Annotated[str, typer.Argument(help="A sweep that is not running (see `seisweep sweeps`).")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     profile: ProfileName = "local",
 ) -> int:
-    """Delete a sweep for good: its folder, its runs in MLflow and their files. Shows what goes and asks.
+    """Delete a sweep for good: its folder, its runs in MLflow and their files. Shows what will be deleted, and asks.
 
-    A sweep that runs, or that has been promoted, is not deleted.
+    A sweep that is running or has been promoted is not deleted.
     """
     home, where = Home.find(), profile_of(profile)
     from seisweep.archive import deleting, leaving
 
     try:
         if deleting.finish(name, home):
-            _say(f"{name}: what was left of it is gone")
+            _say(f"{name}: the rest of it is deleted")
             return 0
     except deleting.NotAllError as error:
         return _not_all(name, str(error))
@@ -45,7 +45,7 @@ def delete(
     if not yes:
         if not can_ask():
             raise ValueError(
-                f"delete asks before it deletes, and here is nobody to ask: `seisweep delete {name} --yes`"
+                f"delete asks before it deletes, and there is no terminal to ask in: `seisweep delete {name} --yes`"
             )
         for line in _what_goes(found):
             _say(line)
@@ -80,14 +80,14 @@ def _check_that_no_job_runs(name: str, home: Home, profile: Profile) -> None:
     except ValueError as error:
         kept = home.jobs_dir / f"{name}.json"
         raise ValueError(
-            f"{error}; whether {name} still runs there is not known (if that cluster is gone for ever, remove {kept})"
+            f"{error}; whether {name} still runs there is not known (if that cluster is gone for good, remove {kept})"
         ) from None
     if job and not job.is_over:
         raise ValueError(f"{name} is {job.state} as a job of a cluster: `seisweep stop {name}` ends it")
 
 
 def _what_goes(found: Leaving) -> Iterator[str]:
-    yield f"{found.name}{f', {found.state}' if found.state else ''}; with it go"
+    yield f"{found.name}{f', {found.state}' if found.state else ''}; this will be deleted:"
     if found.folder is not None:
         yield f"  its folder {from_here(found.folder)}"
     if in_mlflow := _in_mlflow(found):

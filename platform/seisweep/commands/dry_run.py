@@ -20,7 +20,8 @@ def show(found: LookAhead) -> None:
     print(_heading(found))
     _block("searched", found.searched)
     _block("fixed", {key: show_value(value) for key, value in found.fixed.items()})
-    print(f"\nall else has its default: seisweep settings {sweep.trainable if found.searched else sweep.name}")
+    of = sweep.trainable if found.searched else sweep.name
+    print(f"\nall other settings have their defaults: seisweep settings {of}")
     if ahead.first:
         print(f"\nthe first {'trial' if len(ahead.first) == 1 else f'{len(ahead.first)} trials'}")
         print_fitting(_first_trials(ahead.first), [])
@@ -75,5 +76,5 @@ def _sizes(sizes: list[Size]) -> list[dict[str, Any]]:
 
 def _no_time(found: LookAhead) -> str:
     return found.ahead.why_no_pace or (
-        f"how long a trial takes is not measured for {found.sweep.trainable}: the first ones show it"
+        f"how long a trial takes cannot be measured beforehand for {found.sweep.trainable}: the first trials show it"
     )

@@ -37,15 +37,17 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="MODEL... [KEY=VALUE]...",
-            help="An ONNX file, a SeisBench pair or weight name, a folder of them, or a trial of a sweep "
-            "(distillation-1/3; without a number its best), an MLflow run (runs:/ID) or a registered model "
-            "(models:/NAME@ALIAS). Of several, the mean of their probabilities too. Then settings, as "
-            "data.dataset=ETHZ (A,B: one table of both); without them a trial is scored on what it was trained with.",
+            help="An ONNX file, a SeisBench pair or weight name, a folder of them, a trial of a sweep "
+            "(distillation-1/3; without a number the best), an MLflow run (runs:/ID) or a registered model "
+            "(models:/NAME@ALIAS). With several, the mean of their probabilities is scored too. Then settings, as "
+            "data.dataset=ETHZ (A,B: one table of both); without them a trial is scored on its own data.",
         ),
     ],
     thresholds: Annotated[
         Thresholds,
-        typer.Option(help="Those stored with each model, or the best on these windows, which flatter its F1."),
+        typer.Option(
+            help="stored: the thresholds stored with each model. best: the best on these windows, which flatter its F1."
+        ),
     ] = Thresholds.STORED,
     tasks: Annotated[
         bool,
@@ -54,23 +56,23 @@ def evaluate(
             help="The three tasks of pick-benchmark instead: event detection, phase identification, onset time.",
         ),
     ] = False,
-    task: Annotated[list[Task] | None, typer.Option(help="Only this one of the tasks; may be given twice.")] = None,
+    task: Annotated[list[Task] | None, typer.Option(help="Only this task; may be given twice.")] = None,
     targets: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Windows of the tasks, task1.csv and task23.csv: read from here, or written where there are none.",
+            help="Folder for the windows of the tasks, task1.csv and task23.csv: read if they exist, else written.",
         ),
     ] = None,
     profile: ProfileName = "local",
     format: TableFormat = Format.TABLE,
 ) -> None:
-    """Precision, recall, F1 and residuals on the dev split, at the thresholds that are stored with each model."""
+    """Score models on the dev split: precision, recall, F1 and residuals, at the thresholds stored with each model."""
     names, settings = models_and_settings(words)
     base, vary = parse_overrides(settings)
     if tasks or task or targets is not None:
         if thresholds is Thresholds.BEST:
-            raise ValueError("--thresholds best and --tasks: the tasks choose their own thresholds")
+            raise ValueError("--thresholds best does not go with --tasks, which choose their own thresholds")
         _evaluate_tasks(names, Overrides(base, vary), task or list(Task), targets, profile, format)
         return
     home, where = Home.find(), profile_of(profile)
@@ -97,7 +99,7 @@ def evaluate(
     if len(lengths) == 1:
         means = means_of(models)
     elif len(models) > 1:
-        print("no mean of several: their windows are of different lengths", file=sys.stderr)
+        print("the mean of these models is not scored: their windows have different lengths", file=sys.stderr)
     print(_in_words(thresholds, pickers, bool(means)), file=sys.stderr)
     chosen = None if thresholds is Thresholds.BEST else stored_thresholds(pickers, means)
     scored = {
@@ -125,7 +127,7 @@ def _say_what_is_scored(config: ScoringConfig, windows: Mapping[int, DevWindows]
 def _of_each_dataset(base: Mapping[str, Any], vary: Mapping[str, Any], dataset: str) -> list[dict[str, Any]]:
     """The settings with each of several data sets. Raises ValueError where another setting has several values."""
     if other := next((key for key in vary if key != dataset), None):
-        raise ValueError(f"{other} has several values; evaluate takes several of {dataset} alone")
+        raise ValueError(f"{other} has several values; evaluate takes several values only for {dataset}")
     names = vary.get(dataset, [])
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(f"{dataset}: {twice} is named twice")
@@ -213,7 +215,7 @@ def _dev_windows(
         if DATASET in given:
             raise
         names = ", ".join(name for name, one in trained.items() if one is not None)
-        raise ValueError(f"{error} (what {names} was trained on; {DATASET}=... names other data)") from None
+        raise ValueError(f"{error} (the data that {names} was trained on; {DATASET}=... names other data)") from None
     if changed := changed_since(trained, config.data.dataset):
         print(f"{config.data.named} has changed since {', '.join(changed)} was trained on it", file=sys.stderr)
     return {length: DevWindows(its, config.data) for length, its in stores.items()}
@@ -226,7 +228,7 @@ def _in_words(thresholds: Thresholds, pickers: Sequence[Picker], has_means: bool
     parts = ["as stored with each model"] if len(without) < len(pickers) else []
     if without:
         default = ", ".join(f"{phase} {value:g}" for phase, value in pickers[0]._replace(stored={}).thresholds.items())
-        parts.append(f"{default} of {', '.join(without)}, with which none are stored, as `pick` takes them")
+        parts.append(f"{default} for {', '.join(without)} without stored ones, as in `pick`")
     if has_means:
-        parts.append("of a mean the mean of its members'")
+        parts.append("for a mean of models the mean of their thresholds")
     return f"thresholds: {'; '.join(parts)}"

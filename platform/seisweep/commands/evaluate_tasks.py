@@ -28,7 +28,7 @@ class TasksData(Config):
     """Which data sets."""
 
     dataset: str | list[str]
-    """SeisBench name or a folder in SeisBench's format; of several, each for itself."""
+    """SeisBench name or a folder in SeisBench's format; several are scored one by one."""
 
 
 class TasksSettings(Config):
@@ -50,7 +50,7 @@ def evaluate_tasks(
     config = build_config(TasksSettings, {**_trained_on(found), **with_absolute_paths(settings.base), **settings.vary})
     names = each_of(config.data.dataset)
     if folder is not None and len(names) > 1:
-        raise ValueError(f"--targets {folder} holds the windows of one data set, and {len(names)} are named")
+        raise ValueError(f"--targets {folder} holds the windows of one data set, but {len(names)} are given")
     is_read = folder is not None and holds_targets(folder)
     opened = {name: open_tasks(DataConfig(dataset=name), config.tasks, wanted, folder=folder) for name in names}
     if folder is not None:

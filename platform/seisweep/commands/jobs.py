@@ -30,17 +30,18 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 0.5
 
 Cluster = Annotated[
-    str | None, typer.Option("--profile", help="The cluster that it runs on; default the one it was sent to from here.")
+    str | None,
+    typer.Option("--profile", help="The cluster that the sweep runs on; default: the one it was sent to from here."),
 ]
 
 
 def logs(
-    name: Annotated[str, typer.Argument(help="A sweep that runs or has run (see `seisweep sweeps`).")],
+    name: Annotated[str, typer.Argument(help="A sweep that is running or has run (see `seisweep sweeps`).")],
     profile: Cluster = None,
 ) -> int:
-    """Show what a sweep says, and follow it to its end; Ctrl-C leaves it running. The exit code is that of the sweep.
+    """Show a sweep's output and follow it to its end; Ctrl-C leaves it running. The exit code is the sweep's.
 
-    A job of a cluster that has died with its node is submitted again.
+    A job on a cluster that died with its node is submitted again.
     """
     home = Home.find()
     where = _cluster_of(home, name, profile)
@@ -54,9 +55,10 @@ def logs(
 
 
 def stop(
-    name: Annotated[str, typer.Argument(help="A sweep that runs (see `seisweep sweeps`).")], profile: Cluster = None
+    name: Annotated[str, typer.Argument(help="A sweep that is running (see `seisweep sweeps`).")],
+    profile: Cluster = None,
 ) -> int:
-    """End a sweep as Ctrl-C does, wherever it runs: nothing is lost, and `seisweep resume` goes on with it."""
+    """Stop a sweep as Ctrl-C does, wherever it runs: nothing is lost, and `seisweep resume` goes on with it."""
     home = Home.find()
     where = _cluster_of(home, name, profile)
     stopped = _stop_here(home, name) if where is None else _stop_job(job_server(where), name)
@@ -150,8 +152,8 @@ def _follow_here(home: Home, name: str) -> int:
     folder = home.sweep_dir(name)
     if not home.sweep_file(name).is_file():
         raise ValueError(
-            f"no sweep named {name} in {home.root}{nearest(name, home.sweep_names)}; of one that runs on a cluster and "
-            "was not sent there from here, give the --profile"
+            f"no sweep named {name} in {home.root}{nearest(name, home.sweep_names)}; if it runs on a cluster and was "
+            "not sent there from here, give that cluster's --profile"
         )
     shown = folder / SCREEN_FILE if (folder / SCREEN_FILE).is_file() else folder / "sweep.log"
     for line in _growing(shown, lambda: has_driver(folder)):

@@ -22,11 +22,11 @@ def models_and_waveforms(words: Sequence[str], home: Home, profile: Profile) -> 
     waveforms = list(words[len(named) :])
     if not waveforms:
         are = "is a model" if len(named) == 1 else "are models"
-        hint = "; a folder with a model in it is one: name its waveforms" if Path(named[-1]).is_dir() else ""
+        hint = "; a folder with a model in it counts as a model: give waveforms too" if Path(named[-1]).is_dir() else ""
         raise ValueError(f"no waveforms: {', '.join(named)} {are}{hint}")
     late = next((word for word in waveforms if _is_surely_a_model(word)), None)
     if late:
-        raise ValueError(f"{late} is a model, and stands after waveforms; models come first")
+        raise ValueError(f"{late} is a model but stands after waveforms; models come first")
     twice = next((model for model in named if named.count(model) > 1), None)
     if twice:
         raise ValueError(f"{twice} is named twice")
@@ -55,7 +55,9 @@ def _is_model(word: str, home: Home, profile: Profile) -> bool:
         return False
     if path_not_sweep(word, home) is not None:
         if word in known_names():
-            say_once(f"{word}: the waveforms of this name here, not SeisBench's weights, which are {SEISBENCH}{word}")
+            say_once(
+                f"{word} is taken as the waveforms of this name here; for SeisBench's weights write {SEISBENCH}{word}"
+            )
         return False
     if not re.fullmatch(TRIAL_NAME, word):
         return False

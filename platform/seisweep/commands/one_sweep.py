@@ -145,5 +145,5 @@ def _again(loaded: SweepResults, command: str, *, own_code: bool) -> list[str]:
         *places, line = replaceable(command, loaded.definition)
         return ["# with your own paths", *places, line] if places else [line]
     if own_code:
-        return ["no single line launches it: it comes from code of its own"]
-    return ["its record does not hold how it was launched"]
+        return ["not with a single command: it was launched by its own code"]
+    return ["its record does not say how it was launched"]

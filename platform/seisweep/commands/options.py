@@ -19,12 +19,12 @@ Settings = Annotated[
 
 
 ProfileName = Annotated[
-    str, typer.Option("--profile", envvar=PROFILE_VARIABLE, help="Where it runs: local, cluster, or a TOML file.")
+    str, typer.Option("--profile", envvar=PROFILE_VARIABLE, help="Where trials run: local, cluster, or a TOML file.")
 ]
 
 
 Name = Annotated[
-    str | None, typer.Option("--name", help="Name of this run of the sweep; default the sweep's name with a number.")
+    str | None, typer.Option("--name", help="Name to give to this sweep; default: what is run, with a number.")
 ]
 
 
@@ -33,7 +33,7 @@ SettingsFrom = Annotated[
     typer.Option(
         "--settings-from",
         metavar="NAME/TRIAL",
-        help="Begin with the settings of a trial, as distillation-1/3; key=value goes before them.",
+        help="Begin with the settings of a trial, as distillation-1/3; key=value overrides them.",
     ),
 ]
 
@@ -43,21 +43,21 @@ ConfigFile = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Begin with a config.json of XiaoNet's document (device, training ...); key=value goes before it.",
+        help="Begin with a config.json of XiaoNet's document (device, training ...); key=value overrides it.",
     ),
 ]
 
 
-Extend = Annotated[int | None, typer.Option(min=1, metavar="N", help="Add N trials to a sweep that exists.")]
+Extend = Annotated[int | None, typer.Option(min=1, metavar="N", help="Add N trials to an existing sweep.")]
 
 
-Note = Annotated[str, typer.Option("--note", help="A line for the record: why you run this sweep.")]
+Note = Annotated[str, typer.Option("--note", help="One line that is kept with the sweep: why you run it.")]
 
 
 Cpus = Annotated[float | None, typer.Option(help="CPU cores of a worker; default as the profile says.")]
 
 
-Gpus = Annotated[float | None, typer.Option(help="GPUs of a worker, 0.5 for half of one; default as the profile says.")]
+Gpus = Annotated[float | None, typer.Option(help="GPUs of a worker, 0.5 for half a GPU; default as the profile says.")]
 
 
 Memory = Annotated[float | None, typer.Option(help="Memory limit of a worker in GB; default as the profile says.")]
@@ -72,7 +72,7 @@ RetryOom = Annotated[
 
 
 ReportTimeout = Annotated[
-    str | None, typer.Option(help="Fail a trial that reports nothing for so long, as 30m or 2h; 0: never.")
+    str | None, typer.Option(help="Time without a report after which a trial fails, as 30m or 2h; 0: never.")
 ]
 
 

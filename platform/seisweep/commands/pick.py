@@ -54,10 +54,10 @@ def pick(
         typer.Argument(
             metavar="MODEL... WAVEFORMS...",
             help="An ONNX file, a picker folder, a SeisBench pair or weight name, a trial of a sweep "
-            "(distillation-1/3; without a number its best), an MLflow run (runs:/ID), a registered model "
-            "(models:/NAME@ALIAS) or a hub's repository (hf:ORG/REPO); of several the mean of their curves picks. Then "
-            "files that ObsPy reads, folders of them, the root of an SDS archive, or a data centre "
-            "(fdsn:URL?network=CX&station=PB01).",
+            "(distillation-1/3; without a number the best), an MLflow run (runs:/ID), a registered model "
+            "(models:/NAME@ALIAS) or a repository of a hub (hf:ORG/REPO). With several models, the mean of their "
+            "probabilities is picked. Then files that ObsPy reads, folders of them, the root of an SDS archive, or a "
+            "data centre (fdsn:URL?network=CX&station=PB01).",
         ),
     ],
     output: Annotated[Path | None, typer.Option(help="File to write the picks to; default standard output.")] = None,
@@ -67,16 +67,18 @@ def pick(
     ] = None,
     end: Annotated[str | None, typer.Option(metavar="TIME", help="Pick before this time.")] = None,
     stations: Annotated[
-        list[str] | None, typer.Option(metavar="NAMES", help="STA or NET.STA, with * and ?, commas between them.")
+        list[str] | None,
+        typer.Option(metavar="NAMES", help="Stations to pick, as STA or NET.STA, with * and ?, separated by commas."),
     ] = None,
     p_threshold: Annotated[
-        float | None, typer.Option(help="P picks have at least this probability; default the model's threshold.")
+        float | None, typer.Option(help="Smallest probability of a P pick; default the model's threshold.")
     ] = None,
     s_threshold: Annotated[
-        float | None, typer.Option(help="S picks have at least this probability; default the model's threshold.")
+        float | None, typer.Option(help="Smallest probability of an S pick; default the model's threshold.")
     ] = None,
     overlap: Annotated[
-        float | None, typer.Option(help="Overlap of windows, in samples, or below 1 as a share; default half a window.")
+        float | None,
+        typer.Option(help="Overlap of windows in samples, or as a share if below 1; default half a window."),
     ] = None,
     stacking: Annotated[
         Stacking | None, typer.Option(help="How overlapping windows are combined; default avg.")
@@ -86,19 +88,21 @@ def pick(
         typer.Option(help="Samples to ignore at the start and the end of each window; default 0 0."),
     ] = None,
     precision: Annotated[
-        Precision | None, typer.Option(help="Which file, where there are several: default int8, else fp32, else torch.")
+        Precision | None,
+        typer.Option(help="Which file to use if a model has several; default int8, else fp32, else torch."),
     ] = None,
     channels: Annotated[
-        list[str] | None, typer.Option(help="Pick these channels alone: codes such as HHZ or 'HN?', with commas.")
+        list[str] | None,
+        typer.Option(help="Pick only these channels: codes such as HHZ or 'HN?', separated by commas."),
     ] = None,
     components: Annotated[
         str | None,
-        typer.Option(help="Which last letters of channel codes stand for which components, such as 0=Z,1=N,2=E."),
+        typer.Option(help="Which component the last letter of a channel code stands for, such as 0=Z,1=N,2=E."),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Number of CPU threads.")] = 1,
     profile: ProfileName = "local",
 ) -> int:
-    """P and S onsets in continuous waveforms: network, station, location, phase, time, probability."""
+    """Pick P and S onsets in continuous waveforms: network, station, location, phase, time, probability."""
     from trainables.edge.channels import wanted
     from trainables.edge.chosen import chosen
     from trainables.edge.job import run
@@ -143,7 +147,7 @@ def _fetching(word: str, wanted: Chosen) -> Fetching:
     between = chosen(address.start, address.end, None)
     start, end = wanted.start or between.start, wanted.end or between.end
     if start is None or end is None:
-        raise ValueError(f"{word}: from when to when? say --start and --end, or starttime= and endtime=")
+        raise ValueError(f"{word}: from when to when? give --start and --end, or starttime= and endtime=")
     if start >= end:
         raise ValueError(f"{word}: {start} is not before {end}")
     return Fetching(address.archive(), start, end, wanted, say)

@@ -15,7 +15,7 @@ from seisweep.settings.which_profile import profile_of
 
 
 class Picture(StrEnum):
-    """As what a chart is written."""
+    """File format of a chart."""
 
     PNG = "png"
     SVG = "svg"
@@ -29,16 +29,16 @@ def plot(
         typer.Argument(
             metavar="[KIND ...]",
             help="learning_curves, conditions, few_shot, parallel_coordinates, importances, pareto_front, "
-            "confusion_matrices, residuals, reliability; default all that the sweep can have.",
+            "confusion_matrices, residuals, reliability; default: all that apply to the sweep.",
         ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for the files; default NAME-charts here.")
     ] = None,
-    format: Annotated[Picture, typer.Option("--format", help="As what they are written.")] = Picture.PNG,
+    format: Annotated[Picture, typer.Option("--format", help="File format of the charts.")] = Picture.PNG,
     profile: ProfileName = "local",
 ) -> None:
-    """Charts of a sweep as files: learning curves, what matters, accuracy against cost, conditions, residuals."""
+    """Write charts of a sweep to files: learning curves, importances, accuracy against cost, conditions, residuals."""
     from seisweep import charts, results
     from seisweep.settings.paths import from_here
     from trainables.export.drawing import save

@@ -27,25 +27,25 @@ def promote(
         str | None,
         typer.Option(
             metavar="N,N,...",
-            help="Several trials in one opening and one card, as 0,1,2; the one that is best on dev becomes champion.",
+            help="Several trials in one opening and one model card, as 0,1,2; the best on dev becomes champion.",
         ),
     ] = None,
     beside: Annotated[
         str | None,
         typer.Option(
             metavar="MODEL,...",
-            help="Models in the same card that are not registered: whatever evaluate takes, as stead,V5B.pth.",
+            help="Models to compare with in the same card, not registered: any that evaluate takes, as stead,V5B.pth.",
         ),
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Open a test split again that was opened before; the model card says so.")
+        bool, typer.Option("--again", help="Open the test split although it was opened before; the model card says so.")
     ] = False,
     push: Annotated[
         str | None,
         typer.Option(
             metavar="ORG/REPO",
-            help="Push the picker folder to a repository of a Hugging Face hub; one that is promoted already is pushed "
-            "as it is.",
+            help="Push the picker folder to a repository of a Hugging Face hub; if the trial is promoted already, its "
+            "folder is pushed as it is.",
         ),
     ] = None,
     format: TableFormat = Format.TABLE,
@@ -53,7 +53,7 @@ def promote(
 ) -> int:
     """Open the test split once, at the thresholds chosen on dev, and register the ONNX models with their card."""
     if trials and trial is not None:
-        raise ValueError("--trial names one trial and --trials several: give one of the two")
+        raise ValueError("--trial names one trial, --trials several: give only one of the two options")
     home = Home.find()
     where = profile_of(profile)
     from seisweep.artifacts.hub import Hub
@@ -91,7 +91,7 @@ def _pushed(hub: Hub, folder: Path, name: str) -> int:
     try:
         page = hub.push(folder)
     except NotPushedError as error:
-        say(f"promoted, and not on the hub: {error}; `seisweep promote {name} --push {hub.repository}` tries again")
+        say(f"promoted, but not on the hub: {error}; `seisweep promote {name} --push {hub.repository}` tries again")
         return 1
     say(f"on the hub: {page} (a new repository is private until you change that there)")
     say(f'in Python: seisweep.load_picker("hf:{hub.repository}"); README.md there says how without seisweep')
@@ -149,7 +149,7 @@ def after(done: Promotion) -> str:
         *([f"registered without an alias: {_trials(done.others)}"] if done.others else []),
     ]
     if done.refused:
-        lines.append(f"FP32 alone, the gate's word on INT8 is {done.refused}")
+        lines.append(f"only FP32 is registered: the gate's verdict on INT8 is {done.refused}")
     if done.folder is not None:
         lines.append(f"picker folder: {from_here(done.folder)} (python pick.pyz WAVEFORMS, without seisweep or torch)")
         lines.append(f"next: seisweep pick {best} WAVEFORMS")

@@ -20,7 +20,7 @@ def report(
     output: Annotated[Path | None, typer.Option(help="File to write; default NAME.html here.")] = None,
     profile: ProfileName = "local",
 ) -> None:
-    """Write a sweep as one HTML page: what was asked, what was found, how it was run. It needs nothing beside it."""
+    """Write a sweep as one HTML page without further files: what was asked, what was found, how it was run."""
     with no_collections():
         from seisweep import results
         from seisweep.report import write_report

@@ -44,7 +44,7 @@ class By(StrEnum):
 def results(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME...", help="A launched sweep (see `seisweep sweeps`), or several to be compared."),
+        typer.Argument(metavar="NAME...", help="A launched sweep (see `seisweep sweeps`), or several to compare."),
     ],
     top: Annotated[int | None, typer.Option(min=1, help="Show only the best K.")] = None,
     sort: Annotated[
@@ -61,10 +61,10 @@ def results(
     format: TableFormat = Format.TABLE,
     profile: ProfileName = "local",
 ) -> None:
-    """Trials of a sweep, the best first; with several seeds also its conditions, with mean, spread and differences.
+    """Show the trials of a sweep, the best first; with several seeds also its conditions: mean, spread, differences.
 
-    A table shows what counts. csv and json hold every metric; with several seeds, --by condition holds the other table.
-    Of several sweeps the best three of each, or --top K, and in what the sweeps differ.
+    A table shows the most important columns; csv and json hold every metric, and with --by condition the conditions.
+    With several sweeps: the best three trials of each, or --top K, and how the sweeps differ.
     """
     if names[1:]:
         _compare(names, top, format, profile, {"--sort": sort, "--by": by, "--baseline": baseline})
@@ -97,7 +97,7 @@ def results(
 def _compare(names: list[str], top: int | None, format: Format, profile: str, of_one: Mapping[str, Any]) -> None:
     """Several sweeps in one table. `of_one`: options that are about a single sweep. Raises ValueError."""
     if given := next((option for option, value in of_one.items() if value), None):
-        raise ValueError(f"{given} is for one sweep: name one, or leave it out")
+        raise ValueError(f"{given} is for one sweep: give one sweep, or leave {given} out")
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(f"{twice} is named twice")
     with no_collections():

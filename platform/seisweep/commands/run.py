@@ -51,7 +51,7 @@ def run(
     extend: Extend = None,
     profile: Annotated[
         str | None,
-        typer.Option(help="Where it runs: local, cluster, or a TOML file; default SEISWEEP_PROFILE, else local."),
+        typer.Option(help="Where trials run: local, cluster, or a TOML file; default SEISWEEP_PROFILE, else local."),
     ] = None,
     name: Name = None,
     note: Note = "",
@@ -73,10 +73,14 @@ def run(
     report_timeout: ReportTimeout = None,
     disk_budget: DiskBudget = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show space, first trials, sizes and time; start and write nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Show what is searched, the first trials, model sizes and time; start nothing, write nothing.",
+        ),
     ] = False,
 ) -> Outcome | int:
-    """Search: run a sweep of trials."""
+    """Run a sweep: a search over many trials."""
     fields = {
         "samples": samples,
         "seeds": parse_seeds(seed) if seed else None,
@@ -132,7 +136,7 @@ def train(
     report_timeout: ReportTimeout = None,
     disk_budget: DiskBudget = None,
 ) -> Outcome | int:
-    """Train once, without a search."""
+    """Run a single training, without a search."""
     fields = {"seeds": None if seed is None else [seed], **resource_fields(workers, cpus, gpus, memory)}
     limits = _limits(retry_oom, report_timeout, disk_budget)
     overrides = parse_overrides(settings or [])
@@ -147,14 +151,14 @@ def train(
 
 def resume(
     name: Annotated[str, typer.Argument(help="A sweep that was interrupted (see `seisweep sweeps`).")],
-    profile: Annotated[str | None, typer.Option(help="Where it goes on; default where it was launched.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Where the sweep goes on; default where it was launched.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Most trials to run at a time.")] = None,
     retry_oom: RetryOom = None,
     report_timeout: ReportTimeout = None,
     disk_budget: DiskBudget = None,
     extend: Extend = None,
 ) -> Outcome | int:
-    """Go on with a sweep that was interrupted: same search, same checkpoints, same record. Or add trials to one."""
+    """Go on with an interrupted sweep, with the same search, checkpoints and record; or add trials to a sweep."""
     limits = _limits(retry_oom, report_timeout, disk_budget)
     return finish(resume_sweep(name, profile, limits=limits, concurrency=concurrency, extend=extend))
 

@@ -22,10 +22,10 @@ def settings(
     sweep: Annotated[
         str, typer.Argument(help="A named sweep (see `seisweep sweeps`), a trainable, or module:function.")
     ],
-    key: Annotated[str | None, typer.Argument(help="A key, or a part of some: data. or rate.")] = None,
+    key: Annotated[str | None, typer.Argument(help="A key, or a part of a key: data. or rate.")] = None,
     format: TableFormat = Format.TABLE,
 ) -> None:
-    """What can be set: every key with its default, what it takes, its meaning, and where the sweep searches it."""
+    """List what can be set: every key with its default, allowed values and meaning, and where the sweep searches it."""
     from seisweep.requested.explained import explained, groups, matching, what_is
 
     chosen = what_is(sweep)

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 def sweeps(
     name: Annotated[
         str | None,
-        typer.Argument(help="One of them in full: a launched sweep, else a named one.", show_default=False),
+        typer.Argument(help="A launched or a named sweep, to show it in full.", show_default=False),
     ] = None,
     format: TableFormat = Format.TABLE,
     profile: ProfileName = "local",
 ) -> None:
-    """Named sweeps that can be run, and those launched with their state; or one of them in full."""
+    """List named sweeps, which can be run, and launched sweeps with their state; or show one in full."""
     from search_spaces.named import descriptions
 
     if name is not None:
@@ -129,8 +129,8 @@ def _say_unrecorded(home: Home, names: set[str], store: str) -> None:
     """Folders of sweeps whose record is not where they began: half of a home was moved, or a server's was lost."""
     for name in sorted(names):
         print(
-            f"{home.sweep_dir(name)} is a sweep's folder, and its record is not in {store}: bring that along, or write "
-            f"it again with `seisweep resume {name}`",
+            f"{home.sweep_dir(name)} is the folder of a sweep whose record is not in {store}: copy the record there, "
+            f"or write it again with `seisweep resume {name}`",
             file=sys.stderr,
         )
 

@@ -26,13 +26,13 @@ def demo(
     what: Annotated[
         Demo,
         typer.Argument(
-            help="pickers: teacher, sweep, quantized students. foreshock: what pretraining is worth in telling "
-            "foreshocks from aftershocks. adapt: a picker for a network that nobody has labelled."
+            help="pickers: teacher, sweep, quantized students. foreshock: how much pretraining helps to tell "
+            "foreshocks from aftershocks. adapt: a picker for a network without labels."
         ),
     ] = Demo.PICKERS,
-    tiny: Annotated[bool, typer.Option("--tiny", help="A version of about a minute, on very little data.")] = False,
+    tiny: Annotated[bool, typer.Option("--tiny", help="A demo of about a minute, on very little data.")] = False,
 ) -> int:
-    """The main job, end to end and offline, in minutes on two cores. Shows each command before running it."""
+    """Show the main job from end to end, offline, in minutes on two cores. Prints each command before running it."""
     from seisweep.demos.tour import commands_of
 
     if what is Demo.FORESHOCK:
@@ -44,8 +44,8 @@ def demo(
     where = profile_by_default()
     if profile_of(where).submit_to:
         raise ValueError(
-            f"the demo goes from files of this machine to the next command, and profile {where} ({PROFILE_VARIABLE}) "
-            "sends jobs to others: run it with SEISWEEP_PROFILE=local, or on a node of that cluster"
+            f"the demo works on files of this machine, but profile {where} ({PROFILE_VARIABLE}) sends jobs to other "
+            "machines: run it with SEISWEEP_PROFILE=local, or on a node of that cluster"
         )
     outcomes: list[Outcome] = []
     play(commands_of(context.find_root().command, outcomes), Home.find(), tiny=tiny)
@@ -69,7 +69,7 @@ def doctor(profile: ProfileName = "local") -> None:
     for check in examine(home, where):
         show(check)
     if where.submit_to and failed:
-        print(f"\nthe nodes of {where.submit_to} were not looked at: mend first what fails here", flush=True)
+        print(f"\nthe nodes of {where.submit_to} were not checked: first repair what fails here", flush=True)
     elif where.submit_to:  # a machine that sends jobs is no node: one of the cluster looks
         from seisweep.commands.doctor_nodes import examine_by_job
 

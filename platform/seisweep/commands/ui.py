@@ -29,15 +29,19 @@ WHAT_IT_SHOWS = {
 
 
 def ui(
-    name: Annotated[str | None, typer.Argument(help="A launched sweep: its links alone.", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A launched sweep, to print only its links.", show_default=False)
+    ] = None,
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="Port; default that of before, else the first free from 5000."),
+        typer.Option(
+            min=1, max=65535, help="Port; default: the one used before, else the first free one from 5000 on."
+        ),
     ] = None,
     open: Annotated[bool, typer.Option("--open", help="Open the sweep, or the latest one, in a browser.")] = False,
     profile: ProfileName = "local",
 ) -> None:
-    """Start MLflow's web UI and print where each sweep is in it; Ctrl-C stops it."""
+    """Start MLflow's web UI and print a link to each sweep in it; Ctrl-C stops it."""
     from seisweep.record.mlflow_server import serve
 
     home, where = Home.find(), profile_of(profile)

@@ -77,13 +77,13 @@ def play(command: Command, home: Home, tiny: bool) -> None:
     teacher = command("train", "picking", *fresh, *name_option(stem, "teacher"))
     check_files(teacher)
 
-    say("4. Before: a student of the labelled network, which learns nothing from the other one (its share is 0).")
+    say("4. Before: a student trained on the labelled network only (the share of the streams is 0).")
     common = [f"data.streams={from_here(streams)}", f"teacher.weights={teacher.name}"]
     student = ["student.base_channels=8", "student.pooling=4", "training.learning_rate=0.004"]
     words = [dataset, "data.streams_share=0", *common, *student, *size.training, "--cpus", cores]
     before = command("train", "distillation", *words, *name_option(stem, "before"))
 
-    say("5. After: students of the other network, which learn from the teacher alone.")
+    say("5. After: students trained on the other network, from the teacher alone.")
     samples = ["--samples", str(size.samples)]
     after = command("run", "adaptation", *common, *size.training, *samples, *name_option(stem, "adaptation"))
     _close(before, after, streams)
@@ -92,7 +92,7 @@ def play(command: Command, home: Home, tiny: bool) -> None:
 def _close(before: Outcome, after: Outcome, streams: Path) -> None:
     """What came out, on standard output; what can be done next."""
     if before.best is None or after.best is None:
-        raise RuntimeError("no student got to an end; see above why")
+        raise RuntimeError("no student finished; the reasons are above")
     say("Done. Agreement with the teacher's picks on hours of the other network that no student has learned from:")
     rows = []
     for what, outcome in (("before", before), ("after", after)):
@@ -105,7 +105,7 @@ def _close(before: Outcome, after: Outcome, streams: Path) -> None:
         print(f"{from_here(file)}  {file.stat().st_size} bytes")
     sys.stdout.flush()
     print(
-        "the teacher's picks are no truth: docs/tutorials/adapting-to-a-network.md says what these numbers mean",
+        "the teacher's picks are not the truth: docs/tutorials/adapting-to-a-network.md says what these numbers mean",
         file=sys.stderr,
     )
     say("Next:")

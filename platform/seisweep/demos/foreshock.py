@@ -91,13 +91,13 @@ def play(command: Command, home: Home, tiny: bool) -> None:
         say("2. Other earthquakes at other stations, to pretrain on.")
         command("data", "synth", from_here(earthquakes), *size.earthquakes)
 
-    say("3. Pretraining by contrast: a small xLSTM U-Net learns waveforms, without labels.")
+    say("3. Contrastive pretraining: a small xLSTM U-Net learns from waveforms without labels.")
     waveforms = f"data.dataset={from_here(earthquakes)}"
     words = [waveforms, *size.model, *size.pretraining, *name_option(stem, "pretraining")]
     pretraining = command("train", "pretraining", *words)
     _show(pretraining)
 
-    say("4. What that is worth: four classes of time, tuned from it under three freezing schedules, and from nothing.")
+    say("4. How much that helps: four classes of time, fine-tuned under three freezing schedules, or from nothing.")
     begin = [f"data.dataset={from_here(sequence)}", "data.num_classes=4", f"model.pretrained={pretraining.name}"]
     words = [*begin, *size.model, *size.tuning, "--seed", size.seeds, *name_option(stem, "ablation")]
     ablation = command("run", "foreshock-ablation", *words)
@@ -115,7 +115,7 @@ def _show(pretraining: Outcome) -> None:
 
 def _close(pretraining: Outcome, ablation: Outcome, begin: list[str], size: Size) -> None:
     """What can be done next."""
-    say("Done. In the last table, `difference` is what a start from pretrained weights gains, seed by seed.")
+    say("Done. In the last table, `difference` is how much starting from pretrained weights gains, seed by seed.")
     say("Next:")
     same = " ".join([*begin[:1], *begin[2:], *size.model])
     for line, why in (

@@ -91,12 +91,12 @@ def play(command: Command, home: Home, tiny: bool) -> None:
     teacher = command("train", "picking", *fresh, *name_option(stem, "teacher"))
     check_files(teacher)
 
-    say("3. The sweep: XiaoNet students learn from it; what falls behind is stopped early.")
+    say("3. The sweep: XiaoNet students learn from the teacher; the weakest are stopped early.")
     common = [dataset, f"teacher.weights={teacher.name}"]
     samples = ["--samples", str(size.samples)]
     sweep = command("run", "distillation", *common, *size.student, *samples, *name_option(stem, "sweep"))
     if sweep.best is None:
-        raise RuntimeError("no trial of the sweep got to an end; see above why")
+        raise RuntimeError("no trial of the sweep finished; the reasons are above")
 
     say("4. The best one once more, on two Ray Train workers.")
     workers = ["--workers", "2", "--cpus", "1" if cores > 1 else "0.5"]

@@ -67,7 +67,10 @@ class Checkpoints:
         missing = 0
         for epoch, kept_as in reversed(record.checkpoints):
             if is_there(place := self.plan.launch.place(kept_as), self.storage):
-                return place, f"its last checkpoint is gone; it goes on from that of epoch {epoch}" if missing else ""
+                return (
+                    place,
+                    f"its last checkpoint is gone; it goes on from the one of epoch {epoch}" if missing else "",
+                )
             missing += 1
         return None, "its checkpoints are gone; it begins again" if missing else ""
 

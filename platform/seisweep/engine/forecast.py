@@ -68,9 +68,9 @@ def forecast(
     wanted = Resources(sweep, profile)
     pace, why = None, ""
     if profile.ray_address or profile.submit_to:
-        why = "trials run on other machines: how long they take is known from the first ones"
+        why = "trials run on other machines: the first ones will show how long they take"
     elif wanted.gpus > 0 and not is_dry:
-        why = "how long a trial takes on the GPU: the same with --dry-run measures it"
+        why = "to measure how long a trial takes on the GPU, give the same command with --dry-run"
     elif first:
         try:
             pace = estimate.measured_pace(

@@ -192,7 +192,7 @@ class Server:
                     raise
             except ValueError as error:
                 if "already exists" in str(error):
-                    raise JobExistsError(f"{said[SWEEP]} was submitted by somebody else a moment ago") from None
+                    raise JobExistsError(f"{said[SWEEP]} has just been submitted by somebody else") from None
                 raise
             time.sleep(AGENT_ASK_EVERY_S)
         return Job(id, said[SWEEP], "PENDING", entrypoint, request=said[REQUEST], again=int(said.get(AGAIN, 0)))

@@ -209,7 +209,7 @@ def _check_that_it_is_here(home: Home, name: str, profile: Profile | None) -> No
         if open_store(store.uri).sweeps(name):
             where = f"home {home.root}" if store.is_own else f"the store {store.uri}"
             raise ValueError(
-                f"{where} has the record of {name}, and its folder sweeps/{name} is not in {home.root}: bring it "
+                f"{where} has the record of {name}, but its folder sweeps/{name} is not in {home.root}: bring it "
                 "here, or go on in the home that it was launched from"
             )
     raise ValueError(f"no sweep named {name} in {home.root}{nearest(name, home.sweep_names)}")
@@ -221,8 +221,8 @@ def _check_that_the_ledger_is_here(home: Home, name: str) -> None:
     is_lost = not ledger.exists() or not ledger.stat().st_size
     if is_lost and journal.exists() and has_begun(journal):
         raise ValueError(
-            f"{ledger} is not there or empty, and the sweep has begun: restore it from a backup, or launch a new sweep "
-            f"(what {name} had recorded is in MLflow)"
+            f"{ledger} is missing or empty although the sweep has begun: restore it from a backup, or launch a new "
+            f"sweep (what {name} had recorded is in MLflow)"
         )
 
 

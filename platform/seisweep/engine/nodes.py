@@ -61,7 +61,7 @@ class Nodes:
             self._end_checks()
             time.sleep(0.05)
         for check in self._checks.values():
-            self.say(f"node {check.node} has not answered yet: trials go there when it has, and can")
+            self.say(f"node {check.node} has not answered yet: trials run there once it has answered and can run them")
         if not self.slots():
             self.close()
             raise self._no_place([node.resources for node in alive if node.id not in self.left_out])
@@ -118,7 +118,7 @@ class Nodes:
         """Why the sweep cannot go on; empty while there is hope."""
         if time.monotonic() - self._had_one_s < NO_NODE_PATIENCE_S:
             return ""
-        return f"no node has been able to run a trial for {NO_NODE_PATIENCE_S / 60:g} min: start one"
+        return f"no node has been able to run a trial for {NO_NODE_PATIENCE_S / 60:g} min: start one that can"
 
     def is_lost(self, node_id: str) -> bool:
         """Whether this node is gone or about to leave: what ends there now ends for that."""
@@ -179,7 +179,7 @@ class Nodes:
             del self.left_out[other]  # the same machine, started again
         self.usable[node.id] = node
         if self._has_begun:
-            self.say(f"node {node} has joined: trials go there too")
+            self.say(f"node {node} has joined: trials run there too")
 
     def _leave_out(self, node: Node, reason: str) -> None:
         self.left_out[node.id] = reason

@@ -146,5 +146,5 @@ def check_population(sweep: Sweep, defaults: dict[str, Any]) -> None:
     if interval_epochs(sweep, epochs) >= epochs:
         raise ValueError(
             f"pbt compares trials every {interval_epochs(sweep, epochs)} epochs and each has {epochs}: "
-            f"nothing would change; take more epochs ({sweep.epochs_key}) or a smaller perturbation_epochs"
+            f"no settings would change; take more epochs ({sweep.epochs_key}) or a smaller perturbation_epochs"
         )

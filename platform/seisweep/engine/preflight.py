@@ -188,10 +188,10 @@ def judge(
     problems |= answer["problems"]
     for key, fact in question.facts.items():
         if "data" not in problems and (there := answer["facts"].get(key)) != fact:
-            problems["data"] = f"its data are others: {key} {there}, on the driver {fact}"
+            problems["data"] = f"its data differ: {key} {there}, on the driver {fact}"
     if clock_s is not None and abs(clock_s) - uncertain_s > MOST_CLOCK_ERROR_S:
         ahead = "ahead of" if clock_s > 0 else "behind"
-        problems["clock"] = f"its clock is {abs(clock_s):.0f} s {ahead} the driver's: set both by NTP"
+        problems["clock"] = f"its clock is {abs(clock_s):.0f} s {ahead} the driver's: set both clocks by NTP"
     return Verdict(node, answer, problems, clock_s)
 
 

@@ -178,7 +178,7 @@ class Recovery:
         number = trial.config["trial"]
         self.set_aside.add(trial.trial_id)
         self.unfinished[number] = reason
-        self.watch.log(f"trial {number} is not finished, for the machines that it was tried on: {reason}")
+        self.watch.log(f"trial {number} is not finished, because of the machines that it was tried on: {reason}")
         trial.max_failures = 0
 
     def _give_up(self, trial: Any, reason: str) -> None:

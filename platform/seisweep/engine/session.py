@@ -76,7 +76,7 @@ def run_session(plan: Plan, watch: Watch) -> Outcome:
             watch.trial_update(parts.row(record))
         stop = StopRequest(parts.seconds_left)
         if over or not parts.num_left:
-            watch.log(f"{launch.name} is {over or 'finished'} already: there is nothing left to run")
+            watch.log(f"{launch.name} is {over or 'finished'} already, and nothing is left to run")
         elif not stop.stop_all():
             _search(parts, callback, stop)
         outcome = finish(parts, stop, callback.left_behind)

@@ -60,7 +60,7 @@ def interruptible(stop: StopRequest, watch: Watch) -> Iterator[None]:
         if stop.interrupted:
             raise KeyboardInterrupt
         stop.interrupt()
-        watch.log("stopping: trials under way keep their last checkpoint (once more to stop at once)")
+        watch.log("stopping: running trials keep their last checkpoint (press Ctrl-C again to stop at once)")
 
     before: dict[int, Any] = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -93,7 +93,7 @@ class Launch:
             shutil.rmtree(arriving)
             if not self.folder.exists():
                 raise
-            raise NameTakenError(f"a sweep named {self.name} was launched a moment ago: choose --name") from None
+            raise NameTakenError(f"a sweep named {self.name} has just been launched: choose another --name") from None
 
     def as_dict(self) -> dict[str, Any]:
         return {

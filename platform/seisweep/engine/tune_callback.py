@@ -129,7 +129,7 @@ class TuneCallback(tune.Callback):
         if failed:
             return "failed", self.recovery.of_death(trial_id)
         if self.population is not None and trial_id in self._cut and not record.final:
-            return "failed", f"pbt wants a checkpoint with the report of epoch {record.epoch}, and there was none"
+            return "failed", f"pbt needs a checkpoint with the report of epoch {record.epoch}, but there was none"
         missing = [metric for metric in self.plan.sweep.objectives if metric not in record.metrics]
         if missing:
             reported = ", ".join(sorted(record.metrics)) or "nothing"

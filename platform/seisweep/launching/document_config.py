@@ -81,7 +81,7 @@ def with_config(file: str, sweep: Sweep, given: Overrides) -> Read:
     """`given` for `sweep`, over the settings of a file. What the user says goes before it, and what `sweep` searches
     stays searched. Raises ValueError in one line."""
     if sweep.trainable not in PICKERS:
-        raise ValueError(f"{OPTION} {file}: it is for the training of pickers ({', '.join(PICKERS)})")
+        raise ValueError(f"{OPTION} {file}: only for training pickers ({', '.join(PICKERS)})")
     held = dict(flatten(_held(file)))
     _check_fixed(file, held)
     said = {ours: _as_ours(file, key, held[key]) for key, ours in SETTINGS.items() if key in held}
@@ -93,9 +93,9 @@ def with_config(file: str, sweep: Sweep, given: Overrides) -> Read:
     words = [f"{file}: {_pairs(taken) or 'nothing taken'}{', --gpus 0' if gpus == 0 else ''}"]
     yours = {key: value for key, value in said.items() if key in aside and given.base.get(key) != value}
     if yours:
-        words.append(f"not taken, as you say otherwise: {_pairs(yours)}")
+        words.append(f"not taken, because you give other values: {_pairs(yours)}")
     if there := {key: value for key, value in said.items() if key in searched and key not in aside}:
-        words.append(f"not taken, as {sweep.name} searches them: {_pairs(there)}")
+        words.append(f"not taken, because {sweep.name} searches them: {_pairs(there)}")
     if unused := [f"{key} ({NOT_USED[key]})" for key in held if key in NOT_USED]:
         words.append(f"{len(unused)} without a counterpart here: {', '.join(unused)}")
     known = {*SETTINGS, *FIXED, *NOT_USED, USE_CUDA}

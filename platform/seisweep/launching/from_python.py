@@ -136,7 +136,7 @@ def _results_of(ask: Callable[[], Ended]) -> SweepResults:
     try:
         return results.load_from(Home.find(), ended.name)
     except ValueError as error:
-        raise SweepError(ended.name, f"{ended.name} is done, and its record cannot be read: {error}") from None
+        raise SweepError(ended.name, f"{ended.name} is done, but its record cannot be read: {error}") from None
 
 
 def _check_sent(sent: Sent) -> None:
@@ -144,7 +144,7 @@ def _check_sent(sent: Sent) -> None:
     if sent.goes_on:
         raise SweepInterrupt(name, f"{name} goes on as a job of the cluster: `seisweep logs {name}` follows it")
     if code == 3:
-        raise SweepError(name, f"{name} is done, and MLflow lacks some of it: {_resume(name)} brings it")
+        raise SweepError(name, f"{name} is done, but MLflow lacks some of it: {_resume(name)} brings it")
     if code == 2:
         raise SweepError(name, f"{name} has not begun: its job says above what is wrong")
     if code:

@@ -132,7 +132,7 @@ def _names(profile: Profile, home: Home) -> set[str]:
     except NotLetInError:
         raise
     except ValueError as error:
-        print(f"{error}; the job will ask it from the cluster", file=sys.stderr)
+        print(f"{error}; the job will try it from the cluster", file=sys.stderr)
         return set()
 
 
@@ -144,11 +144,11 @@ def _check_paths(sweep: Sweep) -> None:
             continue
         if value not in typed[key]:
             raise ValueError(
-                f"{key} = {typed[key]}: {value} is a place of this machine, and the job runs on another: give a path "
-                "that every node of the cluster has, a name or a URI"
+                f"{key} = {typed[key]}: {value} is a place on this machine, but the job runs on another one: give a "
+                "path that every node of the cluster has, a name or a URI"
             )
         if Path(value).exists():
-            print(f"{key} = {value} is here too; the job takes what lies there on its nodes", file=sys.stderr)
+            print(f"{key} = {value} exists here too; the job uses the one on its nodes", file=sys.stderr)
 
 
 def _texts(sweep: Sweep) -> Iterator[tuple[str, str]]:

@@ -60,7 +60,7 @@ def with_settings_of(reference: str, sweep: Sweep, given: Overrides, home: Home,
     words = [f"settings of {loaded.name}/{number}: {_pairs(taken) or 'none but the defaults'}"]
     words += _not_taken(had, given, searched, known, sweep)
     if changed := loaded.tags(number).get(tags.CHANGED):
-        words.append(f"as it went on after it had run out of memory: {changed}")
+        words.append(f"as changed after the trial ran out of memory: {changed}")
     return Taken(Overrides({**taken, **given.base}, given.vary), words, taken)
 
 
@@ -108,11 +108,13 @@ def _not_taken(
     yours = {key: value for key, value in had.items() if given.base.get(key, value) != value or key in given.vary}
     there = {key: value for key, value in had.items() if key in searched and key not in given.vary}
     unknown = [key for key in had if known is not None and key not in known]
-    words = [f"not taken, as you say otherwise: {_pairs(yours)}"] if yours else []
-    words += [f"not taken, as {sweep.name} searches them: {_pairs(there)}"] if there else []
-    words += [f"not taken, as {sweep.trainable} has no such settings: {some(unknown, MOST_NAMED)}"] if unknown else []
+    words = [f"not taken, because you give other values: {_pairs(yours)}"] if yours else []
+    words += [f"not taken, because {sweep.name} searches them: {_pairs(there)}"] if there else []
+    words += (
+        [f"not taken, because {sweep.trainable} has no such settings: {some(unknown, MOST_NAMED)}"] if unknown else []
+    )
     if SEED_KEY in had and SEED_KEY not in yours:  # the others of its run nobody has asked for
-        words.append(f"not taken, as each run has its own: {_pairs({SEED_KEY: had[SEED_KEY]})}")
+        words.append(f"not taken, because each trial has its own: {_pairs({SEED_KEY: had[SEED_KEY]})}")
     return words
 
 

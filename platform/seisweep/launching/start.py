@@ -65,7 +65,7 @@ def run_sweep(
     if extend is None:
         return start(chosen, where, name=name, note=note, concurrency=concurrency, limits=limits)
     if name is None:
-        raise ValueError("--extend adds trials to a sweep that exists: give its --name (see `seisweep sweeps`)")
+        raise ValueError("--extend adds trials to an existing sweep: give its --name (see `seisweep sweeps`)")
     if fields.get("samples") is not None or note:
         given = "--samples" if fields.get("samples") is not None else "--note"
         raise ValueError(f"--extend N adds N trials to the sweep as it is: leave out {given}")
@@ -112,7 +112,7 @@ def train_once(
     where = profile_of(profile or profile_by_default())
     if overrides.vary:
         key = next(iter(overrides.vary))
-        raise ValueError(f"{key} has several values; train takes one, `seisweep run` searches")
+        raise ValueError(f"{key} has several values; train takes one, use `seisweep run` to search")
     chosen = narrow(single_run(trainable, {}, objectives_of(trainable)), overrides, fields)
     return start(chosen, where, name=name, note=note, limits=limits)
 

@@ -39,7 +39,7 @@ def names_in(text: str) -> list[str]:
     """`stead,V5B.pth` of `--beside`. Raises ValueError."""
     names = [word.strip() for word in text.split(",")]
     if not all(names):
-        raise ValueError(f"--beside {text}: give models, as evaluate takes them, with a comma between them")
+        raise ValueError(f"--beside {text}: give models as evaluate takes them, separated by commas")
     if len(set(names)) < len(names):
         raise ValueError(f"--beside {text}: one is there twice")
     return names
@@ -79,9 +79,7 @@ def entries_beside(names: Sequence[str], home: Home, profile: Profile) -> tuple[
         kept = _kept(found)
         for picker, source in kept:
             if not set(PHASES) <= set(picker.classes):
-                raise ValueError(
-                    f"--beside {name}: it answers with {picker.classes}; beside a picker stand pickers of P and S"
-                )
+                raise ValueError(f"--beside {name}: its classes are {picker.classes}; compare with pickers of P and S")
             entries.append(
                 Entry(
                     name=called if len(kept) == 1 else f"{called} {picker.name}",

@@ -33,7 +33,7 @@ LIMITS = {
 }
 
 AGREEMENT = (
-    "No record was labelled. What the scores hold the picker against are the picks of its teacher, in hours and at "
+    "No record was labelled. The scores compare the picker with the picks of its teacher, in hours and at "
     "stations that it has not learned from: agreement with the teacher, which is not truth."
 )
 EVENTS, BLOCKS = "events", "blocks of ten minutes at a station"

@@ -204,7 +204,9 @@ def _finished(loaded: SweepResults, number: int) -> dict[str, str]:
     kind = facts.get(tags.TRAINABLE, "")
     if kind not in (*PICKERS, *CLASSIFIERS):
         known = ", ".join((*PICKERS, *CLASSIFIERS))
-        raise ValueError(f"{loaded.name} trained {kind}: what is promoted are pickers and classifiers, of {known}")
+        raise ValueError(
+            f"{loaded.name} trained {kind}: only pickers and classifiers can be promoted, trained by {known}"
+        )
     if facts.get(tags.STATE) != "done":
         reason = f" ({facts[tags.REASON]})" if tags.REASON in facts else ""
         raise ValueError(
@@ -227,7 +229,7 @@ def _candidate(loaded: SweepResults, number: int, facts: Mapping[str, str], home
     if facts.get("dataset", dataset) == dataset and recorded not in (None, found):
         raise ValueError(
             f"data.dataset={dataset} has changed since trial {number} of {loaded.name} was trained on it "
-            f"(fingerprint {found}, then {recorded}): its test split may hold what was trained on"
+            f"(fingerprint {found}, then {recorded}): its test split may hold records that it was trained on"
         )
     try:
         if facts[tags.TRAINABLE] in PICKERS:
@@ -265,7 +267,7 @@ def _card(
     }
     limits = []
     if facts.get("events_in_two_splits", "0") != "0":
-        limits.append(f"{facts['events_in_two_splits']} events of the data lie in two splits: scores flatter.")
+        limits.append(f"{facts['events_in_two_splits']} events of the data lie in two splits, so scores are too good.")
     if INT8 in candidate.models:
         limits.append("INT8 was measured on one processor (below); another may round otherwise (x86 without VNNI).")
     return cards.build(

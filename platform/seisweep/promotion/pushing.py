@@ -29,7 +29,7 @@ def promoted_folder(name: str, trial: int | None, again: bool, home: Home, profi
     loaded = results.load_from(home, name, profile)
     kind = loaded.tags(loaded.best() if trial is None else trial).get(tags.TRAINABLE, "")
     if kind not in PICKERS:
-        raise ValueError(f"{name} trained {kind}: what is pushed are pickers, of {', '.join(PICKERS)}")
+        raise ValueError(f"{name} trained {kind}: only pickers can be pushed, trained by {', '.join(PICKERS)}")
     promotion = None if again else promotion_of(loaded)
     if promotion is None or trial not in (None, int(promotion.data.tags[tags.TRIAL])):
         return None

@@ -27,7 +27,7 @@ def origins_of(settings: Mapping[str, Any], facts: Mapping[str, str], test_split
             found.append({"what": "teacher", **_weights(teacher, {**facts, "digest": digest}, "digest", kind)})
         second = settings.get("second_teacher") or {}
         if weights := second.get("weights"):
-            what = "second teacher, which has not taught: what both pick is the reference"
+            what = "second teacher, for comparison only: the picks that both make are the reference"
             found.append({"what": what, **_weights(weights, {}, "", second.get("architecture"))})
     begun = settings.get("student" if "teacher" in settings else "model", {})
     if pretrained := begun.get("pretrained"):
@@ -57,7 +57,7 @@ def _data_sets(data: Mapping[str, Any], facts: Mapping[str, str], test_split: st
 def _streams(streams: str | list[str], facts: Mapping[str, str], test_split: str) -> dict[str, str]:
     """Continuous waveforms; the test split is theirs where there is no data set."""
     return {
-        "what": "continuous waveforms, which nobody has labelled",
+        "what": "continuous waveforms without labels",
         "name": ", ".join(Path(one).name for one in each_of(streams)),
         "fingerprint": facts.get("streams_fingerprint", UNKNOWN),
         "hours": facts.get("streams_hours", UNKNOWN),

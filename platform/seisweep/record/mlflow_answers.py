@@ -114,7 +114,7 @@ def why_not_let_in(status: int) -> str:
     """What to say of it, and what would be right."""
     user = os.environ.get(USER)
     if not user or not os.environ.get(PASSWORD):
-        return f"it wants a user and a password: set {USER} and {PASSWORD}"
+        return f"it needs a user and a password: set {USER} and {PASSWORD}"
     if status == 403:
         return f"the user {user} ({USER}) may not do this there: ask for the permission, or set another one"
     return f"it does not take {user} ({USER}) with the password in {PASSWORD}"

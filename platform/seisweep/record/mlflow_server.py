@@ -41,13 +41,17 @@ def serve(home: Home, store: Store, port: int | None = None, show: Show = print)
         return 0
     check_that_it_is_there(store, home)
     if home.is_read_only:
-        raise ValueError(f"home {home.root} cannot be written, which MLflow's pages want: copy it, and open the copy")
+        raise ValueError(
+            f"home {home.root} cannot be written, but MLflow's pages need that: copy it, and open the copy"
+        )
     ready_to_write(store, home)
     lock = FileLock(home.root / LOCK_FILE)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print("the pages of this home are served already; Ctrl-C where they were started ends them", file=sys.stderr)
+        print(
+            "MLflow's pages of this home are served already; Ctrl-C where they were started ends them", file=sys.stderr
+        )
         show(base_url(home.mlflow_uri))
         return 0
     with lock:
@@ -121,7 +125,7 @@ def _port_for(home: Home, wanted: int | None) -> int:
     kept = _kept_port(home)
     chosen = free_port(kept if wanted is None and kept is not None and _is_free(kept) else wanted)
     if kept not in (None, chosen):
-        print(f"links that were printed before name port {kept}: it is {chosen} now", file=sys.stderr)
+        print(f"links that were printed before have port {kept}: it is {chosen} now", file=sys.stderr)
     _keep_port(home, chosen)
     return chosen
 

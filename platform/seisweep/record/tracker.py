@@ -235,13 +235,13 @@ class Tracker:
         if renamed:
             name, theirs = next(iter(renamed.items()))
             lines.append(
-                f"names that MLflow refuses, and has written otherwise (tag {tags.RENAMED}): {len(renamed)}, as "
+                f"names that MLflow refuses and that were changed (tag {tags.RENAMED}): {len(renamed)}, as "
                 f"{name[:80]!r}, there {theirs[:80]!r}"
             )
         if left_out:
             whose, what = left_out[0]
             lines.append(
-                f"left out, for MLflow refuses it (tag {tags.NOT_RECORDED}): {len(left_out)}, as {whose}, {what}"
+                f"left out, because MLflow refuses it (tag {tags.NOT_RECORDED}): {len(left_out)}, as {whose}, {what}"
             )
         return lines
 

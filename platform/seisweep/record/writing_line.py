@@ -87,8 +87,8 @@ class WritingLine:
                 if not has_said and time.monotonic() - began_s > QUIET_S:
                     has_said = True
                     say(
-                        f"MLflow at {self.uri} lacks {lacking}: waiting up to {patience_s:g} s for it to take more "
-                        f"(Ctrl-C: not now; {then})"
+                        f"MLflow at {self.uri} lacks {lacking}: waiting up to {patience_s:g} s for it to accept more "
+                        f"(Ctrl-C: do not wait; {then})"
                     )
                 with self.changed:
                     self.changed.wait(LOOK_EVERY_S)

@@ -26,7 +26,9 @@ WHAT_IT_IS = (
     "labelled, best epoch and thresholds were chosen on these hours, which flatters; promote opens others."
 )
 
-TWO_TEACHERS = "There are two teachers: what both pick is the reference, and what one picks alone counts for nothing"
+TWO_TEACHERS = (
+    "There are two teachers: the picks that both make are the reference, and picks that only one makes are not counted"
+)
 
 
 def agreement(sweep: SweepResults, best: int) -> Table | None:

@@ -51,7 +51,7 @@ def metrics_of(sweep: SweepResults, best: int) -> tuple[Table | None, Facts]:
     together = sorted((name for name in names if sum(f"{form}/{name}" in values for form in forms) > 1), key=_phase)
     rows: list[list[Cell]] = [[Cell(name), *(shown(f"{form}/{name}") for form in forms)] for name in together]
     headings = [Heading("on the dev split"), *(Heading(SIDE_BY_SIDE[form]) for form in forms)]
-    caption = f"Trial {best} as PyTorch model and as ONNX files, at the thresholds that dev has chosen."
+    caption = f"Trial {best} as PyTorch model and as ONNX files, at the thresholds chosen on dev."
     caption += f" In brackets: {certainty.LEVEL} intervals, by the bootstrap over dev events." if known else ""
     return Table(caption, headings, rows), [(name, in_text(value)) for name, value in sorted(values.items())]
 

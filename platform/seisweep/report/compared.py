@@ -78,7 +78,7 @@ class Compared:
         said += [f"varied otherwise: {varied}"] if (varied := self._varied()) else []
         said += [f"fixed otherwise: {fixed}"] if (fixed := self._fixed()) else []
         if not (varied or fixed or reasons):
-            said.append("nothing is varied or fixed otherwise")
+            said.append("no setting differs")
         return [*said, *([] if reasons else self._told_apart()), *self._intervals()]
 
     def _not_comparable(self) -> Iterator[str]:

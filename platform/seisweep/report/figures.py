@@ -28,15 +28,15 @@ OF_SWEEP = {
     "few_shot": "The objective over the share of training events",
     "parallel_coordinates": "Each finished trial as a line through its settings, the best one thick",
     "importances": "Which settings mattered for being among the best trials",
-    "pareto_front": "Accuracy against cost; trials that no other one beats are filled",
+    "pareto_front": "Accuracy against cost; filled: trials that no other trial beats in both",
     "confusion_matrices": "Which class is taken for which, on dev",
     "residuals": "Times of picks against the arrivals, on dev, of the best trials or conditions",
-    "reliability": "How often there is an arrival where a picker says so with probability p, on dev",
+    "reliability": "How often there is an arrival where a picker's peak has probability p, on dev",
 }
 OF_TRIAL = {
     "training_history": "Loss and scores by epoch",
     "residuals": "Times of picks against the arrivals, on dev, in FP32 and INT8",
-    "reliability": "How often there is an arrival where the picker says so with probability p, on dev",
+    "reliability": "How often there is an arrival where the picker's peak has probability p, on dev",
     "example_picks": "Windows of dev with arrivals and picks: a hit, a miss and a false pick where there are any",
     "confusion_matrix": "Which class is taken for which, on dev",
     "activation_maps": "Where in a waveform the evidence for its class lies",

@@ -127,7 +127,7 @@ def _sentences(
         yield from (f"{words[0].upper()}{words[1:]}." for words in best_of_both(conditions, objective))
     value = in_text(sweep.run(best).data.metrics[metric])
     if conditions:
-        yield f"The best single run is trial {best}, with {metric} {value}."
+        yield f"The best single trial is {best}, with {metric} {value}."
     elif len(sweep.runs) > 1:
         yield f"Trial {best} is the best of {len(sweep.runs)}: {metric} {value}."
     else:

@@ -75,12 +75,12 @@ class SweepResults:
 
     @property
     def objective(self) -> Objective:
-        """The first of them, by which trials are ranked."""
+        """The first objective, by which trials are ranked."""
         return Objective.first(self.objectives)
 
     @property
     def first_objective(self) -> tuple[str, str]:
-        """Metric and direction of the same."""
+        """Metric and direction of the first objective."""
         return self.objective.metric, self.objective.direction
 
     @property
@@ -114,13 +114,13 @@ class SweepResults:
 
     @property
     def confirms(self) -> Confirms | None:
-        """Of which sweep it trained the best again, and which trials; None of any other sweep."""
+        """With a sweep by `confirm`: the sweep whose best trials it trained again, and these trials; else None."""
         said = self.parent.data.tags.get(tags.CONFIRMED)
         return Confirms.model_validate_json(said) if said else None
 
     @property
     def confirmed_by(self) -> list[str]:
-        """Names of the sweeps that trained its best again, the latest first."""
+        """Names of the sweeps that trained the best trials of this one again, the latest first."""
         parents = self._reader.sweeps()
         return [run.data.tags[tags.SWEEP] for run in parents if run.data.tags.get(tags.CONFIRMS) == self.name]
 
@@ -247,7 +247,7 @@ class SweepResults:
 
     @cached_property
     def definition(self) -> Sweep | None:
-        """What was asked for, as it was launched; None where the record does not hold it."""
+        """The `Sweep` as it was launched; None if the record does not have it."""
         try:
             return Sweep.model_validate(self.read_json(self.files / tags.SWEEP_FILE)["sweep"])
         except (OSError, ValueError, KeyError):
@@ -270,15 +270,15 @@ class SweepResults:
 
     @property
     def exploits(self) -> pd.DataFrame:
-        """Of a population: at which epoch which trial took over from which donor, and the settings that it went on
-        with. Empty where none did."""
+        """With pbt: which trial took over the weights of which donor, at which epoch, and the settings that it went on
+        with. Empty if none did."""
         try:
             return pd.read_csv(self.files / tags.EXPLOITS_FILE)
         except (ValueError, OSError):
             return pd.DataFrame(columns=["epoch", "trial", "donor"])
 
     def schedule(self, trial: int) -> pd.DataFrame:
-        """Of a population: the settings that changed under way, by epoch, as the weights of this trial saw them.
+        """With pbt: the settings that changed during training, by epoch, as the weights of this trial were trained.
 
         Up to the epoch at which it took over another trial's weights they are that trial's.
         """
@@ -291,7 +291,7 @@ class SweepResults:
 
     @property
     def files(self) -> Path:
-        """Folder of the sweep's own files: what it was, and with several seeds `conditions/`. Raises ValueError."""
+        """Folder of the sweep's own files: its definition, and with several seeds `conditions/`. Raises ValueError."""
         return self._files_of(self.parent, self.name)
 
     def _files_of(self, run: Run, whose: str) -> Path:
@@ -302,7 +302,7 @@ class SweepResults:
         return known
 
     def config(self, trial: int) -> dict[str, Any]:
-        """The whole configuration of a trial, its places as they are now."""
+        """The whole configuration of a trial, with paths to where its files are now."""
         return as_it_was(self.read_json(self.artifacts(trial) / tags.CONFIG_FILE))
 
     def read_json(self, file: Path) -> Any:
@@ -315,7 +315,7 @@ class SweepResults:
         return missing(finished | {self.name: self.parent})
 
     def tags(self, trial: int) -> dict[str, str]:
-        """Facts about a trial in words: versions, data fingerprint, hardware, the gate's reasons."""
+        """Tags of a trial: versions, data fingerprint, hardware, the gate's reasons."""
         return {key: value for key, value in self.run(trial).data.tags.items() if not key.startswith("mlflow.")}
 
     def run(self, trial: int) -> Run:

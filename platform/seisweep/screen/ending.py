@@ -128,7 +128,7 @@ def failures(rows: Sequence[TrialRow]) -> list[str]:
 def unfinished(rows: Sequence[TrialRow]) -> list[str]:
     """The same of trials that no machine of a cluster could finish: they go on when the sweep is resumed."""
     of_machines = [row for row in rows if row.state == "interrupted" and row.reason]
-    return _by_reason(of_machines, len(rows), "are not finished, for the machines that they were tried on")
+    return _by_reason(of_machines, len(rows), "are not finished, because of the machines that they were tried on")
 
 
 def _by_reason(rows: Sequence[TrialRow], num_trials: int, what: str) -> list[str]:
@@ -204,7 +204,7 @@ def next_of_streams(outcome: Outcome) -> list[str]:
     if outcome.best is None or metrics.AGREEMENT_F1 not in outcome.best.metrics:
         return []
     return [
-        f"its scores on what is held out, and a picker folder: seisweep promote {outcome.name}",
+        f"scores on the held-out parts, and a picker folder: seisweep promote {outcome.name}",
         f"its picks: seisweep pick {outcome.name} WAVEFORMS --output picks.csv",
     ]
 

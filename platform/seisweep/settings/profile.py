@@ -37,70 +37,71 @@ class Profile(Config):
     """MLflow tracking server; default: a sqlite file in the home."""
 
     storage_path: str | None = None
-    """Folder or URI that every node reaches, for checkpoints; default: sweeps in the home."""
+    """Folder or URI for checkpoints, which every node must reach; default: `sweeps` in the home."""
 
     storage_endpoint: str | None = None
-    """An S3 server other than Amazon's, as http://HOST:PORT; default: AWS_ENDPOINT_URL. Keys come from the environment
-    of each node, or from its role."""
+    """S3 server for `storage_path`, where it is not Amazon's, as http://HOST:PORT; default: AWS_ENDPOINT_URL. Each node
+    takes its keys from its environment or its role."""
 
     ray_address: str | None = None
     """"auto" or an address connects to a running Ray cluster; default: a local Ray is started."""
 
     submit_to: str | None = None
-    """Job server of a Ray cluster, as http://HEAD:8265 (the address of its dashboard): `run`, `train`, `resume` and
-    `confirm` run there as a job, from a machine that is no node of it. Default: they run here."""
+    """Job server of a Ray cluster, as http://HEAD:8265 (the address of its dashboard). `run`, `train`, `resume` and
+    `confirm` then run on the cluster as a job, and this machine need not be one of its nodes. Default: they run
+    here."""
 
     job_home: str | None = None
-    """Home of jobs on the cluster: an absolute path that every node reaches and that outlives the cluster."""
+    """Home that jobs on the cluster use: an absolute path that every node reaches and that outlives the cluster."""
 
     carry: tuple[str, ...] = ()
-    """Names of environment variables that go along, to jobs and to the processes of trials; those that are not set
-    here do not."""
+    """Names of environment variables that jobs and trials get from this machine; variables that are not set here are
+    left out."""
 
     pip: tuple[str, ...] = ()
-    """Packages that Ray installs on the nodes for this work, as pip names them."""
+    """Packages that Ray installs on the nodes for the sweep, as pip names them."""
 
     working_dir: str | None = None
-    """A folder of this machine, up to 100 MB, that is copied to every node: there trials find your own modules."""
+    """Folder of this machine, up to 100 MB, that is copied to every node, so that trials find your own modules."""
 
     token_file: str | None = None
     """File with the token of the Ray cluster; default: RAY_AUTH_TOKEN, the file of RAY_AUTH_TOKEN_PATH,
     ~/.ray/auth_token."""
 
     resubmit: int = Field(3, ge=0)
-    """How often a job is submitted again that has died with its node, or was killed; the sweep goes on in it."""
+    """How often a job is submitted again after it was killed or its node died; the sweep goes on in the new job."""
 
     runner: Literal["in-process", "ray-train"] = "in-process"
-    """The trial itself runs the training loop (one worker), or Ray Train workers run it."""
+    """in-process: the trial's own process trains (one worker). ray-train: workers of Ray Train do."""
 
     workers: int = Field(1, ge=1)
-    """Ray Train workers of a trial."""
+    """Number of Ray Train workers that train a trial together."""
 
     cpus_per_worker: float = Field(1, gt=0)
     """CPUs of a worker."""
 
     gpus_per_worker: float = Field(0, ge=0)
-    """GPUs of a worker; a fraction shares one."""
+    """GPUs of a worker; with a fraction, several workers share one GPU."""
 
     memory_gb_per_worker: float | None = Field(None, gt=0)
-    """Memory (GiB) that a worker may take: it counts when trials are placed, and one that takes more fails.
+    """Memory (GiB) that a worker may use. Trials are placed where it is free, and a trial that uses more fails.
     Default: no limit."""
 
     retry_oom: bool = False
     """A trial that runs out of memory goes on with half the batch and twice the accumulation, instead of failing."""
 
     report_timeout_s: float = Field(7200, ge=0)
-    """A trial that reports nothing for so long has hung and fails; 0: never."""
+    """Seconds without a report after which a trial counts as hung and fails; 0: never."""
 
     disk_budget_gb: float | None = Field(None, gt=0)
-    """What the checkpoints of a sweep may take (GB); default: all that is free."""
+    """Disk space (GB) that the checkpoints of a sweep may use; default: all that is free."""
 
     tracking_deadline_s: float = Field(120, ge=0)
-    """So long the end of a sweep waits for an answer of MLflow (s), and five times as long in all; what it lacks then
-    `resume` brings later."""
+    """Seconds that the end of a sweep waits for one answer of MLflow; in all it waits five times as long. `resume`
+    writes what MLflow still lacks then."""
 
     max_concurrency: int | None = Field(None, ge=1)
-    """Upper bound of trials at a time; default: as many as the resources allow."""
+    """Most trials that run at the same time; default: as many as the resources allow."""
 
 
 def load_profile(name_or_path: str = "local", folder: Path | None = None) -> Profile:

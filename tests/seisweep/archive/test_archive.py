@@ -75,7 +75,7 @@ def test_what_is_there_already_is_refused(source, archive, engine_home, monkeypa
     assert run(["merge", str(archive)]) == 2
     assert capsys.readouterr().err == f"seisweep: home {source.root} has this sweep already: many-1\n"
     assert run(["pack", "many-1", str(archive)]) == 2
-    assert capsys.readouterr().err == f"seisweep: {archive} is there already: choose another name\n"
+    assert capsys.readouterr().err == f"seisweep: {archive} exists already: choose another name\n"
     assert run(["pack", "many-2", str(archive.with_name("other"))]) == 2
     assert "no sweep named many-2" in capsys.readouterr().err
     assert state_of(source) == before
@@ -228,12 +228,12 @@ def another(name: str) -> Change:
     [
         (another("../outside"), "which is not part of a sweep"),
         (another("/outside"), "which is not part of a sweep"),
-        (another("sweep/../../../outside"), "it holds more than it says"),
+        (another("sweep/../../../outside"), "it holds more files than its manifest says"),
         (another("elsewhere/file"), "which is not part of a sweep"),
-        (another("sweep/more"), "it holds more than it says"),
+        (another("sweep/more"), "it holds more files than its manifest says"),
         (lambda members: members.pop(RUNS), "it ends early"),
         (lambda members: said_of_itself(members, sweep="../many-1"), "manifest.json: "),
-        (lambda members: said_of_itself(members, format=2), "its format is 2, this seisweep reads 1"),
+        (lambda members: said_of_itself(members, format=2), "its format is 2, and this seisweep reads 1"),
         (lambda members: described_as(members, name="other"), "it is of other, the archive of many-1"),
         (lambda members: described_as(members, places={"/a": "../../x"}), "is no place in its folder"),
         (lambda members: described_as(members, sweep={}), "sweep/sweep.json: "),

@@ -102,7 +102,7 @@ def test_missing_files_are_named_and_nothing_is_recorded(source, server, tmp_pat
         assert run(["merge", sweep, "--to", server.uri]) == 2
         err = capsys.readouterr().err
         assert err.count("\n") == 1
-        assert err.startswith("seisweep: many-1 is not whole, nothing was recorded: missing many-1-003/")
+        assert err.startswith("seisweep: many-1 is not complete, and nothing was recorded: missing many-1-003/")
         assert "config.json" in err
     assert runs_in(server) == Counter()
 
@@ -196,7 +196,9 @@ def test_another_sweep_of_the_name_is_refused_and_a_new_name_helps(source, archi
     read = results.load("many-of-ours", server.uri)
     assert read.read_json(read.files / tags.SWEEP_FILE)["name"] == "many-of-ours"
     assert bring_archive(archive, server, silent).name == "many-of-ours", "the same sweep, by its id"
-    with pytest.raises(ValueError, match=r"has this sweep already, as many-of-ours: --name third would make it two"):
+    with pytest.raises(
+        ValueError, match=r"has this sweep already, as many-of-ours: --name third would record it twice"
+    ):
         bring_sweep("many-1", source, server, silent, "third")
     assert sum(runs_in(server).values()) == 1 + 13
 
@@ -228,7 +230,7 @@ def test_a_sweep_whose_driver_was_killed_is_interrupted_there(source, server):
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["many-1"], "many-1 is a sweep of this home: say with --to URI to which server it goes"),
+        (["many-1"], "many-1 is a sweep of this home: give the server that it goes to with --to URI"),
         (["many-9", "--to", "http://127.0.0.1:9"], "many-9: no sweep in"),
         (["many-1", "--to", "server"], "--to server: give the address of an MLflow server, as http://HOST:5000"),
         (["many-1", "--to", "http://127.0.0.1:9"], "the tracking server http://127.0.0.1:9 does not answer"),
@@ -246,7 +248,7 @@ def test_what_cannot_be_merged_is_one_line(source, monkeypatch, capsys, words, c
 def test_a_sweep_that_runs_is_not_brought(source, server):
     with driver_lock(source.sweep_dir("many-1")), pytest.raises(ValueError, match="many-1 is running now"):
         bring_sweep("many-1", source, server, silent)
-    with pytest.raises(ValueError, match="there is nothing to bring"):
+    with pytest.raises(ValueError, match="there is nothing to copy"):
         bring_sweep("many-1", source, bringing.kept_store(source, "many-1"), silent)
 
 

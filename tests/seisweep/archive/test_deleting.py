@@ -105,7 +105,7 @@ def test_a_promoted_one_is_refused_also_where_its_opening_lies_in_the_bin(home, 
     before = everything(home), traces(home)
     assert run(words) == 2
     assert capsys.readouterr().err == (
-        "seisweep: many-1 has been promoted: trial 0 opened a test split, and the record of that wants its sweep; it "
+        "seisweep: many-1 has been promoted: trial 0 opened a test split, and the record of that needs its sweep; it "
         "is not deleted\n"
     )
     assert (everything(home), traces(home)) == before
@@ -140,7 +140,7 @@ def test_without_anybody_to_ask_it_wants_to_be_told(home, monkeypatch, capsys):
     before = everything(home)
     assert run(["delete", "many-1"]) == 2
     assert capsys.readouterr().err == (
-        "seisweep: delete asks before it deletes, and here is nobody to ask: `seisweep delete many-1 --yes`\n"
+        "seisweep: delete asks before it deletes, and there is no terminal to ask in: `seisweep delete many-1 --yes`\n"
     )
     assert everything(home) == before
 
@@ -149,7 +149,7 @@ def test_a_sweep_of_a_store_whose_folder_is_elsewhere_is_not_for_this_home(home,
     monkeypatch.setenv("SEISWEEP_HOME", str(tmp_path / "laptop"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", home.mlflow_uri)
     assert run(["delete", "many-1", "--yes"]) == 2
-    assert "its folder is in another home: delete it from that home" in capsys.readouterr().err
+    assert "its folder is in another home: delete it there" in capsys.readouterr().err
     assert len(traces(home)) > 13
 
 
@@ -161,7 +161,7 @@ def test_other_sweeps_that_need_it_are_named(home, monkeypatch, capsys):
     file.write_text(file.read_text().replace("stead", str(weights)).replace("id-many-1", "id-later-1"))
     answers(monkeypatch, "n")
     run(["delete", "many-1"])
-    assert "what stays: later-1, which begins from files of it" in " ".join(capsys.readouterr().err.split())
+    assert "what stays: later-1, which starts from its files" in " ".join(capsys.readouterr().err.split())
 
 
 def test_what_cannot_be_removed_is_said_and_the_rest_goes_later(home, monkeypatch, capsys):

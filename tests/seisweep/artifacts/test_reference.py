@@ -136,7 +136,9 @@ def test_a_mistyped_name_makes_no_database(own, monkeypatch):
 def test_a_sweep_comes_before_weights_of_its_name_and_that_is_said(own, capsys):
     assert "stead" in DOCUMENTED
     assert read_reference("stead", own).kind == "trial"
-    assert "the sweep of this name, not SeisBench's weights, which are seisbench:stead" in capsys.readouterr().err
+    assert (
+        "is taken as the sweep of this name; for SeisBench's weights write seisbench:stead" in capsys.readouterr().err
+    )
     assert read_reference("seisbench:stead", own).kind == "seisbench"
 
 

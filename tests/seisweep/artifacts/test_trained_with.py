@@ -100,7 +100,7 @@ def test_what_training_alone_reads_changes_no_dev_window(earthquakes, tmp_path):
 def test_settings_that_a_picker_does_not_have_are_left_out_and_said():
     config, line = scoring({}, {"a/1": TrainedWith({**ONE.settings, "data.colour": "red"})}, CACHE)
     assert config.data.dataset == "/own"
-    assert line.endswith("; left out, as no picker has them: data.colour")
+    assert line.endswith("; left out, because pickers do not have them: data.colour")
 
 
 CONFIG = {"seed": 0, "data": {"dataset": "/own", "dev_windows_per_trace": 3}, "picks": {"tolerance_s": 0.3}}

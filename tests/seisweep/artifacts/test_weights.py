@@ -154,7 +154,7 @@ def test_what_is_not_recorded_is_one_line(log_sweep, engine_home, name, complain
 
 
 def test_a_run_that_left_no_files_is_refused(log_run, engine_home):
-    with pytest.raises(ValueError, match=r"has no files in .*; its training did not get to an end"):
+    with pytest.raises(ValueError, match=r"has no files in .*; its training did not finish"):
         fetched(f"runs:/{log_run({})}", engine_home)
 
 

@@ -220,7 +220,7 @@ def test_plot_writes_what_is_asked_for(recorded, tmp_path, monkeypatch, capsys, 
     [
         ("many-1 paretofront", "no kind of chart is named paretofront; did you mean pareto_front?"),
         ("mayn-1", "no sweep named mayn-1"),
-        ("many-1 few_shot", "many-1 has one seed: conditions want several"),
+        ("many-1 few_shot", "many-1 has one seed: conditions need several"),
         ("none-1 importances", "no trial of none-1 has finished (2 failed)"),
         ("many-1 --output file", "--output file is a file"),
         ("many-1 --format gif", "'gif' is not one of 'png', 'svg', 'pdf'"),

@@ -85,8 +85,8 @@ def test_synth_nrca_and_info(home, capsys):
 
 
 def test_synth_streams_takes_hours_and_nothing_else_does(home, capsys):
-    assert "--hours 2 is of `streams`" in fails(capsys, "data", "synth", "mine", "--hours", "2")
-    assert "say --hours" in fails(capsys, "data", "synth", "streams", "--events", "20")
+    assert "--hours 2 is for `streams` only" in fails(capsys, "data", "synth", "mine", "--hours", "2")
+    assert "follows from --hours" in fails(capsys, "data", "synth", "streams", "--events", "20")
     assert not Path("mine").exists()
     assert not home.exists()
 

@@ -60,7 +60,7 @@ def test_a_build_ends_with_a_table_what_was_taken_for_granted_and_the_next_comma
     assert [row[0] for row in rows[1:]] == ["train", "dev", "test"]
     totals = np.array([[int(cell) for cell in row[1:]] for row in rows[1:]]).sum(axis=0)
     assert totals.tolist() == [27, 12, 24, 24, 0, 0, 3]
-    assert "48 picks belong to no event" in printed.err
+    assert "48 picks have no event in the catalogue" in printed.err
     assert "raw counts, the instrument response is not removed; next:\nseisweep data info set\n" in printed.err
     assert printed.err.endswith("seisweep run distillation data.dataset=set\n")
     assert run(["data", "info", "set"]) == 0
@@ -96,7 +96,7 @@ def test_waveforms_without_picks_and_broken_files_are_named_and_the_exit_code_is
     assert run([*BUILD[:2], "other", *BUILD[3:]]) == 1
     printed = capsys.readouterr().err
     assert "waveforms/PB07.mseed: cannot be read (" in printed
-    assert "1 files of responses are not used\n" in printed
+    assert "1 files with instrument responses are not used\n" in printed
 
 
 def test_a_phase_that_the_catalogue_lacks_is_unlabelled(here, capsys):
@@ -141,7 +141,7 @@ def test_another_build_at_the_same_time_is_refused(here, capsys):
         ("--window-before-s -1", "--window-before-s -1.0 is not allowed"),
         ("--noise-share 1", "--noise-share 1.0 is not allowed"),
         ("--split-by station", "split test would be empty: the picks are too few"),
-        ("--append", "set: no data set made by `seisweep data build` is there to append to"),
+        ("--append", "set: there is no data set made by `seisweep data build` to append to"),
     ],
 )
 def test_wrong_use_is_one_line_and_nothing_is_left(words, part, here, capsys):
@@ -163,7 +163,7 @@ def test_a_data_set_that_is_there_is_not_overwritten(here, capsys):
     assert run(BUILD) == 0
     before = Path("set/metadata.csv").read_bytes()
     assert run(BUILD) == 2
-    assert "set: a data set is there already; --append adds to it" in capsys.readouterr().err
+    assert "set: there is a data set already; --append adds to it" in capsys.readouterr().err
     assert run([*BUILD, "--append", "--components", "Z"]) == 2
     assert "was built with --components ENZ; appending with Z would mix them" in capsys.readouterr().err
     assert Path("set/metadata.csv").read_bytes() == before

@@ -74,7 +74,10 @@ def test_one_task_of_several_data_sets(records, students, home, tmp_path, capsys
         (["--tasks", "data.dataset=QUIET"], "cannot be used for event-detection: no noise in split dev"),
         (["--tasks", "data.dataset=RECORDS", "picks.tolerance_s=1"], "unknown key picks.tolerance_s"),
         (["--tasks", "data.dataset=RECORDS", "tasks.seed=-1"], "tasks.seed = -1 is not allowed"),
-        (["--tasks", "data.dataset=RECORDS", "--thresholds", "best"], "the tasks choose their own thresholds"),
+        (
+            ["--tasks", "data.dataset=RECORDS", "--thresholds", "best"],
+            "does not go with --tasks, which choose their own",
+        ),
         (["--tasks", "data.dataset=RECORDS,QUIET", "--targets", "x"], "holds the windows of one data set"),
         (["data.dataset=RECORDS,RECORDS"], "is named twice"),
         (["data.dataset=RECORDS", "data.sigma_samples=1,2"], "data.sigma_samples has several values"),
@@ -109,7 +112,7 @@ def test_a_model_of_other_classes_is_refused_before_data_are_read(home, tmp_path
     for words in (["--tasks"], []):
         assert run(["evaluate", str(tmp_path / "classifier.onnx"), "data.dataset=/nowhere", *words]) == 2
         err = capsys.readouterr().err
-        assert "is no picker: curves of P and S" in err
+        assert "is no picker, which has curves of P and S" in err
         assert "its classes: pre, post" in err
         assert err.count("\n") == 1
 

@@ -130,7 +130,7 @@ def test_doctor_looks_from_a_node_and_leaves_no_job(cluster, home, capsys, monke
     monkeypatch.setattr(doctor_checks, "examine", lambda home, profile: [fails])
     assert run(["doctor", "--profile", "lab.toml"]) == 1
     said = capsys.readouterr().out
-    assert f"the nodes of {cluster.address} were not looked at: mend first what fails here" in said
+    assert f"the nodes of {cluster.address} were not checked: first repair what fails here" in said
     assert "as a job of" not in said
 
 
@@ -143,9 +143,9 @@ def test_a_name_that_the_cluster_has_is_refused(cluster, capsys):
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["run", "distillation", "data.dataset=./here"], "data.dataset = ./here: .*/here is a place of this machine"),
-        (["run", "distillation", "data.dataset=~/here"], "is a place of this machine"),
-        (["run", "distillation", "teachers=[stead,./here]"], "is a place of this machine"),
+        (["run", "distillation", "data.dataset=./here"], "data.dataset = ./here: .*/here is a place on this machine"),
+        (["run", "distillation", "data.dataset=~/here"], "is a place on this machine"),
+        (["run", "distillation", "teachers=[stead,./here]"], "is a place on this machine"),
         (["run", "distilation"], "did you mean distillation"),
         (["run", "distillation", "los.alpha=0.3"], "unknown key los.alpha"),
         (["run", "distillation", "data.dataset=ETHZ", "loss.alpha=7"], "loss.alpha = 7 is not allowed"),
@@ -165,7 +165,7 @@ def test_what_can_be_known_here_is_refused_before_anything_is_sent(words, part, 
 
 def test_a_path_that_may_be_the_clusters_is_sent_and_named(cluster, capsys, tmp_path):
     assert run(["run", "distillation", f"data.dataset={tmp_path}", "--profile", "lab.toml"]) == 0
-    assert f"data.dataset = {tmp_path} is here too" in capsys.readouterr().err
+    assert f"data.dataset = {tmp_path} exists here too" in capsys.readouterr().err
     assert run(["run", "distillation", "data.dataset=/no/such/folder", "--profile", "lab.toml"]) == 0
 
 

@@ -72,7 +72,7 @@ def test_models_lead_and_waveforms_follow(models, waveforms, parted):
 def test_waveforms_with_the_name_of_weights_are_waveforms_and_that_is_said(parted):
     _, waveforms, said = parted("original stead")
     assert waveforms == ["stead"]
-    assert said == "stead: the waveforms of this name here, not SeisBench's weights, which are seisbench:stead\n"
+    assert said == "stead is taken as the waveforms of this name here; for SeisBench's weights write seisbench:stead\n"
 
 
 @pytest.mark.parametrize(
@@ -81,10 +81,10 @@ def test_waveforms_with_the_name_of_weights_are_waveforms_and_that_is_said(parte
         ("a.onnx", "no waveforms: a.onnx is a model"),
         (
             "a.onnx trial",
-            "no waveforms: a.onnx, trial are models; a folder with a model in it is one: name its waveforms",
+            "no waveforms: a.onnx, trial are models; a folder with a model in it counts as a model: give waveforms too",
         ),
-        ("a.onnx day.mseed trial", "trial is a model, and stands after waveforms; models come first"),
-        ("a.onnx day.mseed runs:/1", "runs:/1 is a model, and stands after waveforms"),
+        ("a.onnx day.mseed trial", "trial is a model but stands after waveforms; models come first"),
+        ("a.onnx day.mseed runs:/1", "runs:/1 is a model but stands after waveforms"),
         ("a.onnx trial a.onnx days", "a.onnx is named twice"),
         ("a.onnx orignal day.mseed", "orignal: no sweep, run, SeisBench weights, file or folder of this name"),
         ("a.onnx both", "both is a folder here and a sweep: write ./both for the one"),

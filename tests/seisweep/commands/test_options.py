@@ -57,5 +57,5 @@ def test_one_that_does_not_exist_is_named(profiles, monkeypatch, capsys):
 def test_the_demo_goes_where_its_files_are(profiles, monkeypatch, capsys):
     monkeypatch.setenv(PROFILE_VARIABLE, "far")
     assert run(["demo", "--tiny"]) == 2
-    assert "profile far (SEISWEEP_PROFILE) sends jobs to others" in capsys.readouterr().err
+    assert "profile far (SEISWEEP_PROFILE) sends jobs to other machines" in capsys.readouterr().err
     assert not (profiles.parent / "data").exists()

@@ -15,10 +15,10 @@ def lines_of(capsys, *words: str) -> list[str]:
 
 def test_a_setting_in_a_pipe_has_a_line_for_its_meaning(home, capsys):
     assert lines_of(capsys, "distillation", "loss.alpha") == [
-        "loss: Teacher against labels.",
+        "loss: How the loss weighs the teacher against the labels.",
         "",
         "loss.alpha = 0.5",
-        "    Share of the teacher's loss; the labels get 1 - alpha.",
+        "    Share of the teacher's loss; the loss on the labels has the share 1 - alpha.",
         "    takes a number, at least 0, at most 1; searched: 0 .. 1",
         "",
     ]

@@ -38,7 +38,7 @@ def test_one_of_the_record(home, capsys):
         f"of trial {loaded.best()}, the best:": str(loaded.artifacts(loaded.best())),
     }
     assert facts["recorded in"] == home.mlflow_uri
-    assert facts["run it again"] == ["no single line launches it: it comes from code of its own"], "its objectives"
+    assert facts["run it again"] == ["not with a single command: it was launched by its own code"], "its objectives"
     again = ["seisweep run foreshock-fewshot data.few_shot_fraction=0.05,0.2,1.0 --seed 0,1"]
     assert shown(capsys, "shots-1")["run it again"] == again
 

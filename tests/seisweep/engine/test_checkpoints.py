@@ -112,7 +112,7 @@ def test_where_the_last_is_gone_a_trial_goes_on_from_the_older_one_and_that_is_s
         last.rmdir()
     place, said = found.to_go_on_from(found.ledger.trials[0])
     assert place == str(written.folder / TRIAL / "checkpoint_000001")
-    assert said == "its last checkpoint is gone; it goes on from that of epoch 1"
+    assert said == "its last checkpoint is gone; it goes on from the one of epoch 1"
 
 
 def test_where_all_are_gone_it_begins_again(found, written):
@@ -181,7 +181,7 @@ def test_in_a_bucket_too_the_last_one_may_be_gone(in_s3, s3):
     s3.client.delete_object(Bucket="lab", Key=f"{AT}/checkpoint_000002/")
     place, said = in_s3.to_go_on_from(in_s3.ledger.trials[0])
     assert place == f"s3://lab/{AT}/checkpoint_000001"
-    assert said == "its last checkpoint is gone; it goes on from that of epoch 1"
+    assert said == "its last checkpoint is gone; it goes on from the one of epoch 1"
     assert in_s3.fetch(f"s3://lab/{AT}/checkpoint_000002") is None
 
 

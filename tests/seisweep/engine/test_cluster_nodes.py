@@ -82,7 +82,7 @@ def test_a_bad_node_gets_no_trial_a_new_one_does_and_one_that_leaves_gives_its_t
     ]
     assert len(outcome.nodes_left_out) == 1
     assert outcome.exit_code == 0
-    assert watch.said("has joined: trials go there too")
+    assert watch.said("has joined: trials run there too")
     assert watch.said("is about to leave; it goes on from epoch")
     epochs = [file.read_text().split() for file in marks.glob("x=*")]
     assert all(done.count("1") == 1 for done in epochs), "a trial began again at the start"

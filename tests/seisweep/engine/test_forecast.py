@@ -44,7 +44,7 @@ def test_no_time_is_foretold_of_other_machines(toy_sweep, tmp_path):
     found = forecast(toy_sweep(), Trainable.find(TOY), Profile(ray_address="auto"), tmp_path)
     assert found.pace is None
     assert list(found.lines(toy_sweep())) == [
-        "trials run on other machines: how long they take is known from the first ones"
+        "trials run on other machines: the first ones will show how long they take"
     ]
 
 
@@ -63,4 +63,6 @@ def test_a_driver_leaves_the_gpu_to_its_trials(toy_sweep, tmp_path, monkeypatch)
 
     monkeypatch.setattr("seisweep.requested.estimate.measured_pace", fails)
     found = forecast(toy_sweep(gpus_per_worker=1), Trainable.find(TOY), Profile(), tmp_path)
-    assert list(found.lines(toy_sweep())) == ["how long a trial takes on the GPU: the same with --dry-run measures it"]
+    assert list(found.lines(toy_sweep())) == [
+        "to measure how long a trial takes on the GPU, give the same command with --dry-run"
+    ]

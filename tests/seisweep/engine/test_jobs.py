@@ -95,7 +95,7 @@ def test_jobs_are_found_again_by_their_sweep(cluster):
 def test_two_users_who_submit_the_same_sweep_at_once_get_one_job(cluster, monkeypatch):
     server, _ = submitted(cluster)
     monkeypatch.setattr(server, "jobs", lambda sweep=None: [])  # both have looked before either submitted
-    with pytest.raises(JobExistsError, match="toy-1 was submitted by somebody else"):
+    with pytest.raises(JobExistsError, match="toy-1 has just been submitted by somebody else"):
         server.submit("toy-1", ["run", "toy"])
 
 

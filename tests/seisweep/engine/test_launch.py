@@ -237,7 +237,7 @@ def test_interrupted_twice_and_resumed(engine_home, tmp_path, local_ray):
         out, err = driver.communicate(timeout=120)
         assert driver.returncode == 130, err
         assert out == ""
-        assert "stopping: trials under way keep their last checkpoint" in err
+        assert "stopping: running trials keep their last checkpoint" in err
         assert "Traceback" not in err
         loaded = results.load("toy-1", engine_home.mlflow_uri)
         assert {run.info.status for run in [loaded.parent, *loaded.runs.values()]} == {"KILLED"}
@@ -278,7 +278,7 @@ def test_stopped_between_the_final_report_and_its_checkpoint(local_ray, engine_h
         ({"trainable": "nothing"}, "no trainable named nothing"),
         ({"base": {"y": 1}}, "unknown key y"),
         ({"base": {"bad_x": 1.5}}, "bad_x = 1.5: the toy's data is not there"),
-        ({"sampler": "grid"}, "a grid wants lists: x is the range 0..1"),
+        ({"sampler": "grid"}, "a grid needs lists: x is the range 0..1"),
         ({"space": "toy_trainable:nowhere"}, "space toy_trainable:nowhere cannot be loaded"),
         (
             {"space": None, "sampler": "grid", "vary": {"size": [1, 2], "label": ["none", "square"]}},

@@ -103,7 +103,7 @@ def test_a_slow_node_holds_nobody_up_and_joins_later(world, begin, monkeypatch, 
     world.add("w1")
     world.add("slow", None)
     nodes, said = begin()
-    assert said == ["node slow (10.0.0.1) has not answered yet: trials go there when it has, and can"]
+    assert said == ["node slow (10.0.0.1) has not answered yet: trials run there once it has answered and can run them"]
     assert nodes.slots() == 2
     world.answers["slow"] = ""
     nodes.look()
@@ -121,7 +121,7 @@ def test_a_node_that_joins_is_checked_and_makes_room(world, begin, tmp_path):
     world.add("w3", "bad")
     nodes.look()
     assert changes == [4]
-    assert said == ["node w2 (10.0.0.1) has joined: trials go there too", "node w3 (10.0.0.1) is left out: bad"]
+    assert said == ["node w2 (10.0.0.1) has joined: trials run there too", "node w3 (10.0.0.1) is left out: bad"]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -159,7 +159,7 @@ def test_ray_train_trials_take_over_too(local_ray, engine_home, climbing):
 def test_without_checkpoints_there_is_nothing_to_take_over(local_ray, engine_home, climbing):
     outcome = launch(climbing(samples=2, base={"epochs": 4, "saves": False}), LOCAL, engine_home, name="toy-1")
     assert {row.reason for row in outcome.rows} == {
-        "pbt wants a checkpoint with the report of epoch 2, and there was none"
+        "pbt needs a checkpoint with the report of epoch 2, but there was none"
     }
 
 

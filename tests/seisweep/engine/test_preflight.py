@@ -55,7 +55,7 @@ def test_what_differs_is_named(said, reason):
 def test_other_data_are_named_and_missing_ones_once():
     asked = question(facts={"data_fingerprint": "a"})
     assert judged(asked, facts={"data_fingerprint": "a"}) == ""
-    assert judged(asked, facts={"data_fingerprint": "b"}) == "its data are others: data_fingerprint b, on the driver a"
+    assert judged(asked, facts={"data_fingerprint": "b"}) == "its data differ: data_fingerprint b, on the driver a"
     assert judged(asked, problems={"data": "no such folder"}) == "no such folder"
 
 
@@ -65,7 +65,9 @@ def test_other_data_are_named_and_missing_ones_once():
 def test_a_clock_counts_beyond_the_round_trip(clock, is_wrong):
     assert bool(judged(clock=clock)) is is_wrong
     if is_wrong:
-        assert ("ahead of" if clock[0] > 0 else "behind") + " the driver's: set both by NTP" in judged(clock=clock)
+        assert ("ahead of" if clock[0] > 0 else "behind") + " the driver's: set both clocks by NTP" in judged(
+            clock=clock
+        )
 
 
 def test_a_gpu_that_torch_does_not_see_counts_where_one_is_needed():

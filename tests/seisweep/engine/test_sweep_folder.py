@@ -35,7 +35,7 @@ def test_a_sweep_that_runs_is_not_resumed_beside_it(engine_home, toy_sweep):
 def test_a_folder_is_written_once(tmp_path, toy_sweep):
     folder = Home(tmp_path).sweep_dir("toy-1")
     launch_of(folder, toy_sweep(), "first").write()
-    with pytest.raises(NameTakenError, match="a sweep named toy-1 was launched a moment ago: choose --name"):
+    with pytest.raises(NameTakenError, match="a sweep named toy-1 has just been launched: choose another --name"):
         launch_of(folder, toy_sweep(), "second").write()
     assert Launch.read(Home(tmp_path), "toy-1").id == "first"
     assert [file.name for file in folder.parent.iterdir()] == ["toy-1"], "the second leaves nothing behind"
@@ -115,7 +115,7 @@ def test_a_lost_ledger_is_named_and_nothing_is_called_finished(engine_home, toy_
     monkeypatch.setenv("SEISWEEP_HOME", str(engine_home.root))
     assert run(["resume", "toy-1"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"seisweep: {begun.folder / LEDGER_FILE} is not there or empty, and the sweep has begun")
+    assert said.startswith(f"seisweep: {begun.folder / LEDGER_FILE} is missing or empty although the sweep has begun")
     assert said.count("\n") == 1
 
 

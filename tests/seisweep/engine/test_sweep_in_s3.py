@@ -87,7 +87,7 @@ def test_storage_that_takes_nothing_any_more_fails_no_trial(local_ray, engine_ho
         1,
         ["interrupted"],
     )
-    assert outcome.obstacle.endswith("these keys have no right to it"), "a HEAD is answered without words"
+    assert outcome.obstacle.endswith("these keys do not have access to it"), "a HEAD is answered without words"
     outcome = resume("toy-1", None, engine_home)
     assert [(row.state, row.epoch) for row in outcome.rows] == [("done", 4)]
     (file,) = marks.iterdir()

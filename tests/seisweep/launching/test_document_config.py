@@ -56,7 +56,7 @@ def test_settings_of_the_file_are_ours_under_other_names(write):
     }
     assert read.gpus == 0
     assert read.words[1:] == [
-        "not taken, as you say otherwise: training.epochs=40",
+        "not taken, because you give other values: training.epochs=40",
         "4 without a counterpart here: peak_detection.height (thresholds are chosen on dev), training.num_workers "
         "(windows are cut where training runs), training.optimization.pin_memory (windows are cut where training "
         "runs), device.device_id (the profile chooses the GPU)",
@@ -110,7 +110,7 @@ def test_what_cannot_be_taken_is_one_line(write, held, complaint, capsys, home):
 def test_a_missing_file_another_trainable_and_two_beginnings(write, capsys, home):
     for words, complaint in [
         (["distillation", "--config", "no.json"], "--config no.json: cannot be read (No such file or directory)"),
-        (["finetuning", "--config", write(PUBLIC)], "it is for the training of pickers (distillation, picking)"),
+        (["finetuning", "--config", write(PUBLIC)], "only for training pickers (distillation, picking)"),
         (["distillation", "--config", write(PUBLIC), "--settings-from", "a/1"], "begin with one of them"),
     ]:
         assert run(["train", *words]) == 2

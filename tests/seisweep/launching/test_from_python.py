@@ -250,7 +250,7 @@ def test_what_cannot_be_sent_is_refused_before_anything_is(cluster, home, monkey
         seisweep.run(TOY, profile=lab(cluster))
     with pytest.raises(ValueError, match="names no MLflow server in tracking_uri: their results could not be read"):
         seisweep.train(TOY.trainable, profile=lab(cluster, tracking_uri=None))
-    with pytest.raises(ValueError, match="is a place of this machine"):
+    with pytest.raises(ValueError, match="is a place on this machine"):
         seisweep.run("distillation", settings={"data.dataset": "./here"}, profile=lab(cluster))
     monkeypatch.setattr("toy_trainable.sweep", lambda: TOY, raising=False)
     with pytest.raises(ValueError, match="label cannot be sent to a cluster as the text"):

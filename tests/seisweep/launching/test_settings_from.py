@@ -62,7 +62,7 @@ def test_what_is_no_default_is_taken_and_the_seed_is_not(trials, reference):
     assert found.overrides.base == {"x": 0.25, "size": 3, "label": "mine", "training.epochs": 9}
     assert found.words == [
         "settings of toy-1/1: x=0.25 size=3 label=mine training.epochs=9",
-        "not taken, as each run has its own: seed=7",
+        "not taken, because each trial has its own: seed=7",
     ]
 
 
@@ -70,7 +70,7 @@ def test_what_the_user_says_goes_before_it(trials):
     found = taken("toy-1/1", single_run(TOY, {}), trials, {"label": ["a", "b"]}, size=5, x=0.25)
     assert found.overrides.base == {"training.epochs": 9, "size": 5, "x": 0.25}
     assert found.overrides.vary == {"label": ["a", "b"]}
-    assert "not taken, as you say otherwise: size=3 label=mine" in found.words
+    assert "not taken, because you give other values: size=3 label=mine" in found.words
 
 
 def test_what_the_new_sweep_searches_stays_searched(trials, toy_sweep):

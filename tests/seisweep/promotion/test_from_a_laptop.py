@@ -43,7 +43,7 @@ def test_the_servers_address_and_password_are_all_that_a_reader_needs(
         for variable in LOGIN:
             monkeypatch.delenv(variable)
         assert run(["results", "picker"]) == 2
-        missing = "it wants a user and a password: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        missing = "it needs a user and a password: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         assert missing in capsys.readouterr().err
     assert not list(Home.find().sweeps_dir.glob("*"))
 

@@ -60,7 +60,7 @@ def test_what_is_promoted_is_pushed_without_opening_the_test_split_again(own, hu
     capsys.readouterr()
     assert run(["promote", "picker", "--push", "me/picker"]) == 1
     err = capsys.readouterr().err
-    assert "promoted, and not on the hub: --push me/picker: the token may not do that" in err
+    assert "promoted, but not on the hub: --push me/picker: the token may not do that" in err
     assert "`seisweep promote picker --push me/picker` tries again" in err
     hub.refuses_commits = False
     hub.repositories["me/picker"] = {"model.json": b"{}", "older.onnx": b"", "notes.txt": b"kept"}
@@ -101,7 +101,7 @@ def test_a_folder_of_an_earlier_version_is_brought_up_on_its_way(own, hub):
     [
         ("lab/picker", None, "--push lab/picker: no token for http://127.0.0.1"),
         ("lab/picker", "hf_wrong", "--push lab/picker: the token is not accepted"),
-        ("others/picker", "hf_right", "--push others/picker: the token is for me, lab"),
+        ("others/picker", "hf_right", "--push others/picker: the token is only for me, lab"),
         ("lab/thesis", "hf_right", "this repository exists and holds no picker"),
         ("lab", "hf_right", "--push lab: a repository of a hub is ORG/REPO"),
     ],
@@ -155,7 +155,7 @@ def test_a_teacher_may_lie_on_a_hub(own, student, hub):
 
 def test_classifiers_and_encoders_are_not_pushed(own, hub, capsys):
     assert run(["promote", "encoder", "--push", "lab/encoder"]) == 2
-    assert "encoder trained pretraining: what is pushed are pickers" in capsys.readouterr().err
+    assert "encoder trained pretraining: only pickers can be pushed" in capsys.readouterr().err
 
 
 def test_of_paths_the_last_part_stays(tmp_path):

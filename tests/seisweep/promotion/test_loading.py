@@ -37,7 +37,7 @@ def test_a_sweep_a_trial_a_folder_a_registered_model_are_one_line_each(own, stud
     assert not model.training
     assert model.default_args == expected.default_args
     assert {"P_threshold", "S_threshold"} <= set(model.default_args)
-    assert "picker: trial 0, its best; none is promoted" in capsys.readouterr().err
+    assert "picker: trial 0, its best, as none is promoted" in capsys.readouterr().err
     assert run(["promote", "picker", "--trial", "1"]) == 0
     capsys.readouterr()
     for word in ("picker", "picker/0", "models:/picker@champion", str(own.pickers_dir / "picker"), str(pair)):
@@ -107,7 +107,7 @@ def test_what_cannot_be_loaded_is_one_line(own, student, tmp_path):
     write_picker_folder(tmp_path / "older", files / FP32_FILE, {})
     for word, complaint in {
         str(tmp_path / "older"): "holds ONNX files and no xiaonet.json.v1",
-        str(files / FP32_FILE): "is an ONNX file, and SeisBench wants PyTorch",
+        str(files / FP32_FILE): "is an ONNX file, but SeisBench needs PyTorch",
         str(tmp_path): "no weights for SeisBench in",
         "pickr": "did you mean picker",
         "models:/nothing@champion": "comes from no trial of a sweep",

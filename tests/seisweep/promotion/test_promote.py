@@ -81,7 +81,7 @@ def test_a_promoted_picker_and_what_a_user_sees(own, student, capsys, monkeypatc
     assert run(["promote", "picker", "--trial", "1", "--again"]) == 0
     err = capsys.readouterr().err
     assert "opened 2 times" in err
-    assert "FP32 alone, the gate's word on INT8 is refused: No convolution runs in INT8." in err
+    assert "only FP32 is registered: the gate's verdict on INT8 is refused: No convolution runs in INT8." in err
     model = client.get_registered_model("picker")
     assert {alias: str(version) for alias, version in model.aliases.items()} == {"fp32": "3", "champion": "3"}
     assert "opened 2 times (before: 20" in client.get_model_version("picker", "3").description
@@ -262,7 +262,10 @@ def test_test_records_of_a_mixture_are_opened_with_those_of_its_data_sets(own):
         ("picker --trial 2", "trial 2 of picker is stopped: only a trial that is done can be promoted"),
         ("picker --trial 3", "trial 3 of picker is failed (out of luck): only a trial"),
         ("picker --trial 9", "picker has no trial 9; it has 4"),
-        ("encoder", "encoder trained pretraining: what is promoted are pickers and classifiers, of distillation"),
+        (
+            "encoder",
+            "encoder trained pretraining: only pickers and classifiers can be promoted, trained by distillation",
+        ),
     ],
 )
 def test_what_cannot_be_promoted_is_one_line_and_opens_nothing(own, words, complaint, capsys):

@@ -163,10 +163,10 @@ def test_several_data_sets_have_a_table_each(own, student, earthquakes, tmp_path
     [
         ("--trials 0,x", "--trials 0,x: give numbers of trials, as 0,1,2"),
         ("--trials 0,0", "--trials 0,0: one is there twice"),
-        ("--trials 0,1 --trial 1", "--trial names one trial and --trials several"),
+        ("--trials 0,1 --trial 1", "--trial names one trial, --trials several"),
         ("--trials 0,2", "trial 2 of picker is stopped: only a trial that is done can be promoted"),
         ("--trials 0,9", "picker has no trial 9; it has 4"),
-        ("--beside ,stead", "--beside ,stead: give models, as evaluate takes them"),
+        ("--beside ,stead", "--beside ,stead: give models as evaluate takes them"),
         ("--beside nowhere.pth", "nowhere.pth: no such file or folder"),
     ],
 )

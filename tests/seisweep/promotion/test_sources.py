@@ -30,4 +30,4 @@ def test_a_student_names_the_weights_that_it_went_on_from():
 
 def test_a_second_teacher_is_named_as_one_that_has_not_taught():
     settings = {"data": {"dataset": [], "streams": "/archive"}, "teacher": TEACHER, "second_teacher": TEACHER}
-    assert origins_of(settings, FACTS, "")[-1]["what"].startswith("second teacher, which has not taught")
+    assert origins_of(settings, FACTS, "")[-1]["what"].startswith("second teacher, for comparison only")

@@ -146,7 +146,7 @@ def raises(error: Exception) -> None:
         (
             as_mlflow_raises(401, PAGE),
             "",
-            "it wants a user and a password: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRA",
+            "it needs a user and a password: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRA",
         ),
         (
             as_mlflow_raises(401, PAGE),

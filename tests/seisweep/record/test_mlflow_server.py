@@ -57,7 +57,7 @@ def test_another_port_than_links_name_is_said(engine_home, free, monkeypatch, ca
     free.remove(5000)
     monkeypatch.setattr(mlflow_server, "_run", lambda *_: 0)
     serve(engine_home, own_store(engine_home))
-    assert capsys.readouterr().err == "links that were printed before name port 5000: it is 5001 now\n"
+    assert capsys.readouterr().err == "links that were printed before have port 5000: it is 5001 now\n"
 
 
 @pytest.mark.parametrize("content", ["", "no number", "0", "70000"])

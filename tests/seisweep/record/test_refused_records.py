@@ -59,9 +59,7 @@ def test_odd_names_cost_no_other_trial_and_none_of_their_own(engine_home, toy_sw
     assert sweep.trials.loc[0, "lr@0"] == 0.1
     assert "renamed" not in sweep.tags(1)
     (line,) = writer.refused
-    assert line.startswith(
-        "names that MLflow refuses, and has written otherwise (tag renamed): 5, as 'lr@0', there 'lr_0'"
-    )
+    assert line.startswith("names that MLflow refuses and that were changed (tag renamed): 5, as 'lr@0', there 'lr_0'")
 
 
 def test_an_odd_objective_is_one_that_results_find(engine_home, toy_sweep, ledger):
@@ -121,7 +119,7 @@ def test_what_is_refused_even_so_is_left_out_alone(engine_home, toy_sweep, ledge
     assert "not_recorded" not in sweep.tags(1)
     assert (writer.lacks, writer.behind) == ("", 0)
     (line,) = writer.refused
-    assert line.startswith("left out, for MLflow refuses it (tag not_recorded): 2, as trial 0, param gate")
+    assert line.startswith("left out, because MLflow refuses it (tag not_recorded): 2, as trial 0, param gate")
 
 
 def test_a_run_that_was_deleted_in_mlflow_costs_no_other(engine_home, toy_sweep, ledger):

@@ -139,7 +139,7 @@ def test_the_end_waits_until_its_deadline_and_says_so_once(line):
         line.wait(lambda: "1 trial", 0.5, words.append, "`seisweep resume toy-1`")
     never.set()
     assert words == [
-        "MLflow at http://server lacks 1 trial: waiting up to 0.5 s for it to take more (Ctrl-C: not now; "
+        "MLflow at http://server lacks 1 trial: waiting up to 0.5 s for it to accept more (Ctrl-C: do not wait; "
         "`seisweep resume toy-1`)"
     ]
 

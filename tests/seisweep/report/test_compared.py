@@ -99,7 +99,7 @@ def test_what_was_varied_and_fixed_otherwise_is_said(record):
     assert "fixed otherwise: training.epochs 20 in a, 50 in b" in said
     assert "not comparable" not in said
     third = record("c", [({"loss.alpha": 0.4}, 0, scored(0.6))])
-    assert "nothing is varied or fixed otherwise" in lines(other, third)
+    assert "no setting differs" in lines(other, third)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_sweep_without_a_finished_trial_is_said(record, capsys):
     ("words", "part"),
     [
         ("a a", "a is named twice"),
-        ("a b --sort dev/f1", "--sort is for one sweep: name one, or leave it out"),
+        ("a b --sort dev/f1", "--sort is for one sweep: give one sweep, or leave --sort out"),
         ("a b --by trial", "--by is for one sweep"),
         ("a b --baseline x=1", "--baseline is for one sweep"),
         ("a bb", "no sweep named bb in"),

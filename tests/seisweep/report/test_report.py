@@ -150,7 +150,7 @@ def test_agreement_with_the_teacher_has_a_table_of_its_own_with_intervals(record
     assert "Agreement with the teacher on held-out hours" in page.text
     assert "This is not truth" in page.text
     assert p["picks of the reference"] == "60"
-    assert "what one picks alone counts for nothing (12)" in page.text
+    assert "picks that only one makes are not counted (12)" in page.text
     without = Page(render(record(search(), [(point(0), 0, picker(0.8, 1000), "done")], name="toy-2")))
     assert "Agreement" not in without.text
 
@@ -203,7 +203,7 @@ def test_several_seeds_are_conditions(record):
     assert "Best on average: student.pooling=4, mean dev/f1 0.7 over 3 seeds" in page.text
     assert "Its difference from student.pooling=2 is +0.1" in page.text
     assert "zero lies outside" in page.text
-    assert "The best single run is trial 5, with dev/f1 0.79." in page.text
+    assert "The best single trial is 5, with dev/f1 0.79." in page.text
     assert "seisweep confirm" not in page.text
 
 

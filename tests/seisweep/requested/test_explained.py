@@ -30,7 +30,7 @@ def test_a_setting_is_said_with_default_range_and_where_it_is_searched():
     alpha = by_key(named_sweep("distillation"))["loss.alpha"]
     assert (alpha.default, alpha.takes) == ("0.5", "a number, at least 0, at most 1")
     assert alpha.searched == "0 .. 1"
-    assert alpha.meaning == "Share of the teacher's loss; the labels get 1 - alpha."
+    assert alpha.meaning == "Share of the teacher's loss; the loss on the labels has the share 1 - alpha."
     assert by_key(single_run("distillation", {}))["loss.alpha"].searched == ""
 
 

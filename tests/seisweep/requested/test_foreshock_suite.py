@@ -105,7 +105,7 @@ def test_an_ablation_ends_with_conditions_that_can_be_compared(local_ray, engine
 @pytest.mark.parametrize(
     ("name", "words", "complaint"),
     [
-        ("foreshock-ablation", [], "start=pretrained wants pretrained weights: give model.pretrained=FOLDER_OR_FILE"),
+        ("foreshock-ablation", [], "start=pretrained needs pretrained weights: give model.pretrained=FOLDER_OR_FILE"),
         (
             "foreshock-classes",
             ["freezing.schedule=full,frozen"],

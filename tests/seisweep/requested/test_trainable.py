@@ -136,5 +136,5 @@ def test_every_size_of_a_student_that_goes_on_is_checked(tiny, teacher_file, tmp
         assert Trainable.find("distillation").facts(sweep)["pretrained"] == str(tmp_path / "earlier.pt.v1")
         return
     setting = f"student.base_channels={other}" if other else "student.pooling=2"
-    with pytest.raises(ValueError, match=f"weights of another student than {setting}; they want "):
+    with pytest.raises(ValueError, match=f"weights of another student than {setting}; they need "):
         Trainable.find("distillation").facts(sweep)

@@ -54,7 +54,7 @@ def test_trials_that_no_machine_could_finish_are_named_with_why(home):
     ]
     lines = closing_lines(Outcome("toy-1", "interrupted", rows, None, "", "", "sqlite:///none", {"dev/f1": "max"}))
     assert lines[1:3] == [
-        "1 of 3 trials are not finished, for the machines that they were tried on:",
+        "1 of 3 trials are not finished, because of the machines that they were tried on:",
         "  trial 1: no module",
     ]
     assert lines[3] == "interrupted; go on with: seisweep resume toy-1"

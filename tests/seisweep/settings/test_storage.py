@@ -136,7 +136,7 @@ def test_keys_that_the_server_does_not_know_are_named(s3):
     demand = f"{s3.endpoint}/moto-api/reset-auth"
     requests.post(demand, data="0", timeout=10)
     try:
-        with pytest.raises(ValueError, match="the keys are refused: look at AWS_ACCESS_KEY_ID"):
+        with pytest.raises(ValueError, match="the keys are refused: check AWS_ACCESS_KEY_ID"):
             check_storage(profile_at(s3.endpoint))
     finally:
         requests.post(demand, data="inf", timeout=10)
@@ -145,7 +145,7 @@ def test_keys_that_the_server_does_not_know_are_named(s3):
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ("AWS Error ACCESS_DENIED during PutObject operation: Access Denied", "these keys have no right to it"),
+        ("AWS Error ACCESS_DENIED during PutObject operation: Access Denied", "these keys do not have access to it"),
         ("AWS Error UNKNOWN (HTTP status 507) during PutObject operation: InsufficientStorage", "it is full"),
         ("AWS Error UNKNOWN (HTTP status 403) during PutObject: XMinioStorageFull", "it is full"),
         ("Something else\nhappened", "Something else happened"),

@@ -120,7 +120,7 @@ def test_what_is_no_archive_is_one_line(tmp_path):
     (tmp_path / "station.xml").write_text("<FDSNStationXML/>")
     with pytest.raises(ValueError, match=r"no waveforms in the archive \(no files but responses\)"):
         open_archive(str(tmp_path), PICKS)
-    with pytest.raises(ValueError, match="a server is an archive of its own"):
+    with pytest.raises(ValueError, match="a server cannot be combined with others"):
         open_archive([str(tmp_path), "fdsn:http://localhost?network=CX"], PICKS)
 
 

@@ -107,9 +107,9 @@ def test_a_gap_may_not_be_longer_than_its_window(counts_BXT):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"noise_snr_db": [20, 5]}, r"noise_snr_db\n.*\[20,5\]: the smaller one comes first"),
-        ({"gap_length_s": [0, 5]}, r"gap_length_s\n.*\[0,5\]: both are above 0"),
-        ({"second_event_ratio": [-1, 1]}, r"second_event_ratio\n.*both are above 0"),
+        ({"noise_snr_db": [20, 5]}, r"noise_snr_db\n.*\[20,5\]: give the smaller one first"),
+        ({"gap_length_s": [0, 5]}, r"gap_length_s\n.*\[0,5\]: both must be above 0"),
+        ({"second_event_ratio": [-1, 1]}, r"second_event_ratio\n.*both must be above 0"),
         ({"rate_change": 0.5}, "rate_change"),
         ({"noise_share": 1.5}, "noise_share"),
     ],

@@ -90,7 +90,7 @@ def test_picks_of_no_event_are_paired_and_stations_taken_together():
         (f"picks-{START + 1000}", "CX.PB01", ["S"]),
     ]
     assert windows[-1].unlabelled == "P"
-    assert notes[0].startswith("7 picks belong to no event: those within 30 s")
+    assert notes[0].startswith("7 picks have no event in the catalogue: those within 30 s")
     assert notes[0].endswith("3 in all")
 
 
@@ -124,7 +124,7 @@ def test_fewer_windows_of_noise_where_there_is_no_room():
     picks = picks_of([(str(n), "CX.PB01", "P", 50.0 + 110 * n) for n in range(32)])
     windows, _, notes = plan_windows(picks, hour, BuildConfig(noise_share=0.1))
     assert not [window for window in windows if window.is_noise]
-    assert notes == ["0 windows of noise instead of 4: no more of their length are without any pick"]
+    assert notes == ["0 windows of noise instead of 4: there are no more stretches of this length without a pick"]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["CX.PB01", "CX.PB02"]), st.floats(0, 80_000)), min_size=1, max_size=40))

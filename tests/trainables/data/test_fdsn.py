@@ -135,9 +135,9 @@ def test_an_address_says_what_is_meant():
 @pytest.mark.parametrize(
     ("word", "part"),
     [
-        ("fdsn:http://127.0.0.1:9", "wants an address and a network, as in fdsn:https://"),
-        ("fdsn:?network=CX", "wants an address and a network"),
-        ("fdsn:http://127.0.0.1:9?network=CX&colour=red", "colour is not known; network, station"),
+        ("fdsn:http://127.0.0.1:9", "needs an address and a network, as in fdsn:https://"),
+        ("fdsn:?network=CX", "needs an address and a network"),
+        ("fdsn:http://127.0.0.1:9?network=CX&colour=red", "colour is not known; known are network, station"),
         ("fdsn:http://127.0.0.1:9?network=CX", "does not answer as a data centre"),
         ("fdsn:nobody?network=CX", "does not answer as a data centre"),
     ],

@@ -159,12 +159,12 @@ def test_shares_are_those_given_else_by_number_of_training_traces(config, stores
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"dataset": []}, "no data set is named"),
+        ({"dataset": []}, "no data set is given"),
         ({"dataset": ["A", "B", "A"]}, "A is named twice"),
         ({"dataset": ["A", "B"], "shares": [1.0]}, "1 for 2 data sets; one is given for each"),
         ({"dataset": "A", "shares": [1.0, 1.0]}, "2 for 1 data sets"),
-        ({"dataset": ["A", "B"], "shares": [0.0, 0.0]}, "0, 0: none is below 0, and one is above"),
-        ({"dataset": ["A", "B"], "shares": [-1.0, 2.0]}, "-1, 2: none is below 0"),
+        ({"dataset": ["A", "B"], "shares": [0.0, 0.0]}, "0, 0: none may be below 0, and one must be above"),
+        ({"dataset": ["A", "B"], "shares": [-1.0, 2.0]}, "-1, 2: none may be below 0"),
     ],
 )
 def test_data_sets_and_shares_that_do_not_fit_are_refused(settings, message):

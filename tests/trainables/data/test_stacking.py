@@ -99,7 +99,7 @@ def test_scaling_acts_on_the_record_and_not_on_the_noise(store, config):
 
 def test_scaling_alone_is_said_to_change_nothing(config):
     alone = config.model_copy(update={"max_amplitude_scale": 2.0})
-    assert without_effect(alone).startswith("data.max_amplitude_scale changes nothing where")
+    assert without_effect(alone).startswith("data.max_amplitude_scale changes nothing if")
     assert check_data(alone)["settings_notice"] == without_effect(alone)
     for more in ({"noise_share": 0.1}, {"second_event_share": 0.1}, {"max_amplitude_scale": 1.0}):
         assert without_effect(alone.model_copy(update=more)) == ""

@@ -53,7 +53,7 @@ def test_hours_that_lie_months_apart_are_shared_by_what_is_recorded():
 @pytest.mark.parametrize(
     ("recorded", "said"),
     [
-        ([stretch("XX.A", 0, 0.4)], "24 min of waveforms that live are too short for a held-out part"),
+        ([stretch("XX.A", 0, 0.4)], "24 min of waveforms that are not dead are too short for a held-out part"),
         ([stretch(f"XX.{letter}", 0, 0.3) for letter in "ABC"], "lies in 2 blocks of 10 min"),
     ],
 )

@@ -133,7 +133,7 @@ def test_what_data_sets_hold_is_no_training_window_and_counted(config, teacher, 
     with caplog.at_level(logging.WARNING):
         left = open_streams(config, teacher, "train", labelled=held)
     assert left.hours < whole.hours - 0.1
-    assert any("do not train: data.dataset holds them" in line for line in caplog.messages)
+    assert any("are left out of training, because data.dataset holds them" in line for line in caplog.messages)
     for n, low, high in zip(left.span_trace_W, left.span_low_W, left.span_high_W, strict=True):
         begin_ns, end_ns = (int(left.start_ns_N[n]) + int(sample) * SAMPLE_NS for sample in (low, high))
         its = [one for one in held if left.station_N[n].endswith(one[0])]

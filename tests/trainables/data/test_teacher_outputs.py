@@ -128,7 +128,7 @@ def test_what_is_used_now_is_not_removed_and_a_full_budget_is_said_once(tmp_path
     asked.close()
     assert len(blocks(tmp_path)) == 1
     (line,) = caplog.messages
-    assert "is full of what trials use now" in line
+    assert "is full with outputs that trials are using" in line
     assert torch.equal(answers, asked_once(tmp_path / "other", teacher)(WINDOWS_BXT + 3))
     assert ask_all(tmp_path, CountingTeacher())[1] == 0
 
@@ -146,7 +146,7 @@ def test_where_nothing_can_be_written_training_goes_on_and_it_is_said_once(tmp_p
             answers, asked = ask_all(tmp_path, CountingTeacher(), batch_size=256)
             assert asked == BLOCK_WINDOWS
     assert answers.isfinite().all()
-    said = [message for message in caplog.messages if "the teacher's outputs are not kept in" in message]
+    said = [message for message in caplog.messages if "the teacher's outputs are no longer kept in" in message]
     assert len(said) == 2, "once in each training"
 
 

@@ -79,7 +79,7 @@ def test_streams_that_teach_nothing_are_refused_in_one_line(tmp_path):
     (tmp_path / "text" / "notes.txt").write_text("no waveforms")
     (tmp_path / "empty").mkdir()
     for name, part in (
-        ("short", "12 min of waveforms that live are too short for a held-out part"),
+        ("short", "12 min of waveforms that are not dead are too short for a held-out part"),
         ("dead", "no waveforms that"),
         ("text", "no waveforms"),
         ("empty", "no files in this folder"),

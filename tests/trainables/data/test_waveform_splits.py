@@ -70,7 +70,7 @@ def test_splits_of_other_names_are_refused():
 
 
 def test_a_single_trace_cannot_be_divided():
-    with pytest.raises(ValueError, match="records: 1 traces to learn from: at least 2, one is held out"):
+    with pytest.raises(ValueError, match="records: 1 traces to learn from: at least 2 are needed, as one is held out"):
         waveform_splits(NAME, traces(1))
 
 

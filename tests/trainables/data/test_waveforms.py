@@ -203,7 +203,7 @@ def test_shares_hold_in_every_batch(write_dataset, tmp_path):
 
 @pytest.mark.parametrize(
     ("shares", "line"),
-    [([1, 1], "2 for 1 sources"), ([-1.0], "none is below 0"), ([0.0], "none is below 0, and one")],
+    [([1, 1], "2 for 1 sources"), ([-1.0], "none may be below 0"), ([0.0], "none may be below 0, and one")],
 )
 def test_shares_that_make_no_sense_are_refused(shares, line):
     with pytest.raises(ValueError, match=line):

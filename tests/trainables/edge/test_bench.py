@@ -57,7 +57,7 @@ def test_which_to_use(tmp_path, monkeypatch, int8_s, words):
 
 def test_a_device_that_is_busy_and_a_lack_of_pairs_are_said(tmp_path):
     busy = which([tmp_path / "a.onnx"], [turns_of(1, 1, 2, 2)])
-    assert busy[0].startswith("which is faster, INT8 or FP32, is said where there is one file of each")
+    assert busy[0].startswith("to compare INT8 and FP32, put one file of each here")
     assert "something else runs on this device" in busy[1]
     assert len(which([tmp_path / "a.onnx"], [turns_of(1, 1.1)])) == 1
 

@@ -187,7 +187,7 @@ def test_the_same_record_twice_is_one_and_records_that_differ_are_said(job):
         trace.data = trace.data + 1000
     code, _, said = job(traces, other)
     assert code == 0
-    assert "XX.ABC..HHZ: of records of one time that differ the later one is picked, 10.0 s in all" in said
+    assert "XX.ABC..HHZ: where records of the same time differ, the later one is picked, 10.0 s in all" in said
 
 
 def test_channels_and_letters_are_for_the_user_to_say(job):

@@ -73,7 +73,7 @@ def test_the_program_takes_formats_times_stations_and_archives(files, tmp_path):
     assert pick("sds", "--format", "quakeml", "--stations", "ABC").stdout.startswith("<?xml")
     for words, part in (
         ("sds --start never", "pick: --start never: not a time"),
-        ("fdsn:GFZ?network=CX", "pick: fdsn: is for `seisweep pick` alone"),
+        ("fdsn:GFZ?network=CX", "pick: fdsn: works only in `seisweep pick`"),
     ):
         wrong = pick(*words.split())
         assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)

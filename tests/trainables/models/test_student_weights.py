@@ -81,14 +81,14 @@ def test_tensors_without_a_place_are_left_over(earlier, tmp_path):
 def test_another_size_is_refused_with_the_settings_that_fit(earlier, tmp_path, settings, here, there):
     begun = student(**settings)
     before = begun.head.weight.clone()
-    with pytest.raises(ValueError, match=rf"weights of another student than {here}; they want {there}$"):
+    with pytest.raises(ValueError, match=rf"weights of another student than {here}; they need {there}$"):
         load_student(begun, str(tmp_path / "trial"))
     assert torch.equal(begun.head.weight, before)
 
 
 def test_a_wide_students_weights_are_not_those_of_a_near_one(tmp_path):
     torch.save(student(context="wide").state_dict(), tmp_path / "wide.pt")
-    with pytest.raises(ValueError, match=r"than student\.context=near; they want student\.context=wide$"):
+    with pytest.raises(ValueError, match=r"than student\.context=near; they need student\.context=wide$"):
         load_student(student(), str(tmp_path / "wide.pt"))
 
 

@@ -17,8 +17,8 @@ from trainables.training.state import fresh_state
 def test_a_hint_is_logged_once_and_its_latest_numbers_are_kept(caplog):
     state = fresh_state(XiaoNet(base_channels=2), TrainingConfig())
     with caplog.at_level(logging.INFO, "trainables"):
-        note_hints(state, ["dev loss 0.4 far over task loss 0.2: overfitting; raise dropout"])
-        note_hints(state, ["dev loss 0.5 far over task loss 0.2: overfitting; raise dropout"])
+        note_hints(state, ["dev loss 0.4 far above task loss 0.2: overfitting; raise dropout"])
+        note_hints(state, ["dev loss 0.5 far above task loss 0.2: overfitting; raise dropout"])
     assert len(caplog.records) == 1
     assert state.tags["hints"].startswith("dev loss 0.5")
     note_hints(state, [])
