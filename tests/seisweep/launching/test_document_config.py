@@ -68,7 +68,7 @@ def test_what_a_sweep_searches_stays_searched(write):
     read = with_config(write(PUBLIC), sweep, Overrides({"training.patience": 9}, {}))
     assert "training.learning_rate" not in read.overrides.base
     assert read.overrides.base["training.epochs"] == 40
-    assert "not taken, as distillation searches them: training.batch_size=32 training.learning_rate=0.01" in read.words
+    assert "not taken, because distillation searches them: training.batch_size=32 training.learning_rate=0.01" in read.words
 
 
 def test_every_key_of_the_file_is_said(write):
@@ -100,7 +100,7 @@ def test_every_key_of_the_file_is_said(write):
 def test_what_cannot_be_taken_is_one_line(write, held, complaint, capsys, home):
     assert run(["train", "distillation", "--config", write(held), "data.dataset=ETHZ"]) == 2
     out, err = capsys.readouterr()
-    assert out == ""
+    assert [line for line in out.splitlines() if "(raylet)" not in line] == [], "Ray may speak of another test's worker"
     assert err.startswith("seisweep: --config ")
     assert complaint in err
     assert err.count("\n") == 1

@@ -84,4 +84,5 @@ def test_only_these_files_take_private_names():
                 elif isinstance(node, ast.Attribute) and node.attr in PRIVATE:
                     names = [node.attr]
                 found += [f"{file.relative_to(REPOSITORY)}:{node.lineno} {name}" for name in names]
-    assert [line for line in found if "trainables/models/xiaonet.py" not in line] == []
+    of_seisbench = ("trainables/models/xiaonet.py", "trainables/models/v5b.py")  # models of its kind, a file alone each
+    assert [line for line in found if not line.startswith(of_seisbench)] == []

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import seisweep
 from promotable import picks_of, record, write_waveforms
+from seisbench.util import PickList
 from seisweep import say
 from seisweep.cli import run
 from seisweep.settings.home import Home
@@ -20,7 +21,7 @@ from trainables.export.picker_folder import write_picker_folder
 from trainables.models.xiaonet import XiaoNet
 from trainables.run import ARTIFACTS
 
-README = Path(__file__).resolve().parents[3] / "README.md"
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +46,8 @@ def test_a_sweep_a_trial_a_folder_a_registered_model_are_one_line_each(own, stud
     assert capsys.readouterr().err.splitlines() == ["picker: trial 1, the promoted one"]
 
 
-def test_the_snippet_of_the_readme_runs_as_written(own, student):
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/promote-and-share.md"])
+def test_the_snippet_of_a_page_runs_as_written(page, own, student):
     from search_spaces.sweep import single_run
 
     config, done = student
@@ -53,12 +55,16 @@ def test_the_snippet_of_the_readme_runs_as_written(own, student):
     record(own, single_run("distillation", {}, {"dev/f1": "max"}), "distillation-1", {}, trials)
     write_waveforms(Path("day.mseed"))
     (code,) = [
-        block for block in re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL) if "load_picker(" in block
+        block
+        for block in re.findall(r"```python\n(.*?)```", (REPOSITORY / page).read_text(), re.DOTALL)
+        if "load_picker(" in block
     ]
     names: dict[str, object] = {}
-    exec(code, names)  # as a reader of the README does
+    exec(code, names)  # as a reader does
     assert isinstance(names["model"], XiaoNet)
-    assert [trace.stats.channel for trace in names["curves"]] == ["XiaoNet_P", "XiaoNet_S", "XiaoNet_N"]
+    assert isinstance(names["picks"], PickList)
+    if "curves = " in code:
+        assert [trace.stats.channel for trace in names["curves"]] == ["XiaoNet_P", "XiaoNet_S", "XiaoNet_N"]
 
 
 WITHOUT_SEISWEEP = """

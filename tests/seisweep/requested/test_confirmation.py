@@ -80,13 +80,14 @@ def test_what_the_dev_events_can_show_is_said_before_anything_runs(write, monkey
         for number, of_trial in counts_NPF.items()
     }
     monkeypatch.setattr("seisweep.requested.confirmation.counts_of", lambda sweep, trial: events[trial])
-    _, words = plan(write(), 2, 3, Overrides({}, {}))
+    first = write()
+    _, words = plan(first, 2, 3, Overrides({}, {}))
     difference, low, _ = paired_f1_difference(events[3]["dev"], events[1]["dev"])
     assert words[2] == (
         f"on its 7 dev events, the smallest difference in dev/f1 that can be shown is about {difference - low:.2g}, "
         "however many seeds there are"
     )
-    assert len(plan(write(), 1, 3, Overrides({}, {})).words) == 2, "there is nothing to compare"
+    assert len(plan(first, 1, 3, Overrides({}, {})).words) == 2, "there is nothing to compare"
 
 
 def test_what_is_changed_is_changed_for_all(write):
