@@ -180,9 +180,9 @@ def test_a_chart_that_cannot_be_says_why(many, shots, recorded):
     for chart, sweep, complaint in [
         (charts.conditions, many, "many-1 has one seed"),
         (charts.few_shot, many, "many-1 has one seed"),
-        (charts.confusion_matrices, many, "has left a confusion_matrix.csv: that is of classifiers"),
-        (charts.residuals, shots, "has left a residuals.csv: that is of pickers"),
-        (charts.reliability, shots, "has left a reliability.csv: that is of pickers"),
+        (charts.confusion_matrices, many, "has left a confusion_matrix.csv, which is left by classifiers"),
+        (charts.residuals, shots, "has left a residuals.csv, which is left by pickers"),
+        (charts.reliability, shots, "has left a reliability.csv, which is left by pickers"),
         (charts.pareto_front, shots, "shots-1 has one objective"),
         (charts.importances, seisweep.load("none-1", recorded.mlflow_uri), "no trial of none-1 has finished"),
     ]:

@@ -64,7 +64,9 @@ def test_an_mlflow_that_goes_away_costs_no_trial_and_the_resume_brings_it_up(
     assert outcome.state == "finished"
     assert (outcome.lacks_in_mlflow, outcome.exit_code) == ("4 trials", 3)
     waiting, lacking = watch.lines[-2:]
-    assert waiting.startswith(f"MLflow at {outcome.tracking_uri} lacks 4 trials: waiting up to 3 s for it to take more")
+    assert waiting.startswith(
+        f"MLflow at {outcome.tracking_uri} lacks 4 trials: waiting up to 3 s for it to accept more"
+    )
     assert lacking == (
         f"not in MLflow yet: 4 trials ({outcome.tracking_uri}: connection refused); run `seisweep resume toy-1` once "
         "the server answers"

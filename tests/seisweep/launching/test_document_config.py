@@ -68,7 +68,10 @@ def test_what_a_sweep_searches_stays_searched(write):
     read = with_config(write(PUBLIC), sweep, Overrides({"training.patience": 9}, {}))
     assert "training.learning_rate" not in read.overrides.base
     assert read.overrides.base["training.epochs"] == 40
-    assert "not taken, because distillation searches them: training.batch_size=32 training.learning_rate=0.01" in read.words
+    assert (
+        "not taken, because distillation searches them: training.batch_size=32 training.learning_rate=0.01"
+        in read.words
+    )
 
 
 def test_every_key_of_the_file_is_said(write):

@@ -77,7 +77,7 @@ def test_what_the_new_sweep_searches_stays_searched(trials, toy_sweep):
     found = taken("toy-1/1", toy_sweep(), trials)
     assert "x" not in found.overrides.base
     assert found.overrides.base["size"] == 3
-    assert "not taken, as toy searches them: x=0.25" in found.words
+    assert "not taken, because toy searches them: x=0.25" in found.words
     assert taken("toy-1/1", toy_sweep(), trials, x=0.1).overrides.base["x"] == 0.1, "which the user has fixed"
 
 
@@ -90,7 +90,9 @@ def test_a_default_goes_before_what_the_sweep_has(trials, toy_sweep):
 def test_settings_of_another_kind_are_named(trials):
     found = taken("toy-1/1", single_run("picking", {}), trials, **{"data.dataset": "ETHZ"})
     assert found.overrides.base == {"data.dataset": "ETHZ", "training.epochs": 9, "training.batch_size": 8}
-    assert any(line.startswith("not taken, as picking has no such settings: x, size, label") for line in found.words)
+    assert any(
+        line.startswith("not taken, because picking has no such settings: x, size, label") for line in found.words
+    )
 
 
 def test_the_whole_configuration_is_the_same_again(trials, tmp_path):

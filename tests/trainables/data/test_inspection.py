@@ -142,7 +142,7 @@ def test_traces_of_no_split_and_components_that_are_not_read_are_named(folder):
     change(folder, split=[*splits, np.nan, "validation", "dev "], trace_component_order=["ENZ"] * 8 + ["XYZ"])
     assert found_in(folder) == [
         "3 of 9 traces lie in no split of train, dev, test: 'nan', 'validation', 'dev '",
-        "1 of 9 traces with components XYZ: no component E, N, zeros in its place; X, Y not read",
+        "1 of 9 traces with components XYZ: no component E, N, zeros instead; X, Y not read",
     ]
 
 
