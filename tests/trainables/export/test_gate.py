@@ -39,7 +39,7 @@ def test_accepts_a_smaller_file_that_picks_as_well():
         (
             {"int8_bytes": 658_900},
             "The INT8 file is not smaller: 658,900 bytes against 658,959 in FP32, 1.00 times; "
-            "at least 1.1 times is wanted.",
+            "at least 1.1 times is required.",
         ),
         ({"conv_share": 0.0}, "No convolution runs in INT8."),
         (
