@@ -116,7 +116,7 @@ def test_a_context_that_is_new_does_not_rest(tiny, settings, tmp_path, schedule,
 
 def test_another_size_is_known_before_any_work(tiny, settings, tmp_path):
     student = {"base_channels": 6, "pooling": 4, "pretrained": str(tmp_path / "earlier")}
-    with pytest.raises(ValueError, match=r"they want student\.base_channels=4$"):
+    with pytest.raises(ValueError, match=r"they need student\.base_channels=4$"):
         preflight(DistillationConfig.model_validate(tiny | {"student": student}))
 
 

@@ -76,8 +76,8 @@ def test_options_are_those_of_every_member():
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        ({"rate_hz": 50.0}, "want 100 and 50 Hz"),
-        ({"components": "ZNH"}, "want components ENZ and ZNH"),
+        ({"rate_hz": 50.0}, "need 100 and 50 Hz"),
+        ({"components": "ZNH"}, "need components ENZ and ZNH"),
         ({"classes": "PNX"}, "pick P and S and P and X"),
     ],
 )
