@@ -133,7 +133,7 @@ def test_a_trial_learns_the_same_whether_it_asks_its_teacher_or_reads_what_anoth
 
 @pytest.mark.parametrize(
     ("teachers", "complaint"),
-    [(["stead"], "teachers and teacher.weights are both given"), (["stead", "stead"], "one is there twice")],
+    [(["stead"], "teachers and teacher.weights are both given"), (["stead", "stead"], "one is given twice")],
 )
 def test_teachers_are_named_in_one_way(tiny, teachers, complaint):
     teacher = tiny["teacher"] if len(teachers) == 1 else {}

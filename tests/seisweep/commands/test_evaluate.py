@@ -275,7 +275,7 @@ def test_data_that_are_gone_are_named_with_who_wants_them(kept, tmp_path, home, 
     assert run(["evaluate", str(moved)]) == 2
     assert capsys.readouterr().err == (
         f"seisweep: data.dataset={tmp_path}/gone: no such folder "
-        f"(what {moved} was trained on; data.dataset=... names other data)\n"
+        f"(the data that {moved} was trained on; data.dataset=... names other data)\n"
     )
     assert not home.exists()
 

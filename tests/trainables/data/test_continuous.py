@@ -84,7 +84,7 @@ def test_other_rates_are_resampled_and_said_once(tmp_path):
         (lambda folder: folder.mkdir(), "no files in this folder"),
         (lambda folder: written(folder, components="Z"), "no instrument has three components"),
         (lambda folder: written(folder, dead=(0, 300)), "flat"),
-        (lambda folder: written(folder, spans=((0, 20),)), "live for 30 s"),
+        (lambda folder: written(folder, spans=((0, 20),)), "no waveforms that are not dead for 30 s"),
         (lambda folder: None, "no such file or folder"),
     ],
 )

@@ -83,7 +83,9 @@ def test_records_with_p_alone_are_read_for_p(shared_data, tmp_path):
     folder = str(shared_data / "real_data/nc_deepdenoiser_p_only")
     table = load_dataset(folder).metadata
     assert labelled_phases(table).all(axis=0).tolist() == [True, False]
-    assert masking_notice(table).startswith(f"S is not labelled in {len(table)} of {len(table)} traces: unknown there")
+    assert masking_notice(table).startswith(
+        f"S is not labelled in {len(table)} of {len(table)} traces: taken as unknown there"
+    )
     config = DataConfig(dataset=folder, cache_dir=tmp_path)
     dev = DevWindows(open_store(config, "dev"), config)
     assert dev.phases == ("P",)
