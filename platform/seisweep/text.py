@@ -19,6 +19,11 @@ def show_value(value: Any) -> str:
     return show_number(value) if isinstance(value, float) else str(value)
 
 
+def show_settings(settings: Mapping[str, Any]) -> str:
+    """As they are typed: `model.start=pretrained freezing.schedule=full`."""
+    return " ".join(f"{key}={show_value(value)}" for key, value in settings.items())
+
+
 def show_params(params: Mapping[str, Any]) -> str:
     short = short_names(params)
     return ": " + " ".join(f"{short[key]}={show_value(value)}" for key, value in params.items()) if params else ""

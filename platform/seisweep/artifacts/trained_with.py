@@ -23,7 +23,7 @@ from seisweep.settings.earlier import as_it_was
 from seisweep.settings.fields import known_keys
 from seisweep.settings.overrides import build_config, flatten
 from seisweep.settings.scored_with import CACHE, DATASET, OF_TRAINING, SHARES, STREAMS
-from seisweep.text import show_value
+from seisweep.text import show_settings, show_value
 from trainables.config import Config
 from trainables.data.catalog import fingerprints
 from trainables.data.config import DataConfig, each_of
@@ -116,7 +116,7 @@ def _which_from_where(
     parts = []
     if trained:
         scored = [key for key in settings if key not in (*OF_TRAINING, *given) and settings[key] != defaults[key]]
-        words = " ".join(f"{key}={show_value(settings[key])}" for key in scored) or "all other settings are defaults"
+        words = show_settings({key: settings[key] for key in scored}) or "all other settings are defaults"
         parts.append(f"as {', '.join(trained)} {'was' if len(trained) == 1 else 'were'} trained: {words}")
     if given:
         parts.append(f"as you say: {' '.join(_instead(key, value, trained.values()) for key, value in given.items())}")

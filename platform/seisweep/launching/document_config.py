@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from search_spaces.narrowing import searched_keys
 from search_spaces.sweep import Sweep
-from seisweep.requested.sweep import narrow
+from seisweep.launching.laid_aside import laid_aside, still_searched
 from seisweep.settings.overrides import Overrides, build_config, flatten
 from seisweep.settings.paths import absolute
-from seisweep.text import show_value, some
+from seisweep.text import show_settings, some
 from trainables.data.config import SAMPLING_RATE_HZ, WINDOW_SAMPLES
 
 OPTION = "--config"
@@ -86,16 +85,11 @@ def with_config(file: str, sweep: Sweep, given: Overrides) -> Read:
     _check_fixed(file, held)
     said = {ours: _as_ours(file, key, held[key]) for key, ours in SETTINGS.items() if key in held}
     _check(file, sweep, said)
-    searched = set(searched_keys(narrow(sweep.changed(required=[]), given, {})))
-    aside = {key for key in said if key in given.base or key in given.vary}
-    taken = {key: value for key, value in said.items() if key not in aside and key not in searched}
+    searched = still_searched(sweep, given)
+    taken = {key: value for key, value in said.items() if key not in {*given.base, *given.vary, *searched}}
     gpus = 0.0 if held.get(USE_CUDA) is False else None
-    words = [f"{file}: {_pairs(taken) or 'nothing taken'}{', --gpus 0' if gpus == 0 else ''}"]
-    yours = {key: value for key, value in said.items() if key in aside and given.base.get(key) != value}
-    if yours:
-        words.append(f"not taken, because you give other values: {_pairs(yours)}")
-    if there := {key: value for key, value in said.items() if key in searched and key not in aside}:
-        words.append(f"not taken, because {sweep.name} searches them: {_pairs(there)}")
+    words = [f"{file}: {show_settings(taken) or 'nothing taken'}{', --gpus 0' if gpus == 0 else ''}"]
+    words += laid_aside(said, sweep, given, searched)
     if unused := [f"{key} ({NOT_USED[key]})" for key in held if key in NOT_USED]:
         words.append(f"{len(unused)} without a counterpart here: {', '.join(unused)}")
     known = {*SETTINGS, *FIXED, *NOT_USED, USE_CUDA}
@@ -141,7 +135,3 @@ def _check(file: str, sweep: Sweep, said: Mapping[str, Any]) -> None:
         build_config(config_class, {"data.dataset": "", **said})
     except ValueError as error:
         raise ValueError(f"{OPTION} {file}: {error}") from None
-
-
-def _pairs(settings: Mapping[str, Any]) -> str:
-    return " ".join(f"{key}={show_value(value)}" for key, value in settings.items())

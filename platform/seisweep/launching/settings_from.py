@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_jsonable_python
 
-from search_spaces.narrowing import searched_keys
 from search_spaces.sweep import Sweep
+from seisweep.launching.laid_aside import given_otherwise, laid_aside, still_searched
 from seisweep.record import tags
-from seisweep.requested.sweep import narrow
 from seisweep.requested.trainable import CACHE_KEY, OUTPUTS_KEY, SEED_KEY, Trainable
 from seisweep.results.loading import load_from
 from seisweep.results.sweep_results import SweepResults
@@ -20,7 +19,7 @@ from seisweep.settings.home import Home
 from seisweep.settings.overrides import Overrides, flatten
 from seisweep.settings.paths import BEST, TRIAL_NAME
 from seisweep.settings.profile import Profile
-from seisweep.text import show_value, some
+from seisweep.text import show_settings, some
 
 MOST_NAMED = 8
 OPTION = "--settings-from"
@@ -48,7 +47,7 @@ def with_settings_of(reference: str, sweep: Sweep, given: Overrides, home: Home,
     had = _configuration(loaded, number)
     trainable = Trainable.find(sweep.trainable)
     known = _defaults(trainable)
-    searched = set(searched_keys(narrow(sweep.changed(required=[]), given, {})))
+    searched = still_searched(sweep, given)
     aside = {*OF_ITS_RUN, *given.base, *given.vary, *searched}
     taken = {
         key: value
@@ -57,8 +56,8 @@ def with_settings_of(reference: str, sweep: Sweep, given: Overrides, home: Home,
         and (known is None or key in known)
         and (known is None or value != known[key] or sweep.base.get(key, value) != value)
     }
-    words = [f"settings of {loaded.name}/{number}: {_pairs(taken) or 'none but the defaults'}"]
-    words += _not_taken(had, given, searched, known, sweep)
+    words = [f"settings of {loaded.name}/{number}: {show_settings(taken) or 'none but the defaults'}"]
+    words += [*laid_aside(had, sweep, given, searched), *_not_taken(had, given, known, sweep)]
     if changed := loaded.tags(number).get(tags.CHANGED):
         words.append(f"as changed after the trial ran out of memory: {changed}")
     return Taken(Overrides({**taken, **given.base}, given.vary), words, taken)
@@ -101,22 +100,12 @@ def _defaults(trainable: Trainable) -> dict[str, Any] | None:
     }
 
 
-def _not_taken(
-    had: Mapping[str, Any], given: Overrides, searched: set[str], known: Mapping[str, Any] | None, sweep: Sweep
-) -> list[str]:
-    """In words, by the reason."""
-    yours = {key: value for key, value in had.items() if given.base.get(key, value) != value or key in given.vary}
-    there = {key: value for key, value in had.items() if key in searched and key not in given.vary}
+def _not_taken(had: Mapping[str, Any], given: Overrides, known: Mapping[str, Any] | None, sweep: Sweep) -> list[str]:
+    """What a new sweep cannot take of a trial, in words, by the reason."""
     unknown = [key for key in had if known is not None and key not in known]
-    words = [f"not taken, because you give other values: {_pairs(yours)}"] if yours else []
-    words += [f"not taken, because {sweep.name} searches them: {_pairs(there)}"] if there else []
-    words += (
+    words = (
         [f"not taken, because {sweep.trainable} has no such settings: {some(unknown, MOST_NAMED)}"] if unknown else []
     )
-    if SEED_KEY in had and SEED_KEY not in yours:  # the others of its run nobody has asked for
-        words.append(f"not taken, because each trial has its own: {_pairs({SEED_KEY: had[SEED_KEY]})}")
+    if SEED_KEY in had and SEED_KEY not in given_otherwise(had, given):  # the others of its run nobody has asked for
+        words.append(f"not taken, because each trial has its own: {show_settings({SEED_KEY: had[SEED_KEY]})}")
     return words
-
-
-def _pairs(settings: Mapping[str, Any]) -> str:
-    return " ".join(f"{key}={show_value(value)}" for key, value in settings.items())

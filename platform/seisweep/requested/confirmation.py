@@ -21,7 +21,7 @@ from seisweep.settings.overrides import Overrides, flatten
 from seisweep.settings.paths import with_absolute_paths
 from seisweep.statistics.conditions import Estimate, best_conditions
 from seisweep.statistics.confirmation import on_events
-from seisweep.text import show_seconds, show_value
+from seisweep.text import show_seconds, show_settings, show_value
 from trainables.evaluation.counts import counts_behind
 
 
@@ -181,8 +181,7 @@ def _as_it_was(
 
 
 def _kept_words(then: Mapping[str, Any]) -> list[str]:
-    settings = " ".join(f"{key}={show_value(value)}" for key, value in then.items())
-    return [f"as it was then, though the default is another today: {settings}"] if then else []
+    return [f"as it was then, though the default is another today: {show_settings(then)}"] if then else []
 
 
 def _shown_by_events(first: SweepResults, chosen: Sequence[Candidate]) -> list[str]:

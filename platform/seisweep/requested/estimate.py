@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from search_spaces.corners import corners
 from search_spaces.sweep import Sweep
 from seisweep.requested.trainable import CACHE_KEY, SEED_KEY, Trainable
-from seisweep.text import show_seconds, show_value
+from seisweep.text import show_seconds, show_settings
 
 if TYPE_CHECKING:
     import torch
@@ -158,7 +158,7 @@ def larger_than_its_teacher(sizes: list[Size], pace: Pace | None) -> str:
     """A line where the largest student is larger than who teaches it; else empty."""
     if not sizes or pace is None or not pace.teacher_parameters or sizes[-1].parameters <= pace.teacher_parameters:
         return ""
-    made = " ".join(f"{key}={show_value(value)}" for key, value in sizes[-1].settings.items())
+    made = show_settings(sizes[-1].settings)
     which = f" ({made})" if made else ""
     return (
         f"the largest student has {sizes[-1].parameters:,} parameters{which}, its teacher {pace.teacher_parameters:,}"

@@ -21,7 +21,7 @@ from scipy.special import stdtrit
 from seisweep.settings.fields import nearest
 from seisweep.settings.words import words_apart
 from seisweep.statistics.objective import Objective
-from seisweep.text import show_number, show_value
+from seisweep.text import show_number, show_settings, show_value
 
 LEVEL = 0.95
 SEED_KEY = "seed"
@@ -60,7 +60,7 @@ class Condition:
     @property
     def settings(self) -> str:
         """As they are typed."""
-        return in_words(self.params)
+        return show_settings(self.params)
 
     def label(self, without: str | None = None) -> str:
         """For a figure: `pretrained, full, classes 4`; words stand for themselves, numbers want their name."""
@@ -94,11 +94,6 @@ class Estimate(NamedTuple):
         sd = float(given.std(ddof=1)) if count > 1 else math.nan
         half = float(stdtrit(count - 1, 0.5 + LEVEL / 2)) * sd / math.sqrt(count) if count > 1 else math.nan
         return cls(count, mean, sd, mean - half, mean + half)
-
-
-def in_words(settings: Mapping[str, Any]) -> str:
-    """As they are typed: `model.start=pretrained freezing.schedule=full`."""
-    return " ".join(f"{key}={show_value(value)}" for key, value in settings.items())
 
 
 def group(trials: Iterable[Measured]) -> list[Condition]:
@@ -154,9 +149,8 @@ class Baseline:
     def words(self) -> str:
         """What a table says under it."""
         rest = " and else the same settings" if len(self.holders) > 1 else ""
-        return (
-            f"difference: from {in_words(self.settings)}{rest}, over the seeds of both; {RANGE} by the t distribution"
-        )
+        how = f"over the seeds of both; {RANGE} by the t distribution"
+        return f"difference: from {show_settings(self.settings)}{rest}, {how}"
 
 
 def differences(condition: Condition, baseline: Condition) -> dict[int, float]:
@@ -222,7 +216,7 @@ def _shortened(text: str) -> str:
 
 def _complain(settings: Mapping[str, Any], conditions: Sequence[Condition]) -> None:
     """No condition has these settings. Raises ValueError that names what there is."""
-    wanted = in_words(settings)
+    wanted = show_settings(settings)
     known = list(dict.fromkeys(key for condition in conditions for key in condition.params))
     for key in settings:
         if key not in known:

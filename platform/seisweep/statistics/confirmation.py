@@ -20,10 +20,10 @@ import pandas as pd
 from scipy.special import stdtr, stdtrit
 
 from search_spaces.sweep import Confirms
-from seisweep.statistics.conditions import LEVEL, RANGE, Baseline, Condition, Estimate, differences, in_words
+from seisweep.statistics.conditions import LEVEL, RANGE, Baseline, Condition, Estimate, differences
 from seisweep.statistics.conditions import as_frame as conditions_frame
 from seisweep.statistics.objective import Objective
-from seisweep.text import short_names, show_number
+from seisweep.text import short_names, show_number, show_settings
 from trainables.evaluation.bootstrap import paired_f1_difference
 from trainables.evaluation.counts import EventCounts
 
@@ -210,7 +210,7 @@ def _luck(winner: Estimate, who: str, confirms: Confirms, objective: Objective) 
     """What the first sweep promised, and what fresh seeds give."""
     gain = objective.gain(confirms.values[0] - winner.mean)
     spread = f", {show_number(abs(gain) / winner.sd)} standard deviations of a seed" if winner.sd > NO_SPREAD else ""
-    otherwise = f" and {in_words(confirms.settings)}" if confirms.settings else ""
+    otherwise = f" and {show_settings(confirms.settings)}" if confirms.settings else ""
     return (
         f"{who}, had a {objective.metric} of {show_number(confirms.values[0])} there; with fresh seeds{otherwise} "
         f"its mean is {show_number(winner.mean)} ({RANGE} {_interval(winner)}), {show_number(abs(gain))} "
