@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -13,15 +13,7 @@ from trainables.data.batches import Batch, DevWindows
 from trainables.data.config import PHASES
 from trainables.evaluation.bootstrap import f1_interval
 from trainables.evaluation.counts import EventCounts
-from trainables.evaluation.picks import (
-    PickConfig,
-    WindowArrivals,
-    count_windows,
-    distinct_arrivals,
-    match_picks,
-    mistaken_picks,
-    other_phase,
-)
+from trainables.evaluation.picks import FIELDS, PickConfig, fields_of_windows, other_phase
 
 Probabilities = Callable[[Batch], np.ndarray]
 """A picker's answer to a batch, (B, C, T)."""
@@ -36,35 +28,22 @@ def count_by_event(
 ) -> tuple[EventCounts, EventCounts]:
     """What a picker gets right and wrong on the dev windows, at these thresholds; and which phase it takes for the
     other, as `MISTAKEN` has it."""
-    counted, mistaken = [], []
-    for batch, arrivals in dev.batches(batch_size):
-        probabilities_BCT = probabilities(batch)
-        counted.append(count_windows(probabilities_BCT, arrivals, thresholds, picks))
-        mistaken.append(count_mistaken(probabilities_BCT, arrivals, thresholds, picks))
+    fields_NPF = np.concatenate(
+        [
+            fields_of_windows(probabilities(batch), arrivals, thresholds, picks)
+            for batch, arrivals in dev.batches(batch_size)
+        ]
+    )
     rows = [PHASES.index(phase) for phase in dev.phases]
-    counts = EventCounts.of_events(dev.events, np.concatenate(counted)[:, rows], dev.phases)
-    return counts, _mistaken_counts(dev.events, np.concatenate(mistaken))
+    counts = EventCounts.of_events(dev.events, fields_NPF[:, rows, :3], dev.phases)
+    return counts, _mistaken_counts(dev.events, mistaken_of(fields_NPF))
 
 
-def count_mistaken(
-    probabilities_BCT: np.ndarray,
-    arrivals: Sequence[WindowArrivals],
-    thresholds: Mapping[str, float],
-    config: PickConfig,
-) -> np.ndarray:
-    """Of each window (B, P, 2) the arrivals of the other phase that were picked as this one, and those that were not;
-    none where a phase was not looked for."""
-    counts_BPF = np.zeros((len(arrivals), len(PHASES), 2), dtype=np.int64)
-    for b, (window_CT, of_window) in enumerate(zip(probabilities_BCT, arrivals, strict=True)):
-        for row, phase in enumerate(PHASES):
-            its, others = of_window[phase], of_window[other_phase(phase)]
-            if its is None or others is None:
-                continue
-            picks = match_picks(window_CT[row], its, config)
-            is_mistaken_N = mistaken_picks(picks, others, config) & (picks.probabilities >= thresholds[phase])
-            mistaken = int(is_mistaken_N.sum())
-            counts_BPF[b, row] = mistaken, len(distinct_arrivals(others, config)) - mistaken
-    return counts_BPF
+def mistaken_of(fields_NPF: np.ndarray) -> np.ndarray:
+    """Of the fields of windows (N, P, F) the arrivals of the other phase that were picked as this one, and those that
+    were not (N, P, 2); none where a phase was not looked for."""
+    mistaken_NP, others_NP = (fields_NPF[..., FIELDS.index(name)].astype(np.int64) for name in ("mistaken", "others"))
+    return np.stack([mistaken_NP, others_NP - mistaken_NP], axis=-1)
 
 
 def _mistaken_counts(event_N: np.ndarray, mistaken_NPF: np.ndarray) -> EventCounts:

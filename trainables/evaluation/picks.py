@@ -199,26 +199,26 @@ def count_picks(
     return PickCounts(torch.from_numpy(counts), thresholds)
 
 
-def count_windows(
+def count_each(
+    probabilities_BCT: Tensor | np.ndarray,
+    arrivals: Sequence[WindowArrivals],
+    config: PickConfig,
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> list[PickCounts]:
+    """As `count_picks`, of each window of the batch."""
+    windows = zip(_as_numpy(probabilities_BCT), arrivals, strict=True)
+    return [count_picks(window_CT[None], [of_window], config, thresholds) for window_CT, of_window in windows]
+
+
+def fields_of_windows(
     probabilities_BCT: Tensor | np.ndarray,
     arrivals: Sequence[WindowArrivals],
     thresholds: Mapping[str, float],
     config: PickConfig,
 ) -> np.ndarray:
-    """Of each window (B, phase, field) the picks that are true, those that are false, and the arrivals missed."""
-    probabilities_BCT = _as_numpy(probabilities_BCT)
-    counts_BPF = np.zeros((len(arrivals), len(PHASES), 3), dtype=np.int64)
-    for b, (window_CT, window_arrivals) in enumerate(zip(probabilities_BCT, arrivals, strict=True)):
-        for row, phase in enumerate(PHASES):
-            its = window_arrivals[phase]
-            if its is None:
-                continue
-            picks = match_picks(window_CT[row], its, config)
-            residuals_s_N = picks.residuals_s[picks.probabilities >= thresholds[phase]]
-            true = int(np.isfinite(residuals_s_N).sum())
-            num_arrivals = len(distinct_arrivals(its, config))
-            counts_BPF[b, row] = true, len(residuals_s_N) - true, num_arrivals - true
-    return counts_BPF
+    """Of each window (B, phase, field) what is counted of each phase at its threshold, fields as in `FIELDS`."""
+    counted = count_each(probabilities_BCT, arrivals, config, tuple(sorted(set(thresholds.values()))))
+    return np.stack([of_window.at(thresholds) for of_window in counted])
 
 
 def residuals_s(

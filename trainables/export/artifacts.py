@@ -23,8 +23,7 @@ from trainables.evaluation.event_scores import picking_intervals
 from trainables.evaluation.picks import (
     PickConfig,
     PickCounts,
-    count_picks,
-    count_windows,
+    count_each,
     residuals_s,
     scores,
 )
@@ -207,9 +206,10 @@ def evaluate(
     for batch, arrivals in dev.batches(EVALUATION_BATCH):
         probabilities = {name: picker(batch) for name, picker in pickers.items()}
         for name, probabilities_BCT in probabilities.items():
-            result.counts[name] += count_picks(probabilities_BCT, arrivals, picks)
+            each = count_each(probabilities_BCT, arrivals, picks)
+            result.counts[name] = sum(each, result.counts[name])
             result.reliability[name] += Reliability.of(probabilities_BCT, arrivals, picks)
-            counted = count_windows(probabilities_BCT, arrivals, thresholds, picks)
+            counted = np.stack([of_window.at(thresholds) for of_window in each])[..., :3].astype(np.int64)
             result.windows_BPF.setdefault(name, []).append(counted)
             for phase, values in residuals_s(probabilities_BCT, arrivals, thresholds, picks).items():
                 result.residuals_s[name][phase] = np.append(result.residuals_s[name][phase], values)

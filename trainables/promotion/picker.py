@@ -24,7 +24,7 @@ from trainables.distillation import DistillationConfig, build_taught, load_secon
 from trainables.evaluation.agreement import count_against, references_of
 from trainables.evaluation.card_scores import picking_scores
 from trainables.evaluation.event_scores import Probabilities
-from trainables.evaluation.picks import THRESHOLDS, WindowArrivals, count_picks
+from trainables.evaluation.picks import WindowArrivals, fields_of_windows
 from trainables.export.artifacts import EVALUATION_BATCH, FP32_FILE, INT8_FILE
 from trainables.export.onnx import STATED, OnnxPicker
 from trainables.models.interface import Interface
@@ -168,8 +168,7 @@ class PickerCandidate:
     ) -> np.ndarray:
         """Fields (phase, field) of one window, from a picker's answer at its thresholds."""
         if second_CT is None:
-            heights = tuple(sorted({*THRESHOLDS, *thresholds.values()}))
-            return count_picks(answer_CT[None], [of_window], self.config.picks, heights).at(thresholds)
+            return fields_of_windows(answer_CT[None], [of_window], thresholds, self.config.picks)[0]
         threshold = self.config.data.streams_threshold
         references = references_of(of_window, second_CT, threshold, self.config.picks)
         return count_against(answer_CT, references, thresholds, self.config.picks)

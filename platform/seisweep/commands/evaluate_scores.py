@@ -23,7 +23,7 @@ from trainables.evaluation.picks import (
     PickConfig,
     PickCounts,
     best_thresholds,
-    count_picks,
+    count_each,
     scores,
 )
 from trainables.training.picker import EVALUATION_BATCH
@@ -71,8 +71,7 @@ def score(
         for name, members in means.items():
             answers[name] = np.mean([answers[member.name][:, : len(PHASES)] for member in members], axis=0)
         for name, probabilities_BCT in answers.items():
-            for window_CT, of_window in zip(probabilities_BCT, arrivals, strict=True):
-                counted = count_picks(window_CT[None], [of_window], config, heights[name])
+            for counted in count_each(probabilities_BCT, arrivals, config, heights[name]):
                 total[name] += counted
                 by_window[name].append(counted.tensor[..., _COUNTED].numpy().astype(np.int32))
     found = []

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import find_peaks
 
-from trainables.evaluation.event_scores import count_mistaken
+from trainables.evaluation.event_scores import mistaken_of
 from trainables.evaluation.picks import (
     FIELDS,
     THRESHOLDS,
@@ -15,7 +15,7 @@ from trainables.evaluation.picks import (
     PickCounts,
     best_thresholds,
     count_picks,
-    count_windows,
+    fields_of_windows,
     match_picks,
     residuals_s,
     scores,
@@ -242,7 +242,7 @@ def test_a_perfect_picker_scores_1_on_any_arrivals(samples):
     missed, false = (counts.field("P", name)[5] for name in ("fn", "fp"))
     assert missed == 0
     assert false == 0
-    one_by_one = count_windows(perfect(arrivals), truth, {"P": 0.3, "S": 0.3}, PickConfig())
+    one_by_one = fields_of_windows(perfect(arrivals), truth, {"P": 0.3, "S": 0.3}, PickConfig())[..., :3]
     assert one_by_one[0, 0].tolist() == [counts.field("P", "tp")[5], 0, 0]
 
 
@@ -265,7 +265,7 @@ def test_records_without_s_labels_do_not_lower_its_precision():
     assert together["dev/s_precision"] == alone["dev/s_precision"] == 1
     assert together["dev/s_recall"] == 1
     assert together["dev/f1"] == 1
-    one_by_one = count_windows(picked, [{"P": np.array([500.0]), "S": None}], {"P": 0.5, "S": 0.5}, CONFIG)
+    one_by_one = fields_of_windows(picked, [{"P": np.array([500.0]), "S": None}], {"P": 0.5, "S": 0.5}, CONFIG)[..., :3]
     assert one_by_one[0].tolist() == [[1, 0, 0], [0, 0, 0]]
 
 
@@ -332,7 +332,7 @@ def test_mistakes_by_window_are_those_of_all_thresholds(seed):
     rng = np.random.default_rng(seed)
     probabilities_BCT = rng.random((4, 3, 3001), dtype=np.float32)
     truth = [{"P": rng.uniform(0, 3000, 4), "S": rng.uniform(0, 3000, 4) if window else None} for window in range(4)]
-    by_window_BPF = count_mistaken(probabilities_BCT, truth, {"P": 0.95, "S": 0.95}, CONFIG)
+    by_window_BPF = mistaken_of(fields_of_windows(probabilities_BCT, truth, {"P": 0.95, "S": 0.95}, CONFIG))
     counts = count_picks(probabilities_BCT, truth, CONFIG)
     for row, phase in enumerate(("P", "S")):
         mistaken, others = (counts.field(phase, name)[-1] for name in ("mistaken", "others"))

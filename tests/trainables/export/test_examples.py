@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 
 from trainables.data.batches import Batch, normalise
-from trainables.evaluation.picks import PickConfig, count_windows
+from trainables.evaluation.picks import PickConfig, fields_of_windows
 from trainables.export import examples
 from trainables.export.examples import Example, Examples, Marks, example_picks
 
@@ -33,7 +33,7 @@ def seen(probabilities_BCT: np.ndarray, arrivals: list[dict], raw_BXT: torch.Ten
     if raw_BXT is None:
         raw_BXT = 1000 * torch.randn(len(arrivals), 3, 3001, generator=torch.Generator().manual_seed(0))
     batch = Batch(raw_BXT, normalise(raw_BXT), torch.zeros(len(arrivals), 3, 3001))
-    counted = count_windows(probabilities_BCT, arrivals, THRESHOLDS, CONFIG)
+    counted = fields_of_windows(probabilities_BCT, arrivals, THRESHOLDS, CONFIG)[..., :3]
     found.look(batch, arrivals, {"FP32": probabilities_BCT, "INT8": probabilities_BCT}, counted)
     return found
 
