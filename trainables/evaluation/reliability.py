@@ -48,10 +48,9 @@ class Reliability:
         return Reliability(self.counts_PHF + other.counts_PHF)
 
     def error(self, phase: str) -> float | None:
-        """The expected calibration error: what share of its peaks have an arrival in a bin, against their mean
-        probability, mean over peaks of the absolute difference. None without a peak."""
+        """As `calibration_error`; None without a peak."""
         peaks_H, arrivals_H, sum_H = self.counts_PHF[PHASES.index(phase)].T
-        return float(np.abs(arrivals_H - sum_H).sum() / peaks_H.sum()) if peaks_H.any() else None
+        return calibration_error(peaks_H, arrivals_H, sum_H) if peaks_H.any() else None
 
     def metrics(self, split: str) -> dict[str, float]:
         """`fp32/p_calibration_error`, `fp32/s_calibration_error`, where there are peaks."""
@@ -61,6 +60,12 @@ class Reliability:
             for phase, error in errors.items()
             if error is not None
         }
+
+
+def calibration_error(peaks_H: np.ndarray, arrivals_H: np.ndarray, probability_sum_H: np.ndarray) -> float:
+    """The expected calibration error: what share of the peaks in a bin have an arrival, against their mean probability,
+    mean over peaks of the absolute difference."""
+    return float(np.abs(arrivals_H - probability_sum_H).sum() / peaks_H.sum())
 
 
 def reliability_table(by_picker: Mapping[str, Reliability]) -> pd.DataFrame:

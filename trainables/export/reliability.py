@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trainables.data.config import PHASES
+from trainables.evaluation.reliability import calibration_error
 from trainables.export.drawing import BLUE, GREY, VERMILION, save
 
 UNCALIBRATED = "before calibration"
@@ -60,12 +61,21 @@ def _draw(above: Axes, below: Axes, of_phase: pd.DataFrame, place: int, name: st
     colour, line, marker = style
     filled = of_phase[of_phase["peaks"] > 0]
     peaks = filled["peaks"].to_numpy(dtype=float)
-    mean, share = filled["probability_sum"].to_numpy() / peaks, filled["arrivals"].to_numpy() / peaks
+    arrivals, summed = filled["arrivals"].to_numpy(dtype=float), filled["probability_sum"].to_numpy(dtype=float)
     label = f"{name}: no peak"
     if len(peaks):
-        error = abs(filled["arrivals"] - filled["probability_sum"]).sum() / peaks.sum()
+        error = calibration_error(peaks, arrivals, summed)
         label = f"{name}: calibration error {error:.3f}, {peaks.sum():.0f} peaks"
-    above.plot(mean, share, linestyle=line, marker=marker, color=colour, linewidth=1.5, markersize=5, label=label)
+    above.plot(
+        summed / peaks,
+        arrivals / peaks,
+        linestyle=line,
+        marker=marker,
+        color=colour,
+        linewidth=1.5,
+        markersize=5,
+        label=label,
+    )
     for begin, end, number in zip(filled["from"], filled["to"], filled["peaks"], strict=True):
         middle = (begin + end) / 2
         below.text(middle, place, f"{number:.0f}", ha="center", va="center", fontsize=7, color=colour)

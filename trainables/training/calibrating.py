@@ -48,8 +48,8 @@ def calibrate(
     """Fit on the dev windows, and score them before and after; `model` is left as it is. `logits`: how it reads a
     batch.
 
-    A curve keeps the order of its peaks, so the picks at the thresholds that are then best are those from before, or
-    better ones: where all peaks were low, thresholds in steps of 0.05 could not part them.
+    A curve nearly keeps the order of its peaks, so that the picks at the thresholds that are then best are mostly those
+    from before. Where all peaks were low they are better: thresholds in steps of 0.05 could not part them.
     """
     calibration, peaks, (counts, before) = AS_IS, dict[str, Peaks](), (PickCounts.zeros(), Reliability.zeros())
     for number in range(ROUNDS):
