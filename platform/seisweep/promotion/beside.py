@@ -76,20 +76,22 @@ def entries_beside(names: Sequence[str], home: Home, profile: Profile) -> tuple[
     for name, last in zip(names, short, strict=True):
         called = last if existing_path(name) and short.count(last) == 1 else name  # a card goes to others
         found = find_pickers(name, home, profile)
-        kept = _kept(found)
+        kept, parameters = _kept(found), _parameters(found)
         for picker, source in kept:
             if not set(PHASES) <= set(picker.classes):
                 raise ValueError(f"--beside {name}: its classes are {picker.classes}; compare with pickers of P and S")
+            file = _file(source)
             entries.append(
                 Entry(
                     name=called if len(kept) == 1 else f"{called} {picker.name}",
                     probabilities=picker.probabilities,
                     window_samples=picker.window_samples,
-                    parameters=_parameters(found),
-                    num_bytes=_bytes(source),
+                    parameters=parameters,
+                    num_bytes=None if file is None else file.stat().st_size,
                 )
             )
-            digest.update(f"{called} {picker.name} {_digest(source)}".encode())
+            its = source if file is None else hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest()
+            digest.update(f"{called} {picker.name} {its}".encode())
     return entries, digest.hexdigest()
 
 
@@ -144,16 +146,6 @@ def _file(source: Path | str) -> Path | None:
         folder = weights_folder(type(load_picker(named).network))
         named = str(folder / named.removeprefix(SEISBENCH))
     return files_of_pair(named)[1] if find_pair(named) else None
-
-
-def _bytes(source: Path | str) -> int | None:
-    file = _file(source)
-    return None if file is None else file.stat().st_size
-
-
-def _digest(source: Path | str) -> str:
-    file = _file(source)
-    return str(source) if file is None else hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest()
 
 
 def _whole(value: float | None) -> int | None:
