@@ -225,13 +225,13 @@ def _addresses(base: str, pages: Mapping[str, str], wanted: Sequence[str]) -> li
 
 
 def _how_certain(outcome: Outcome) -> list[str]:
-    """Whose scores the table shows, and how far they can be trusted."""
+    """Whose scores and files the table is about, and how far scores can be trusted."""
     from seisweep import results
-    from seisweep.results.best_and_last import whose_scores
+    from seisweep.results.best_and_last import whose_files, whose_scores
     from seisweep.results.certainty import lines
 
-    loaded = results.load(outcome.name, outcome.tracking_uri)
-    return [whose_scores(loaded), *lines(loaded, [*outcome.objectives, *metrics.HEADLINES])]
+    loaded, shown = results.load(outcome.name, outcome.tracking_uri), [*outcome.objectives, *metrics.HEADLINES]
+    return [whose_scores(loaded), *whose_files(loaded, shown), *lines(loaded, shown)]
 
 
 def ranked(rows: Sequence[TrialRow], objectives: Mapping[str, str]) -> list[TrialRow]:
