@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ sys.path[:0] = [str(REPOSITORY)]
 
 import pandas as pd
 import torch
+from growing_table import GrowingTable
 from scipy import stats
 
 from trainables import metrics
@@ -125,8 +125,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".csv"))
     given = parser.parse_args()
     torch.set_flush_denormal(True)
-    done: list[Mapping[Any, Any]] = pd.read_csv(given.output).to_dict("records") if given.output.exists() else []
-    known = {tuple(row[key] for key in KEYS) for row in done}
+    done = GrowingTable(given.output, KEYS)
     wanted = [NONE, *(way for way in WAYS if way != NONE and way in [name.strip() for name in given.only.split(",")])]
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
@@ -134,14 +133,11 @@ def main() -> None:
         elsewhere = DevWindows(open_store(other, "dev"), other)
         for seed in range(given.seeds):
             for way in wanted:
-                row = dict(zip(KEYS, (given.alpha, way, seed, given.steps), strict=True))
-                if tuple(row.values()) not in known:
+                key = given.alpha, way, seed, given.steps
+                if not done.has(*key):
                     config = config_of(way, seed, given, scratch / "cache")
-                    row |= scored(config, elsewhere, Path(tempfile.mkdtemp(dir=scratch)))
-                    done.append(row)
-                    pd.DataFrame(done).to_csv(given.output, index=False)
-                    print(row, file=sys.stderr, flush=True)
-    table = pd.DataFrame(done)
+                    done.add(key, scored(config, elsewhere, Path(tempfile.mkdtemp(dir=scratch))))
+    table = done.frame
     print(differences(table[(table["alpha"] == given.alpha) & (table["steps"] == given.steps)]))
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(REPOSITORY)]
 
-import pandas as pd
+from growing_table import GrowingTable
 
 from trainables import metrics
 from trainables.distillation import DistillationConfig, train
@@ -70,18 +70,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".csv"))
     options = parser.parse_args()
-    done = pd.read_csv(options.output).to_dict("records") if options.output.exists() else []
-    known = {(row["alpha"], row["temperature"], row["seed"], row["steps"]) for row in done}
+    done = GrowingTable(options.output, ["alpha", "temperature", "seed", "steps"])
     with tempfile.TemporaryDirectory() as name:
         for seed, alpha, temperature in itertools.product(range(options.seeds), ALPHAS, TEMPERATURES):
             key = alpha, temperature, seed, options.steps
-            if key in known or (alpha == 0 and temperature > TEMPERATURES[0]):
-                continue
-            found = scores(alpha, temperature, seed, options, Path(name))
-            done.append(dict(zip(("alpha", "temperature", "seed", "steps"), key, strict=True)) | found)
-            pd.DataFrame(done).to_csv(options.output, index=False)
-            print(done[-1], file=sys.stderr, flush=True)
-    table = pd.DataFrame(done).query("steps == @options.steps")
+            if not done.has(*key) and (alpha > 0 or temperature == TEMPERATURES[0]):
+                done.add(key, scores(alpha, temperature, seed, options, Path(name)))
+    table = done.frame.query("steps == @options.steps")
     for when in ("before", "after"):
         lost = table[f"s_f1_{when}"] - table[f"s_{metrics.F1_AT_FIXED}_{when}"]
         worst = table.loc[lost.idxmax()]

@@ -21,6 +21,7 @@ sys.path[:0] = [str(REPOSITORY)]
 
 import numpy as np
 import pandas as pd
+from growing_table import GrowingTable
 
 from trainables import metrics
 from trainables.distillation import DistillationConfig, train
@@ -76,8 +77,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".csv"))
     options = parser.parse_args()
-    done = pd.read_csv(options.output).to_dict("records") if options.output.exists() else []
-    known = {(row["alpha"], row["s_picks"], row["seed"], row["steps"]) for row in done}
+    done = GrowingTable(options.output, ["alpha", "s_picks", "seed", "steps"])
     steps = options.epochs * STEPS_PER_EPOCH
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
@@ -86,16 +86,10 @@ def main() -> None:
             half = half if half.exists() else without_half_of_s(options.data, half, seed)
             ways = {"all": (options.data, "mask"), "half, masked": (half, "mask"), "half, noise": (half, "noise")}
             for way, (data, missing_phase) in ways.items():
-                if (alpha, way, seed, steps) not in known:
-                    found = scores(data, missing_phase, alpha, seed, options, scratch)
-                    done.append({"alpha": alpha, "s_picks": way, "seed": seed, "steps": steps, **found})
-                    pd.DataFrame(done).to_csv(options.output, index=False)
-                    print(done[-1], file=sys.stderr, flush=True)
-    table = (
-        pd.DataFrame(done)
-        .query("steps == @steps")
-        .pivot(index=["alpha", "seed"], columns="s_picks", values=metrics.DEV_F1)
-    )
+                if not done.has(alpha, way, seed, steps):
+                    done.add((alpha, way, seed, steps), scores(data, missing_phase, alpha, seed, options, scratch))
+    these = done.frame.query("steps == @steps")
+    table = these.pivot(index=["alpha", "seed"], columns="s_picks", values=metrics.DEV_F1)
     for alpha, of_seed in table.groupby("alpha"):
         for way in ("half, masked", "half, noise"):
             lost = of_seed["all"] - of_seed[way]

@@ -19,16 +19,15 @@ import math
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(REPOSITORY)]
 
 import pandas as pd
+from growing_table import GrowingTable
 from scipy.special import chdtri
 
 from trainables import distillation, metrics, picking
-from trainables.atomic import whole_file
 from trainables.data.synthetic import write_local_earthquakes
 from trainables.models.architectures import XIAONET
 from trainables.run import LocalRun
@@ -93,10 +92,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".csv"))
     options = parser.parse_args()
-    done: list[dict[Any, Any]] = []
-    if options.output.exists():
-        done = pd.read_csv(options.output, keep_default_na=False).to_dict("records")
-    known = {tuple(row[key] for key in KEYS) for row in done}
+    done = GrowingTable(options.output, KEYS)
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         data = options.data or scratch / "synthetic"
@@ -104,13 +100,9 @@ def main() -> None:
             write_local_earthquakes(data)
         common = (data.name, Path(options.teacher).name, options.steps)
         for seed, source in itertools.product(range(1, options.seeds + 1), SOURCES):
-            if (*common, source, seed) not in known:
-                row = dict(zip(KEYS, (*common, source, seed), strict=True))
-                done.append(row | scores(data, source, seed, options, scratch))
-                with whole_file(options.output) as arriving:
-                    pd.DataFrame(done).to_csv(arriving, index=False)
-                print(done[-1], file=sys.stderr, flush=True)
-    rows = pd.DataFrame(done)
+            if not done.has(*common, source, seed):
+                done.add((*common, source, seed), scores(data, source, seed, options, scratch))
+    rows = done.frame
     these = (rows[KEYS[:3]] == pd.Series(common, index=KEYS[:3])).all(axis=1)
     print(table(rows[these]).to_string(index=False, float_format="%.4f"))
 
