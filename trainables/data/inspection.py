@@ -17,7 +17,7 @@ from trainables.data.arrivals import arrivals_in, unread_columns
 from trainables.data.catalog import SPLITS
 from trainables.data.config import COMPONENT_ORDER, PHASES
 from trainables.data.splits import event_ids, shared_events
-from trainables.data.store_parts import NO_WAVEFORM, why_useless
+from trainables.data.store_parts import NO_WAVEFORM, left_out_lines, why_useless
 from trainables.edge.joining import LARGEST, is_count
 
 NO_SPLIT = "(no split column)"
@@ -116,8 +116,8 @@ def recording(traces: pd.DataFrame) -> list[str]:
 def findings(dataset: sbd.WaveformDataset, traces: pd.DataFrame) -> list[str]:
     """A line for each thing that is wrong, left out of training and scoring, or not read, with its count."""
     lines = _of_rows(dataset, traces)
-    for reason, names in traces[traces["left_out"] != ""].groupby("left_out", sort=False)["trace_name"]:
-        lines.append(f"{len(names)} of {len(traces)} traces left out: {reason}; the first is {names.iloc[0]}")
+    left_out = traces[traces["left_out"] != ""].groupby("left_out", sort=False)["trace_name"]
+    lines += left_out_lines({str(reason): names.tolist() for reason, names in left_out}, len(traces))
     for column, what in (("nan_samples", "NaN samples"), ("beyond_samples", f"samples beyond {LARGEST:g}")):
         if len(names := traces["trace_name"][traces[column] > 0]):
             lines.append(f"{len(names)} traces have {what}, which count as gaps (zeros); the first is {names.iloc[0]}")

@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -111,6 +111,15 @@ def why_useless(waveform_XT: np.ndarray) -> str:
         counts_XT = np.where(is_count(waveform_XT), waveform_XT, np.nan)
         lowest_X, highest_X = np.fmin.reduce(counts_XT, axis=-1), np.fmax.reduce(counts_XT, axis=-1)
     return "" if (highest_X > lowest_X).any() else NO_SIGNAL
+
+
+def left_out_lines(names_by_reason: Mapping[str, Sequence[str]], num_traces: int) -> list[str]:
+    """A line for each reason for which traces are left out, with their count."""
+    return [
+        f"{len(names)} of {num_traces} traces left out: {reason}; the first is {names[0]}"
+        for reason, names in names_by_reason.items()
+        if len(names)
+    ]
 
 
 def needed_part(

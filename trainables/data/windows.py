@@ -30,7 +30,16 @@ from trainables.data.labelled import labelled_phases
 from trainables.data.seal import SEALED, Opening, check_seal
 from trainables.data.splits import few_shot_traces, split_traces
 from trainables.data.store_folder import building, check_room, made_once
-from trainables.data.store_parts import NO_NUMBERS, NO_SAMPLES, NO_SIGNAL, NO_WAVEFORM, Part, margin, write_parts
+from trainables.data.store_parts import (
+    NO_NUMBERS,
+    NO_SAMPLES,
+    NO_SIGNAL,
+    NO_WAVEFORM,
+    Part,
+    left_out_lines,
+    margin,
+    write_parts,
+)
 from trainables.data.windowing import PRESCRIBED, Windowing
 
 STORE_FORMAT = 3
@@ -272,11 +281,9 @@ def _check_that_something_is_left(
 
 def _left_out(parts: list[Part]) -> list[str]:
     """What the store leaves out: a line for each reason, with its count."""
-    lines = []
-    for reason in (NO_WAVEFORM, NO_SAMPLES, NO_NUMBERS, NO_SIGNAL):
-        names = [part["name"] for part in parts if part["left_out"] == reason]
-        if names:
-            lines.append(f"{len(names)} of {len(parts)} traces left out: {reason}; the first is {names[0]}")
+    reasons = NO_WAVEFORM, NO_SAMPLES, NO_NUMBERS, NO_SIGNAL
+    names = {reason: [part["name"] for part in parts if part["left_out"] == reason] for reason in reasons}
+    lines = left_out_lines(names, len(parts))
     if outside := sum(part.get("outside", 0) for part in parts):
         lines.append(f"{outside} picks lie outside their traces and do not count")
     return lines

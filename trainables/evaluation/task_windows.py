@@ -10,7 +10,7 @@ windows are shorter gets several that overlap by half, and the highest answer of
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ import torch
 
 from trainables.data.batches import Batch, normalise
 from trainables.data.config import COMPONENT_ORDER
-from trainables.data.store_parts import NO_WAVEFORM, why_useless
+from trainables.data.store_parts import NO_WAVEFORM, left_out_lines, why_useless
 from trainables.edge.joining import without_gaps
 from trainables.models.interface import DETECTION, NOISE
 
@@ -77,7 +77,8 @@ def answers(
     targets: pd.DataFrame,
     progress: Progress = lambda done, of: None,
 ) -> dict[str, Answers]:
-    """What each picker says of each target, in their order. Every trace is read once."""
+    """What each picker says of each target, in their order. Every trace is read once; how many cannot be used is
+    logged, a line for each reason."""
     found = {name: np.full((len(_FIELDS), len(targets)), np.nan) for name in pickers}
     by_length = {
         length: _Windows(length, {name: one for name, one in pickers.items() if one.window_samples == length}, found)
@@ -87,29 +88,31 @@ def answers(
     trace_N = targets["trace_idx"].to_numpy(dtype=int)
     traces = np.unique(trace_N).tolist()
     of_trace = np.split(np.argsort(trace_N, kind="stable"), np.searchsorted(np.sort(trace_N), traces)[1:])
+    left_out: dict[str, list[str]] = {}
     for done, (trace, targets_here) in enumerate(zip(traces, of_trace, strict=True), start=1):
-        for waveform_XT in _read(dataset, trace):
-            for target in targets_here.tolist():
-                for windows in by_length.values():
-                    windows.add(waveform_XT, target, start_N[target], end_N[target])
+        waveform_XT, reason = _read(dataset, trace)
+        if reason:
+            left_out.setdefault(reason, []).append(str(dataset.metadata["trace_name"].iloc[trace]))
+        for target in targets_here.tolist() if not reason else ():
+            for windows in by_length.values():
+                windows.add(waveform_XT, target, start_N[target], end_N[target])
         progress(done, len(traces))
+    for line in left_out_lines(left_out, len(traces)):
+        logger.warning("%s: %s", dataset.path, line)
     for windows in by_length.values():
         windows.answer()
     return {name: Answers(*fields) for name, fields in found.items()}
 
 
-def _read(dataset: sbd.WaveformDataset, trace: int) -> Iterator[np.ndarray]:
-    """The waveform (X, T) of a trace, float32 without gaps; none, and a line, where it is of no use."""
-    name = dataset.metadata["trace_name"].iloc[trace]
+def _read(dataset: sbd.WaveformDataset, trace: int) -> tuple[np.ndarray, str]:
+    """The waveform (X, T) of a trace, float32 without gaps; and why it is of no use, "" where it is."""
     try:
         waveform_XT, _ = dataset.get_sample(trace)
-        reason = why_useless(waveform_XT)
     except (KeyError, IndexError):
-        reason = NO_WAVEFORM
-    if reason:
-        logger.warning("trace %s is left out: %s", name, reason)
-    else:
-        yield without_gaps(waveform_XT).astype(np.float32, copy=False)
+        return np.empty((len(COMPONENT_ORDER), 0), dtype=np.float32), NO_WAVEFORM
+    if reason := why_useless(waveform_XT):
+        return waveform_XT, reason
+    return without_gaps(waveform_XT).astype(np.float32, copy=False), ""
 
 
 class _Windows:

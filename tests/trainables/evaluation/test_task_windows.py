@@ -113,4 +113,7 @@ def test_a_trace_that_cannot_be_read_is_left_out_and_named(dataset, targets, mon
     found = answers({"loud": loud(3001)}, dataset, targets)["loud"]
     assert np.isnan(found.p[(targets["trace_idx"] == broken).to_numpy()]).all()
     assert np.isfinite(found.p[(targets["trace_idx"] != broken).to_numpy()]).all()
-    assert "is left out: no signal" in caplog.text
+    num_traces, name = targets["trace_idx"].nunique(), dataset.metadata["trace_name"].iloc[broken]
+    (message,) = caplog.messages
+    assert f"1 of {num_traces} traces left out: no signal" in message
+    assert message.endswith(f"; the first is {name}")
