@@ -43,6 +43,8 @@ def local_ray(_ray_ends: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
             options = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
             with closed_to_others() as closed:
                 ray.init("local", num_cpus=2, **closed, **options)
+            # It writes into the output of whichever test runs when a worker of an earlier one has died.
+            ray._private.worker.print_to_stdstream = lambda *_, **__: None
     yield
     if ray.is_initialized():
         for actor in ray._private.state.actors().values():
