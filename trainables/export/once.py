@@ -41,16 +41,16 @@ class Fold:
 def store_once(model: onnx.ModelProto, folds: Mapping[str, Fold]) -> None:
     """In place: the kernels of the weights that `folds` names, and biases and scales of their outputs, stored once.
 
-    No number changes. Weights are in FP32, or in INT8 behind a DequantizeLinear.
+    No number changes. Weights are in FP32, or in INT8, of a QLinearConv or behind a DequantizeLinear.
     """
     editor = Editor(model.graph)
-    for conv in [node for node in model.graph.node if node.op_type == "Conv"]:
-        (weight, *scales), *biases = [editor.stored(name) for name in conv.input[1:]]
+    for conv in [node for node in model.graph.node if node.op_type in ("Conv", "QLinearConv")]:
+        weight, *of_outputs = _constants(editor, conv)
         fold, weight_OF1K = folds.get(weight), editor.tensors.get(weight)
         if fold is None or weight_OF1K is None or not weight_OF1K.any():
             continue
         editor.replace(weight, _kernels(editor, weight_OF1K, fold))
-        for name in chain(scales, *biases):
+        for name in of_outputs:
             values_F = editor.tensors.get(name)
             if values_F is not None and not fold.classes_first:
                 once_O = values_F[: len(values_F) // fold.places]
@@ -58,6 +58,13 @@ def store_once(model: onnx.ModelProto, folds: Mapping[str, Fold]) -> None:
                     repeats = editor.constant(np.array([fold.places]))
                     editor.replace(name, editor.add("Tile", editor.constant(once_O), repeats))
     editor.finish()
+
+
+def _constants(editor: Editor, conv: onnx.NodeProto) -> list[str]:
+    """The weights of a convolution, and what it has for each of its outputs: scales of the weights, a bias."""
+    if conv.op_type == "QLinearConv":
+        return [conv.input[3], conv.input[4], *conv.input[8:]]
+    return list(chain.from_iterable(editor.stored(name) for name in conv.input[1:]))
 
 
 def _kernels(editor: Editor, weight_OF1K: np.ndarray, fold: Fold) -> str:

@@ -22,6 +22,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from trainables.export.once import Editor, Fold, store_once
 from trainables.export.onnx import INPUT, NotPossibleError, OnnxPicker, export_xiaonet, save, strip, with_short_names
+from trainables.export.operators import in_operators
 from trainables.models.adapters import PickerAdapter
 from trainables.models.xiaonet import XiaoNet
 
@@ -87,6 +88,7 @@ def quantize_int8(
             extra_options={"TensorQuantOverrides": _equal_ranges(onnx.load(prepared), folds)},
         )
         program = onnx.load(quantized)
+        in_operators(program)
         _without_what_follows(program)
         store_once(program, {f"{name}_quantized": fold for name, fold in folds.items()})
         save(with_short_names(strip(program)), int8, metadata)
