@@ -17,8 +17,8 @@ import onnx
 from onnx import numpy_helper
 from onnx.helper import make_node
 
-ONE_OF_ZEROS = np.array([0, 0, 0, 0, 0, 1])
-"""Padding of (O, C, U): one kernel more, behind."""
+ONE_OF_ZEROS = np.array([0, 0, 0, 1, 0, 0])
+"""Padding of (U, O, C): one kernel more, behind."""
 
 
 @dataclass(frozen=True)
@@ -79,19 +79,18 @@ def _kernels(editor: Editor, weight_OF1K: np.ndarray, fold: Fold) -> str:
             part_OCPPK = part_OFK.reshape(-1, fold.places, places, *by_channel).transpose(0, 3, 1, 2, 4)
         else:
             part_OCPPK = part_OFK.reshape(fold.places, -1, places, *by_channel).transpose(1, 3, 0, 2, 4)
-        kernels_OCU, index_PPK = _distinct(part_OCPPK)
-        kernels = editor.add("Pad", editor.constant(kernels_OCU), editor.constant(ONE_OF_ZEROS))
-        index = editor.add("Cast", editor.constant(index_PPK), to=onnx.TensorProto.INT32)
-        repeated = editor.add("Gather", kernels, index, axis=2)
-        order = (0, 2, 3, 1, 4) if fold.classes_first else (2, 0, 3, 1, 4)
-        repeated = editor.add("Transpose", repeated, perm=order)
+        kernels_UOC, index_PPK = _distinct(part_OCPPK)
+        kernels = editor.add("Pad", editor.constant(kernels_UOC), editor.constant(ONE_OF_ZEROS))
+        repeated_PPKOC = editor.add("Gather", kernels, editor.constant(index_PPK))
+        order = (3, 0, 1, 4, 2) if fold.classes_first else (0, 3, 1, 4, 2)
+        repeated = editor.add("Transpose", repeated_PPKOC, perm=order)
         shape = editor.constant(np.array([outputs, channels, 1, taps]))
         parts.append(editor.add("Reshape", repeated, shape))
     return parts[0] if len(parts) == 1 else editor.add("Concat", *parts, axis=1)
 
 
 def _distinct(part_OCPPK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(O, C, U), in the order in which they are met, and which of them stands at each place and tap; U for zeros."""
+    """(U, O, C), in the order in which they are met, and which of them stands at each place and tap; U for zeros."""
     columns = part_OCPPK.reshape(*part_OCPPK.shape[:2], -1)
     known: dict[bytes, int] = {}
     index = []
@@ -99,9 +98,8 @@ def _distinct(part_OCPPK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         is_zero = not columns[..., at].any()
         index.append(-1 if is_zero else known.setdefault(columns[..., at].tobytes(), len(known)))
     kernels_OCU = columns[..., [index.index(number) for number in range(len(known))]]
-    index_PPK = np.array(index).reshape(part_OCPPK.shape[2:])
-    kind = np.uint8 if len(known) < 256 else np.uint16
-    return kernels_OCU, np.where(index_PPK < 0, len(known), index_PPK).astype(kind)
+    index_PPK = np.array(index, dtype=np.int32).reshape(part_OCPPK.shape[2:])
+    return np.moveaxis(kernels_OCU, 2, 0), np.where(index_PPK < 0, np.int32(len(known)), index_PPK)
 
 
 class Editor:
