@@ -199,13 +199,13 @@ def strip(model: onnx.ModelProto) -> onnx.ModelProto:
     """Remove, in place, what inference does not need: the exporter's notes, shapes, repeated constants, attributes that
     say what is so without them."""
     graph = model.graph
-    model.doc_string = graph.doc_string = ""
+    for described in (model, graph, *graph.input, *graph.output, *graph.initializer, *graph.node):
+        described.ClearField("doc_string")  # an empty text would take two bytes, as other empty ones
     domains = {node.domain for node in graph.node}
     for opset in [opset for opset in model.opset_import if opset.domain not in domains]:
         model.opset_import.remove(opset)
     del model.functions[:], graph.value_info[:], graph.metadata_props[:], graph.quantization_annotation[:]
     for value in (*graph.input, *graph.output):
-        value.doc_string = ""
         del value.metadata_props[:]
     first_of: dict[tuple[int, tuple[int, ...], bytes], onnx.TensorProto] = {}
     replaced = {}
@@ -215,7 +215,7 @@ def strip(model: onnx.ModelProto) -> onnx.ModelProto:
     constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in first_of.values()}
     used = set()
     for node in graph.node:
-        node.doc_string = node.name = ""
+        node.ClearField("name")
         del node.metadata_props[:]
         node.input[:] = [replaced.get(name, name) for name in node.input]
         _leave_defaults_out(node)
@@ -224,7 +224,6 @@ def strip(model: onnx.ModelProto) -> onnx.ModelProto:
     kept = [copy.deepcopy(tensor) for tensor in first_of.values() if tensor.name in used]
     del graph.initializer[:]
     for tensor in kept:
-        tensor.doc_string = ""
         del tensor.metadata_props[:]
         _store_small_integers_small(tensor)
     graph.initializer.extend(kept)
@@ -289,7 +288,8 @@ def save(model: onnx.ModelProto, path: Path, metadata: Mapping[str, str]) -> Non
     """Write the file, whole or not at all."""
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, dict(metadata))
-    model.producer_name, model.producer_version = "seisweep", ""
+    model.producer_name = "seisweep"
+    model.ClearField("producer_version")
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as arriving:
         arriving.write_bytes(model.SerializeToString())

@@ -1,8 +1,8 @@
 """INT8 graphs written with the operators that run, where quantization wrote float ones between two conversions.
 
-A convolution behind DequantizeLinear and before QuantizeLinear is what onnxruntime runs as QLinearConv: written so it is
-one node instead of four, and a bias needs no scale. What only moves numbers (a pooling, a new shape) moves 8-bit ones.
-No number changes: onnxruntime makes the same of both when it loads them.
+A convolution behind DequantizeLinear and before QuantizeLinear is what onnxruntime runs as QLinearConv. Written so, it
+is one node instead of four, and its bias needs no scale. What only moves numbers (a pooling, a new shape) moves 8-bit
+ones. No answer changes: onnxruntime makes the same of both graphs when it loads them.
 """
 
 from __future__ import annotations
@@ -72,23 +72,25 @@ class _Writer:
         if node.output[0] in self.same_as:  # by the convolution before it
             return
         before = self.stored.get(node.input[0])
-        if before is not None and self._are_equal(node.input[1:], (before.scale, before.zero_point)):
+        if before is not None and self._values(node.input[1:]) == self._values((before.scale, before.zero_point)):
             self.same_as[node.output[0]] = before.name
         else:
             self._in_floats(node)
 
-    def _are_equal(self, some: Sequence[str], others: Sequence[str]) -> bool:
-        """Two scales and zero points."""
-        return len(some) == len(others) and all(
-            one == other
-            or (
-                one in self.tensors
-                and other in self.tensors
-                and self.tensors[one].dtype == self.tensors[other].dtype
-                and np.array_equal(self.tensors[one], self.tensors[other])
-            )
-            for one, other in zip(some, others, strict=True)
+    def _is_on_scale_of(self, one: _Stored, other: _Stored) -> bool:
+        """Whether both have one scale for all of their numbers."""
+        has_axis = self.tensors.get(one.scale, np.zeros(2)).size > 1
+        return not has_axis and self._values((one.scale, one.zero_point)) == self._values(
+            (other.scale, other.zero_point)
         )
+
+    def _values(self, names: Sequence[str]) -> list[object]:
+        """To compare constants, of which equal ones may have several names."""
+        tensors = [self.tensors.get(name) for name in names]
+        return [
+            name if tensor is None else (tensor.dtype, tensor.shape, tensor.tobytes())
+            for name, tensor in zip(names, tensors, strict=True)
+        ]
 
     def _convolution(self, node: onnx.NodeProto) -> bool:
         """Whether it is written as QLinearConv."""
@@ -132,9 +134,7 @@ class _Writer:
         moved = list(node.input) if node.op_type == "Concat" else [node.input[0]]
         stored = [self.stored.get(name) for name in moved]
         known = [one for one in stored if one is not None]
-        if len(known) < len(stored) or not all(
-            self._are_equal((one.scale, one.zero_point), (known[0].scale, known[0].zero_point)) for one in known
-        ):
+        if len(known) < len(stored) or not all(self._is_on_scale_of(one, known[0]) for one in known):
             return False
         output = node.output[0]
         eight_bit = f"{output}_moved"

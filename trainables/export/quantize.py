@@ -1,4 +1,4 @@
-"""INT8 files: static quantization (QDQ) of an FP32 ONNX picker from calibration windows.
+"""INT8 files: static quantization of an FP32 ONNX picker from calibration windows.
 
 Unsigned activations and signed per-channel weights; what comes after the last convolution stays float,
 because softmax in 8 bits costs S picks (measured).
@@ -107,8 +107,8 @@ def _equal_ranges(model: onnx.ModelProto, folds: Mapping[str, Fold]) -> dict[str
 
 
 def _without_what_follows(model: onnx.ModelProto) -> None:
-    """In place, of all convolutions: the zero points of signed numbers, which are zeros, and the scale of a bias, which
-    is that of the input times that of the weights."""
+    """In place, of convolutions that stay between conversions: the zero points of signed numbers, which are zeros, and
+    the scale of a bias, which is that of the input times that of the weights."""
     editor = Editor(model.graph)
     for conv in [node for node in model.graph.node if node.op_type in CONVOLUTIONS]:
         dequantized = [editor.dequantized(name) for name in conv.input]
