@@ -39,7 +39,7 @@ from trainables.models.own_network import OwnNetwork, build_own
 from trainables.models.weights import weights_digest
 from trainables.models.xiaonet import StudentConfig, XiaoNet, build_student
 
-FORMAT = 3
+FORMAT = 4
 """Raised when what is measured, or how, changes: older measurements are then not read again."""
 
 WARM_UPS, MIN_PAIRS, MAX_PAIRS, TIME_LIMIT_S = 5, 10, 60, 1.0

@@ -17,8 +17,8 @@ import onnx
 from onnx import numpy_helper
 from onnx.helper import make_node
 
-ONE_OF_ZEROS = np.array([0, 0, 0, 0, 0, 1])
-"""Padding of (O, C, U): one kernel more, behind."""
+ONE_OF_ZEROS = np.array([0, 0, 0, 1, 0, 0])
+"""Padding of (U, O, C): one kernel more, behind."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,16 @@ class Fold:
 def store_once(model: onnx.ModelProto, folds: Mapping[str, Fold]) -> None:
     """In place: the kernels of the weights that `folds` names, and biases and scales of their outputs, stored once.
 
-    No number changes. Weights are in FP32, or in INT8 behind a DequantizeLinear.
+    No number changes. Weights are in FP32, or in INT8, of a QLinearConv or behind a DequantizeLinear.
     """
     editor = Editor(model.graph)
-    for conv in [node for node in model.graph.node if node.op_type == "Conv"]:
-        (weight, *scales), *biases = [editor.stored(name) for name in conv.input[1:]]
+    for conv in [node for node in model.graph.node if node.op_type in ("Conv", "QLinearConv")]:
+        weight, *of_outputs = _constants(editor, conv)
         fold, weight_OF1K = folds.get(weight), editor.tensors.get(weight)
         if fold is None or weight_OF1K is None or not weight_OF1K.any():
             continue
         editor.replace(weight, _kernels(editor, weight_OF1K, fold))
-        for name in chain(scales, *biases):
+        for name in of_outputs:
             values_F = editor.tensors.get(name)
             if values_F is not None and not fold.classes_first:
                 once_O = values_F[: len(values_F) // fold.places]
@@ -58,6 +58,13 @@ def store_once(model: onnx.ModelProto, folds: Mapping[str, Fold]) -> None:
                     repeats = editor.constant(np.array([fold.places]))
                     editor.replace(name, editor.add("Tile", editor.constant(once_O), repeats))
     editor.finish()
+
+
+def _constants(editor: Editor, conv: onnx.NodeProto) -> list[str]:
+    """The weights of a convolution, and what it has for each of its outputs: scales of the weights, a bias."""
+    if conv.op_type == "QLinearConv":
+        return [conv.input[3], conv.input[4], *conv.input[8:]]
+    return list(chain.from_iterable(editor.stored(name) for name in conv.input[1:]))
 
 
 def _kernels(editor: Editor, weight_OF1K: np.ndarray, fold: Fold) -> str:
@@ -72,19 +79,18 @@ def _kernels(editor: Editor, weight_OF1K: np.ndarray, fold: Fold) -> str:
             part_OCPPK = part_OFK.reshape(-1, fold.places, places, *by_channel).transpose(0, 3, 1, 2, 4)
         else:
             part_OCPPK = part_OFK.reshape(fold.places, -1, places, *by_channel).transpose(1, 3, 0, 2, 4)
-        kernels_OCU, index_PPK = _distinct(part_OCPPK)
-        kernels = editor.add("Pad", editor.constant(kernels_OCU), editor.constant(ONE_OF_ZEROS))
-        index = editor.add("Cast", editor.constant(index_PPK), to=onnx.TensorProto.INT32)
-        repeated = editor.add("Gather", kernels, index, axis=2)
-        order = (0, 2, 3, 1, 4) if fold.classes_first else (2, 0, 3, 1, 4)
-        repeated = editor.add("Transpose", repeated, perm=order)
+        kernels_UOC, index_PPK = _distinct(part_OCPPK)
+        kernels = editor.add("Pad", editor.constant(kernels_UOC), editor.constant(ONE_OF_ZEROS))
+        repeated_PPKOC = editor.add("Gather", kernels, editor.constant(index_PPK))
+        order = (3, 0, 1, 4, 2) if fold.classes_first else (0, 3, 1, 4, 2)
+        repeated = editor.add("Transpose", repeated_PPKOC, perm=order)
         shape = editor.constant(np.array([outputs, channels, 1, taps]))
         parts.append(editor.add("Reshape", repeated, shape))
     return parts[0] if len(parts) == 1 else editor.add("Concat", *parts, axis=1)
 
 
 def _distinct(part_OCPPK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(O, C, U), in the order in which they are met, and which of them stands at each place and tap; U for zeros."""
+    """(U, O, C), in the order in which they are met, and which of them stands at each place and tap; U for zeros."""
     columns = part_OCPPK.reshape(*part_OCPPK.shape[:2], -1)
     known: dict[bytes, int] = {}
     index = []
@@ -92,9 +98,8 @@ def _distinct(part_OCPPK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         is_zero = not columns[..., at].any()
         index.append(-1 if is_zero else known.setdefault(columns[..., at].tobytes(), len(known)))
     kernels_OCU = columns[..., [index.index(number) for number in range(len(known))]]
-    index_PPK = np.array(index).reshape(part_OCPPK.shape[2:])
-    kind = np.uint8 if len(known) < 256 else np.uint16
-    return kernels_OCU, np.where(index_PPK < 0, len(known), index_PPK).astype(kind)
+    index_PPK = np.array(index, dtype=np.int32).reshape(part_OCPPK.shape[2:])
+    return np.moveaxis(kernels_OCU, 2, 0), np.where(index_PPK < 0, np.int32(len(known)), index_PPK)
 
 
 class Editor:

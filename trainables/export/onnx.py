@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import io
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -198,31 +199,33 @@ def strip(model: onnx.ModelProto) -> onnx.ModelProto:
     """Remove, in place, what inference does not need: the exporter's notes, shapes, repeated constants, attributes that
     say what is so without them."""
     graph = model.graph
-    model.doc_string = graph.doc_string = ""
+    for described in (model, graph, *graph.input, *graph.output, *graph.initializer, *graph.node):
+        described.ClearField("doc_string")  # an empty text would take two bytes, as other empty ones
     domains = {node.domain for node in graph.node}
     for opset in [opset for opset in model.opset_import if opset.domain not in domains]:
         model.opset_import.remove(opset)
     del model.functions[:], graph.value_info[:], graph.metadata_props[:], graph.quantization_annotation[:]
     for value in (*graph.input, *graph.output):
-        value.doc_string = ""
         del value.metadata_props[:]
     first_of: dict[tuple[int, tuple[int, ...], bytes], onnx.TensorProto] = {}
     replaced = {}
     for tensor in graph.initializer:
         content = (tensor.data_type, tuple(tensor.dims), onnx.numpy_helper.to_array(tensor).tobytes())
         replaced[tensor.name] = first_of.setdefault(content, tensor).name
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in first_of.values()}
     used = set()
     for node in graph.node:
-        node.doc_string = node.name = ""
+        node.ClearField("name")
         del node.metadata_props[:]
-        _leave_defaults_out(node)
         node.input[:] = [replaced.get(name, name) for name in node.input]
+        _leave_defaults_out(node)
+        _leave_allowzero_out(node, constants)
         used.update(node.input)
     kept = [copy.deepcopy(tensor) for tensor in first_of.values() if tensor.name in used]
     del graph.initializer[:]
     for tensor in kept:
-        tensor.doc_string = ""
         del tensor.metadata_props[:]
+        _store_small_integers_small(tensor)
     graph.initializer.extend(kept)
     return model
 
@@ -244,20 +247,40 @@ def _leave_defaults_out(node: onnx.NodeProto) -> None:
             node.attribute.remove(attribute)
 
 
+def _leave_allowzero_out(node: onnx.NodeProto, constants: Mapping[str, np.ndarray]) -> None:
+    """Of a new shape that is known and has no zero, in place."""
+    if node.op_type == "Reshape" and node.input[1] in constants and constants[node.input[1]].all():
+        kept = [attribute for attribute in node.attribute if attribute.name != "allowzero"]
+        del node.attribute[:]
+        node.attribute.extend(kept)
+
+
+def _store_small_integers_small(tensor: onnx.TensorProto) -> None:
+    """In place, where that is shorter: ONNX has fields in which a small integer is one byte, of whatever kind it is."""
+    field = {onnx.TensorProto.INT64: "int64_data", onnx.TensorProto.INT32: "int32_data"}.get(tensor.data_type)
+    if field is None:
+        return
+    small = onnx.TensorProto(dims=tensor.dims, data_type=tensor.data_type, name=tensor.name)
+    getattr(small, field).extend(onnx.numpy_helper.to_array(tensor).ravel().tolist())
+    if small.ByteSize() < tensor.ByteSize():
+        tensor.CopyFrom(small)
+
+
 def with_short_names(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Number the tensors, in place: in a small network names are a tenth of an INT8 file."""
+    """Number the tensors, in place, those first that are named most often: in a small network names are a tenth of an
+    INT8 file."""
     graph = model.graph
     keep = {value.name for value in (*graph.input, *graph.output)} | {""}
-    short: dict[str, str] = {}
-
-    def rename(name: str) -> str:
-        return name if name in keep else short.setdefault(name, np.base_repr(len(short), 36))
-
-    for tensor in graph.initializer:
-        tensor.name = rename(tensor.name)
+    named = Counter(tensor.name for tensor in graph.initializer)
     for node in graph.node:
-        node.input[:] = [rename(name) for name in node.input]
-        node.output[:] = [rename(name) for name in node.output]
+        named.update((*node.input, *node.output))
+    others = [name for name, _ in named.most_common() if name not in keep]
+    short = {name: name for name in keep} | {name: np.base_repr(number, 36) for number, name in enumerate(others)}
+    for tensor in graph.initializer:
+        tensor.name = short[tensor.name]
+    for node in graph.node:
+        node.input[:] = [short[name] for name in node.input]
+        node.output[:] = [short[name] for name in node.output]
     return model
 
 
@@ -265,7 +288,8 @@ def save(model: onnx.ModelProto, path: Path, metadata: Mapping[str, str]) -> Non
     """Write the file, whole or not at all."""
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, dict(metadata))
-    model.producer_name, model.producer_version = "seisweep", ""
+    model.producer_name = "seisweep"
+    model.ClearField("producer_version")
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as arriving:
         arriving.write_bytes(model.SerializeToString())

@@ -1,4 +1,4 @@
-"""INT8 files: static quantization (QDQ) of an FP32 ONNX picker from calibration windows.
+"""INT8 files: static quantization of an FP32 ONNX picker from calibration windows.
 
 Unsigned activations and signed per-channel weights; what comes after the last convolution stays float,
 because softmax in 8 bits costs S picks (measured).
@@ -22,6 +22,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from trainables.export.once import Editor, Fold, store_once
 from trainables.export.onnx import INPUT, NotPossibleError, OnnxPicker, export_xiaonet, save, strip, with_short_names
+from trainables.export.operators import in_operators
 from trainables.models.adapters import PickerAdapter
 from trainables.models.xiaonet import XiaoNet
 
@@ -87,6 +88,7 @@ def quantize_int8(
             extra_options={"TensorQuantOverrides": _equal_ranges(onnx.load(prepared), folds)},
         )
         program = onnx.load(quantized)
+        in_operators(program)
         _without_what_follows(program)
         store_once(program, {f"{name}_quantized": fold for name, fold in folds.items()})
         save(with_short_names(strip(program)), int8, metadata)
@@ -105,8 +107,8 @@ def _equal_ranges(model: onnx.ModelProto, folds: Mapping[str, Fold]) -> dict[str
 
 
 def _without_what_follows(model: onnx.ModelProto) -> None:
-    """In place, of all convolutions: the zero points of signed numbers, which are zeros, and the scale of a bias, which
-    is that of the input times that of the weights."""
+    """In place, of convolutions that stay between conversions: the zero points of signed numbers, which are zeros, and
+    the scale of a bias, which is that of the input times that of the weights."""
     editor = Editor(model.graph)
     for conv in [node for node in model.graph.node if node.op_type in CONVOLUTIONS]:
         dequantized = [editor.dequantized(name) for name in conv.input]

@@ -45,7 +45,7 @@ def test_a_kernel_is_stored_once_and_no_number_changes():
     np.testing.assert_array_equal(answer(written_out), before)
     assert written_out.ByteSize() < size / 3
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in written_out.graph.initializer}
-    assert {array.shape for array in stored.values() if array.ndim == 3 and array.dtype == np.float32} == {(20, 30, 3)}
+    assert {array.shape for array in stored.values() if array.ndim == 3 and array.dtype == np.float32} == {(3, 20, 30)}
     assert sum(array.shape == (20,) for array in stored.values()) == 1
 
 

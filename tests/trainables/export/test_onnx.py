@@ -12,7 +12,7 @@ import pytest
 import torch
 from lifelike import picker, windows
 
-from trainables.export.onnx import OnnxPicker, export_onnx
+from trainables.export.onnx import OPSET, OnnxPicker, export_onnx, strip, with_short_names
 from trainables.export.quantize import quantize_picker
 
 SIZES = [
@@ -103,3 +103,53 @@ print(json.dumps([list(out.shape), float(abs(out.sum(1) - 1).max())]))
     shape, largest_error = json.loads(done.stdout)
     assert shape == [5, 3, 3001]
     assert largest_error < 1e-5
+
+
+def with_constant(name: str, values: np.ndarray, node: onnx.NodeProto) -> onnx.ModelProto:
+    x, y = (onnx.helper.make_tensor_value_info(one, onnx.TensorProto.FLOAT, ["n"]) for one in ("x", "y"))
+    graph = onnx.helper.make_graph([node], "one", [x], [y], [onnx.numpy_helper.from_array(values, name)])
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", OPSET)])
+
+
+@pytest.mark.parametrize("values", [[1, 4, 3008], [0, 200, 127], [-7, -1, 2**20]])
+@pytest.mark.parametrize("kind", [np.int64, np.int32])
+def test_integers_are_stored_as_what_is_shorter(values, kind):
+    values = np.array(values).astype(kind)
+    program = with_constant("k", values, onnx.helper.make_node("Gather", ["x", "k"], ["y"]))
+    before = program.graph.initializer[0].ByteSize()
+    stored = strip(program).graph.initializer[0]
+    onnx.checker.check_model(program)
+    np.testing.assert_array_equal(onnx.numpy_helper.to_array(stored), values)
+    assert onnx.numpy_helper.to_array(stored).dtype == kind
+    assert (stored.ByteSize() <= before - values.nbytes // 2) == (values >= 0).all()
+    assert stored.ByteSize() <= before
+
+
+@pytest.mark.parametrize(("shape", "kept"), [([-1, 3], False), ([0, 3], True)])
+def test_a_new_shape_says_what_a_zero_means_only_where_it_has_one(shape, kept):
+    node = onnx.helper.make_node("Reshape", ["x", "k"], ["y"], allowzero=1)
+    program = strip(with_constant("k", np.array(shape), node))
+    assert ("allowzero" in [attribute.name for attribute in program.graph.node[0].attribute]) == kept
+
+
+def test_what_is_not_said_takes_no_byte(files):
+    program = onnx.load(files.int8)
+    graph = program.graph
+    for part in (program, graph, *graph.input, *graph.output, *graph.node, *graph.initializer):
+        assert "" not in [value for _, value in part.ListFields()]
+
+
+def test_what_is_named_most_often_has_the_shortest_names():
+    tensors = [onnx.numpy_helper.from_array(np.float32(1), f"t{number}") for number in range(40)]
+    nodes = [onnx.helper.make_node("Sum", ["x", *(f"t{number}" for number in range(40))], ["sum"])]
+    nodes += [onnx.helper.make_node("Mul", ["sum", "t39"], ["y"])]
+    x, y = (onnx.helper.make_tensor_value_info(one, onnx.TensorProto.FLOAT, []) for one in ("x", "y"))
+    program = onnx.helper.make_model(
+        onnx.helper.make_graph(nodes, "one", [x], [y], tensors), opset_imports=[onnx.helper.make_opsetid("", OPSET)]
+    )
+    with_short_names(program)
+    onnx.checker.check_model(program)
+    first, last = program.graph.node
+    assert (first.input[0], last.output[0]) == ("x", "y")
+    assert last.input[1] == "0"
+    assert len({*first.input, *first.output}) == 42
