@@ -35,7 +35,7 @@ STUDENTS: dict[str, dict[str, Any]] = {
     "51k": WIDE | {"student.base_channels": 7},
     "phasenetlight": {"student.architecture": "phasenetlight"},
     "v5b": {"student.architecture": "xiaonetv5b"},
-    "document": {"student.base_channels": 16, "student.pooling": 2, "loss.alpha": 0.5},
+    "document": {"student.base_channels": 16, "student.pooling": 2, "student.dropout": 0.0, "loss.alpha": 0.5},
 }
 """The largest XiaoNets whose INT8 files have at most 172,032 and 51,200 bytes, and three to compare with."""
 SHOWN = (
@@ -55,7 +55,7 @@ def trained(student: str, given: argparse.Namespace) -> seisweep.SweepResults:
     if name in list(seisweep.sweeps()["name"]):
         return seisweep.resume(name)
     common = {
-        "data.dataset": f"[{given.data}]",
+        "data.dataset": [given.data.split(",")],
         "data.streams": given.streams,
         "teacher.weights": given.teacher,
         "loss.alpha": 1.0,

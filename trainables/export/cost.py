@@ -99,6 +99,7 @@ def measure(config: StudentConfig) -> dict[str, float]:
 def measure_network(model: XiaoNet | PickerAdapter, with_latencies: bool = True) -> dict[str, float]:
     """Export and time a picker as it is. Of a user's network that cannot be exported, or not in INT8, what there is.
     Without latencies its parameters, multiply-accumulates and bytes alone."""
+    model = _with_biases(model)
     num_samples = model.interface.window_samples
     windows_NXT = np.random.default_rng(0).uniform(-1, 1, (CALIBRATION_WINDOWS, len(COMPONENT_ORDER), num_samples))
     with tempfile.TemporaryDirectory(prefix="seisweep-cost-") as scratch:
@@ -124,6 +125,16 @@ def measure_network(model: XiaoNet | PickerAdapter, with_latencies: bool = True)
             metrics.INT8_LATENCY_RATIO: ratio,
             metrics.INT8_CONV_SHARE: int8_conv_share(int8),
         }
+
+
+def _with_biases(fresh: XiaoNet | PickerAdapter) -> XiaoNet | PickerAdapter:
+    """A copy whose biases are not zero, as after training: an export leaves zeros out."""
+    copied = copy.deepcopy(fresh)
+    with torch.no_grad():
+        for parameter in copied.parameters():
+            if parameter.dim() == 1 and not parameter.any():
+                parameter.fill_(0.01)
+    return copied
 
 
 def latencies_ms(fp32: Path, int8: Path, window_samples: int = WINDOW_SAMPLES) -> tuple[float, float, float]:
