@@ -119,9 +119,9 @@ def _which_from_where(
         words = show_settings({key: settings[key] for key in scored}) or "all other settings are defaults"
         parts.append(f"as {', '.join(trained)} {'was' if len(trained) == 1 else 'were'} trained: {words}")
     if given:
-        parts.append(f"as you say: {' '.join(_instead(key, value, trained.values()) for key, value in given.items())}")
+        parts.append(f"as given: {' '.join(_instead(key, value, trained.values()) for key, value in given.items())}")
     if unknown := [name for name, one in models.items() if one is None]:
-        parts.append(f"nothing is recorded of the training of {', '.join(unknown)}")
+        parts.append(f"there is no record of the training of {', '.join(unknown)}")
     if left := {key for its in trained.values() for key in its if key not in settings}:
         parts.append(f"left out, because pickers do not have them: {', '.join(sorted(left))}")
     return f"settings {'; '.join(parts)}"

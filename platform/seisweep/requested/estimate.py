@@ -137,21 +137,22 @@ def how_large(sizes: list[Size]) -> str:
 
 
 def how_long(sweep: Sweep, num_trials: int | None, at_a_time: int, pace: Pace) -> str:
-    """`a step took 0.21 s here, 30 of them and dev make an epoch of 8 s: at that pace training takes at most 12 min a
-    trial, 35 min (asha) to 2 h in all, 2 at a time`."""
+    """`a step took 0.21 s here, 30 of them and dev make an epoch of 8 s: at that pace a trial trains for at most
+    12 min, and all of them, 2 at a time, for 35 min (if asha stops weak ones early) to 2 h`."""
     step = f"a step took {_short(pace.step_s)} here, {pace.steps} of them and dev make an epoch of "
     trial_s = pace.epochs * pace.epoch_s
-    words = (
-        f"{step}{_short(pace.epoch_s)}: at that pace training takes at most {show_seconds(math.ceil(trial_s))} a trial"
-    )
+    trial = f"a trial trains for at most {show_seconds(math.ceil(trial_s))}"
+    words = f"{step}{_short(pace.epoch_s)}: at that pace {trial}"
     if num_trials is None or num_trials == 1:
         return words
     rounds = math.ceil(num_trials / at_a_time)
     least_s = trial_s * share_with_early_stopping(sweep, pace.epochs) * num_trials / at_a_time
     most = show_seconds(rounds * trial_s)
     least = show_seconds(least_s)
-    span = f"at most {most}" if sweep.scheduler != "asha" or least == most else f"{least} ({sweep.scheduler}) to {most}"
-    return f"{words}, {span} in all, {at_a_time} at a time"
+    span = f"at most {most}"
+    if sweep.scheduler == "asha" and least != most:
+        span = f"{least} (if asha stops weak ones early) to {most}"
+    return f"{words}, and all of them, {at_a_time} at a time, for {span}"
 
 
 def larger_than_its_teacher(sizes: list[Size], pace: Pace | None) -> str:

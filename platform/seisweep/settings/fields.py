@@ -70,7 +70,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
         alike = difflib.get_close_matches(leaf, {name.rpartition(".")[2] for name in names}, n=1, cutoff=0.6)
         close = [name for name in names if name.rpartition(".")[2] in alike][:3]
     if close:
-        return f"; did you mean {' or '.join(close)}?"
+        *others, last = close
+        return f"; did you mean {', '.join(others)}{' or ' if others else ''}{last}?"
     return f"; known: {some(names, SHOWN)}" if names else ""
 
 

@@ -32,18 +32,18 @@ def test_what_the_user_says_goes_before_it_and_is_said():
     assert (config.data.dataset, config.data.dev_windows_per_trace) == ("/mine", 3)
     assert line == (
         "settings as own-1/3 was trained: data.dev_windows_per_trace=3; "
-        "as you say: data.dataset=/mine (trained with /own) picks.tolerance_s=0.3"
+        "as given: data.dataset=/mine (trained with /own) picks.tolerance_s=0.3"
     )
 
 
 def test_a_model_of_which_nothing_is_recorded_joins_the_others():
     config, line = scoring({}, {"stead": None, "own-1/3": ONE}, CACHE)
     assert config.data.dataset == "/own"
-    assert line.endswith("; nothing is recorded of the training of stead")
+    assert line.endswith("; there is no record of the training of stead")
     with pytest.raises(ValueError, match=r"data.dataset is missing: give data.dataset="):
         scoring({}, {"stead": None}, CACHE)
     assert scoring({"data.dataset": "/mine"}, {"stead": None}, CACHE)[1] == (
-        "settings as you say: data.dataset=/mine; nothing is recorded of the training of stead"
+        "settings as given: data.dataset=/mine; there is no record of the training of stead"
     )
 
 

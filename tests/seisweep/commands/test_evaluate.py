@@ -229,7 +229,7 @@ def test_what_a_user_says_goes_before_the_record_and_is_said(kept, scored):
     strict, _ = scored("own-1/0")
     assert rows["xiaonet", "P"]["recall"] >= strict["xiaonet", "P"]["recall"]
     assert "true within 0.5 s" in said
-    assert "; as you say: picks.tolerance_s=0.5 (trained with 0.3)\n" in said
+    assert "; as given: picks.tolerance_s=0.5 (trained with 0.3)\n" in said
 
 
 def test_data_of_the_users_own_are_scored_at_the_stored_thresholds(kept, scored):
@@ -238,7 +238,7 @@ def test_data_of_the_users_own_are_scored_at_the_stored_thresholds(kept, scored)
     rows, said = scored("own-1/0", f"data.dataset={other}")
     for phase in "PS":
         assert rows["xiaonet", phase]["threshold"] == metrics[f"dev/{phase.lower()}_threshold"]
-    assert f"as you say: data.dataset={other} (trained with {own})" in said
+    assert f"as given: data.dataset={other} (trained with {own})" in said
     chosen, said = scored("own-1/0", f"data.dataset={other}", "--thresholds", "best")
     assert "thresholds: the best on these windows (--thresholds best), which flatter the F1\n" in said
     assert chosen["xiaonet", "both"]["f1"] > rows["xiaonet", "both"]["f1"], "chosen on what it is scored on"

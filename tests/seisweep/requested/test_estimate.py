@@ -57,12 +57,12 @@ def test_a_student_larger_than_its_teacher_is_named():
 def test_time_is_that_of_all_epochs_and_with_early_stopping_less():
     none = sweep_of(scheduler="none")
     assert how_long(none, 20, 2, PACE) == (
-        "a step took 0.5 s here, 30 of them and dev make an epoch of 20 s: at that pace training takes at most 4 min "
-        "a trial, at most 40 min in all, 2 at a time"
+        "a step took 0.5 s here, 30 of them and dev make an epoch of 20 s: at that pace a trial trains for at most "
+        "4 min, and all of them, 2 at a time, for at most 40 min"
     )
-    assert "8 min (asha) to 40 min in all" in how_long(sweep_of(), 20, 2, PACE)
-    assert how_long(none, 1, 1, PACE).endswith("at most 4 min a trial")
-    assert how_long(none, None, 2, PACE).endswith("at most 4 min a trial")
+    assert "for 8 min (if asha stops weak ones early) to 40 min" in how_long(sweep_of(), 20, 2, PACE)
+    assert how_long(none, 1, 1, PACE).endswith("a trial trains for at most 4 min")
+    assert how_long(none, None, 2, PACE).endswith("a trial trains for at most 4 min")
 
 
 def test_halving_lets_a_third_go_on_at_each_rung():

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, model_validator
+from seisweep.settings.fields import nearest
 from seisweep.settings.overrides import build_config, check_narrowing, flatten, nest, parse_overrides, parse_value
 from seisweep.settings.profile import Profile, load_profile
 
@@ -242,3 +243,19 @@ def test_a_profile_whose_brackets_lie_too_deep_is_one_clear_error(tmp_path):
     (tmp_path / "deep.toml").write_text("workers = " + "[" * 5000 + "]" * 5000)
     with pytest.raises(ValueError, match="is no TOML"):
         load_profile(str(tmp_path / "deep.toml"))
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (["loss.alpha", "seed"], ""),
+        (["teacher.weights", "seed"], "; did you mean teacher.weights?"),
+        (["teacher.weights", "teachers"], "; did you mean teacher.weights or teachers?"),
+        (
+            ["teacher.weights", "second_teacher.weights", "teachers"],
+            "; did you mean teacher.weights, second_teacher.weights or teachers?",
+        ),
+    ],
+)
+def test_several_names_that_are_near_are_read_as_a_list(known, said):
+    assert nearest("teacher.weigths", known) == (said or "; known: loss.alpha, seed")
