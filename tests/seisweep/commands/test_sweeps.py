@@ -9,6 +9,7 @@ import json
 import pytest
 from seisweep import results
 from seisweep.cli import run
+from seisweep.report.how_it_ran import ran
 from seisweep.settings.home import Home
 
 
@@ -37,6 +38,7 @@ def test_one_of_the_record(home, capsys):
         "of the sweep:": str(loaded.files),
         f"of trial {loaded.best()}, the best:": str(loaded.artifacts(loaded.best())),
     }
+    assert facts["code"] == dict(ran(loaded))["code"] != ""
     assert facts["recorded in"] == home.mlflow_uri
     assert facts["run it again"] == ["not with a single command: it was launched by its own code"], "its objectives"
     again = ["seisweep run foreshock-fewshot data.few_shot_fraction=0.05,0.2,1.0 --seed 0,1"]
