@@ -39,7 +39,7 @@ def pick(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="pick.pyz",
         description=__doc__.splitlines()[0],
-        epilog=f"How fast the models are on this device, and which to use: pick.pyz {WORD} (its options: pick.pyz {WORD} -h).",
+        epilog=f"How fast the models are here, and which to use: pick.pyz {WORD} (its options: pick.pyz {WORD} -h).",
     )
     parser.add_argument("waveforms", nargs="+", help="files that ObsPy reads, folders, an SDS archive")
     parser.add_argument("--model", metavar="FILE", type=Path, help="ONNX file; default the one beside this program")
