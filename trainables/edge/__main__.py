@@ -36,11 +36,15 @@ def main() -> None:
 
 
 def pick(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="pick.pyz", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="pick.pyz",
+        description=__doc__.splitlines()[0],
+        epilog=f"How fast the models are here, and which to use: pick.pyz {WORD} (its options: pick.pyz {WORD} -h).",
+    )
     parser.add_argument("waveforms", nargs="+", help="files that ObsPy reads, folders, an SDS archive")
-    parser.add_argument("--model", type=Path, help="ONNX file; default the one beside this program")
-    parser.add_argument("--output", type=Path, help="default: standard output")
-    parser.add_argument("--format", choices=FORMATS, default="csv")
+    parser.add_argument("--model", metavar="FILE", type=Path, help="ONNX file; default the one beside this program")
+    parser.add_argument("--output", metavar="FILE", type=Path, help="where the picks go; default standard output")
+    parser.add_argument("--format", choices=FORMATS, default="csv", help="of the picks; default csv")
     parser.add_argument("--start", metavar="TIME", help="pick from this time on, in UTC, as 2019-07-07T08:00:00")
     parser.add_argument("--end", metavar="TIME", help="pick before this time")
     parser.add_argument(
@@ -57,7 +61,7 @@ def pick(arguments: Sequence[str]) -> int:
         "--channels", action="append", help="pick only these: codes such as HHZ or 'HN?', separated by commas"
     )
     parser.add_argument("--components", help="component of the last letter of a channel code, such as 0=Z,1=N,2=E")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", metavar="N", type=int, default=1, help="threads of the model; default 1")
     options = parser.parse_args(arguments)
     if any(str(word).startswith(FDSN) for word in options.waveforms):
         raise ValueError(f"{FDSN} works only in `seisweep pick`; give files or folders")

@@ -67,7 +67,7 @@ def bench(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog=f"pick.pyz {WORD}", description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, action="append", help="ONNX file; default all beside this program")
     parser.add_argument("--seconds", type=float, default=20, help="roughly how long to measure; default 20")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="threads of a model; default 1")
     options = parser.parse_args(arguments)
     if options.seconds <= 0 or options.threads < 1:
         raise ValueError("--seconds must be above 0, --threads at least 1")

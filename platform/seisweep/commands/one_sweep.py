@@ -44,13 +44,14 @@ def of_record(loaded: SweepResults, state: str, home: Home, job: Job | None) -> 
         "searched": dict(wanted.searched),
         "fixed": dict(wanted.fixed),
         "data": " ".join(facts[key] for key in (tags.DATASET, tags.DATA_FINGERPRINT) if key in facts),
+        "code": how.get("code", ""),
         "launched": how.get("launched", ""),
         "ended": how.get("ended", "") if state != "running" else "",
         "job": f"{job.id} of a cluster" if job else "",
         "recorded in": loaded.tracking_uri,
         "folder": from_here(folder) if folder.is_dir() else "",
         "files": _files(loaded),
-        "run it again": _again(loaded, wanted.command, own_code=wanted.own_code),
+        "run it again": _again(wanted.again, own_code=wanted.own_code),
     }
 
 
@@ -128,22 +129,24 @@ def _best(loaded: SweepResults) -> str:
 
 
 def _files(loaded: SweepResults) -> dict[str, str]:
-    """Where those of the sweep itself and of its best trial are; of a server, its address of them."""
+    """Where those of the sweep itself, of its best trial and of its promoted picker are; of a server, its address."""
+    from seisweep.artifacts.seisbench_picker import promotion_of
+    from seisweep.record import tags
     from seisweep.results.files import folder_here
 
     runs = {"of the sweep:": loaded.parent}
     if done := loaded.finished():
         runs[f"of trial {done[0]}, the best:"] = loaded.run(done[0])
     places = {whose: folder_here(run) or run.info.artifact_uri for whose, run in runs.items()}
+    if promotion := promotion_of(loaded):
+        own = folder_here(promotion)
+        places["of the promoted picker:"] = own / tags.PICKER_FOLDER if own else promotion.info.artifact_uri
     return {whose: from_here(place) if isinstance(place, Path) else place for whose, place in places.items()}
 
 
-def _again(loaded: SweepResults, command: str, *, own_code: bool) -> list[str]:
-    from seisweep.report.again import replaceable
-
-    if command and loaded.definition is not None:
-        *places, line = replaceable(command, loaded.definition)
-        return ["# with your own paths", *places, line] if places else [line]
+def _again(lines: list[str], *, own_code: bool) -> list[str]:
+    if lines:
+        return ["# with your own paths", *lines] if lines[1:] else lines
     if own_code:
         return ["not with a single command: it was launched by its own code"]
     return ["its record does not say how it was launched"]

@@ -34,6 +34,7 @@ _SHOWN_ELSEWHERE = {
     tags.VERSIONS,
     tags.PROFILE,
     tags.OWN_NOTE,
+    tags.MERGED,
 }
 _PAGES = {
     "trials": "every trial with what was varied and how it did",

@@ -12,6 +12,7 @@ from search_spaces.named import named_sweep, objectives_of
 from search_spaces.narrowing import dimensions
 from search_spaces.sweep import Choice, Narrowing, Range, Sweep, single_run
 from seisweep.record import tags
+from seisweep.report.again import replaceable
 from seisweep.report.cells import Facts, in_text
 from seisweep.results.sweep_results import SweepResults
 from seisweep.settings.earlier import SPACES_THEN, with_the_space_of
@@ -58,8 +59,8 @@ class Asked:
     """Key and what it may be."""
     fixed: Facts = field(default_factory=list)
     """Settings that every trial has, over the trainable's defaults."""
-    command: str = ""
-    """Empty where no command line leads to this sweep."""
+    again: list[str] = field(default_factory=list)
+    """Lines that run it again: its paths as variables, then the command. Empty where no command line leads to it."""
     own_code: bool = False
     """The sweep is a function of the user's own."""
 
@@ -76,7 +77,7 @@ def asked(sweep: SweepResults) -> Asked:
         plan,
         list(_searched(wanted, sweep.params).items()),
         [(key, in_text(value)) for key, value in sorted(wanted.base.items())],
-        command or "",
+        replaceable(command, wanted) if command else [],
         own_code=not command,
     )
 

@@ -185,5 +185,7 @@ def ready_to_write(store: Store, home: Home) -> Store:
     other = home_of_store(store.uri)
     for written in [home] if other in (None, home) else [home, other]:
         if moved := written.settle():
-            say_once(f"the home {written.root} lay in {', '.join(map(str, moved))}: its record says now where it lies")
+            say_once(
+                f"the home was moved from {', '.join(map(str, moved))} to {written.root}: its record has the new paths"
+            )
     return store

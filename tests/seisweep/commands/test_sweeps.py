@@ -9,6 +9,8 @@ import json
 import pytest
 from seisweep import results
 from seisweep.cli import run
+from seisweep.commands.one_sweep import of_record
+from seisweep.record import tags
 from seisweep.settings.home import Home
 
 
@@ -41,6 +43,8 @@ def test_one_of_the_record(home, capsys):
     assert facts["run it again"] == ["not with a single command: it was launched by its own code"], "its objectives"
     again = ["seisweep run foreshock-fewshot data.few_shot_fraction=0.05,0.2,1.0 --seed 0,1"]
     assert shown(capsys, "shots-1")["run it again"] == again
+    loaded.parent.data.tags.update({tags.GIT_COMMIT: "c0ffee", tags.GIT_DIRTY: "true"})
+    assert of_record(loaded, "finished", home, None)["code"] == "c0ffee, with changes that were not committed"
 
 
 def test_under_each_other_and_without_what_is_empty(home, capsys):

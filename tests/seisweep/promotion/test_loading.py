@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -133,3 +134,6 @@ def test_a_home_that_cannot_be_written_still_knows_what_is_promoted(own: Home, c
     assert promotion is not None
     assert promotion.data.tags["trial"] == "1"
     assert promotion_of(results.load("encoder")) is None
+    assert run(["sweeps", "picker", "--format", "json"]) == 0
+    (facts,) = json.loads(capsys.readouterr().out)
+    assert Path(facts["files"]["of the promoted picker:"], "pick.pyz").is_file()

@@ -128,7 +128,8 @@ def test_a_page_of_a_search_says_what_the_results_say(record):
     assert page.table("reason") == [{"reason": "<b>bad</b> luck", "trials": "1", "which": "13"}]
     assert page.fact("loss.alpha") == "0 .. 1"
     assert page.fact("data.dataset") == "/data/mine"
-    assert "seisweep run distillation data.dataset=/data/mine --samples 14" in page.text
+    assert "DATA_DATASET=/data/mine" in page.text
+    assert 'seisweep run distillation "data.dataset=${DATA_DATASET}" --samples 14' in page.text
     assert page.fact("code") == "c0ffee, with changes that were not committed"
     assert page.fact("data fingerprint") == "f00d"
     assert "seisweep confirm toy-1" in page.text, "one seed is no result"

@@ -87,7 +87,7 @@ def test_the_record_of_a_moved_home_says_where_it_lies_before_anything_is_writte
     assert home.places == Places(tuple((str(place), str(there)) for place in remembered(there)))
     assert str(first) in dict(home.places.moves)
     ready_to_write(own_store(home), home)
-    assert capsys.readouterr().err == f"the home {there} lay in {first}: its record says now where it lies\n"
+    assert capsys.readouterr().err == f"the home was moved from {first} to {there}: its record has the new paths\n"
     assert all(place.startswith(there.as_uri()) for place in places_in(home.database))
     run = MlflowClient(home.mlflow_uri).get_run(run_id)
     assert run.info.artifact_uri == (home.artifacts_dir / run_id / "artifacts").as_uri()

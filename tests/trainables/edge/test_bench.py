@@ -104,6 +104,14 @@ def test_the_program_measures_the_models_in_it(onnx_file, tmp_path):
 
 
 @pytest.mark.integration
+def test_the_help_of_the_program_names_it(tmp_path):
+    write_program(tmp_path / "pick.pyz")
+    done = run(tmp_path, "-h")
+    assert done.returncode == 0
+    assert "pick.pyz bench -h" in " ".join(done.stdout.split())
+
+
+@pytest.mark.integration
 @pytest.mark.parametrize("words", [["--seconds", "0"], ["--threads", "0"], ["--model", "none.onnx"]])
 def test_what_cannot_be_measured_is_one_line(tmp_path, words):
     write_program(tmp_path / "pick.pyz")
