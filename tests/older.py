@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -68,13 +70,23 @@ def _filled(text: str, places: dict[str, Any]) -> str:
 
 def _write_picker(folder: Path) -> None:
     """What a finished trial has left: both ONNX files and the SeisBench pair, of random weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in _picker().items():
+        (folder / name).write_bytes(content)
+
+
+@cache
+def _picker() -> dict[str, bytes]:
+    """Its files by name: exported once for all homes of a process."""
     torch.manual_seed(0)
     model = build_student(StudentConfig(base_channels=8, pooling=4)).eval()
-    folder.mkdir(parents=True, exist_ok=True)
-    export_onnx(model, folder / FP32_FILE, THRESHOLDS)
     windows_NXT = np.random.default_rng(0).uniform(-1, 1, (8, 3, 3001)).astype(np.float32)
-    quantize_int8(folder / FP32_FILE, folder / INT8_FILE, windows_NXT)
-    save_seisbench(model, folder, THRESHOLDS, "an older one")
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        export_onnx(model, folder / FP32_FILE, THRESHOLDS)
+        quantize_int8(folder / FP32_FILE, folder / INT8_FILE, windows_NXT)
+        save_seisbench(model, folder, THRESHOLDS, "an older one")
+        return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
 def _write_checkpoint(

@@ -15,9 +15,10 @@ from trainables import metrics
 
 pytestmark = pytest.mark.integration
 
+SHORT = ["model.arguments.in_samples=1500", "model.arguments.lstm_blocks=1"]
 NETWORKS = {
     "phasenetlight": ["model.architecture=phasenetlight"],
-    "eqtransformer": ["model.architecture=eqtransformer", "model.arguments.in_samples=1500"],
+    "eqtransformer": ["model.architecture=eqtransformer", *SHORT],
     "own": ["model.architecture=own_networks:Small", "model.arguments.width=4"],
 }
 
@@ -36,7 +37,7 @@ def waveforms(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_goes_from_training_to_picks(name, earthquakes, waveforms, home, capsys):
+def test_a_network_goes_from_training_to_picks(local_ray, name, earthquakes, waveforms, home, capsys):
     small = ["training.epochs=1", "training.steps_per_epoch=2", "training.batch_size=4", "export.max_f1_loss=1"]
     data = [f"data.dataset={earthquakes}", "data.dev_windows_per_trace=1", "export.calibration_windows=8"]
     assert run(["train", "picking", *data, *small, *NETWORKS[name]]) == 0
