@@ -92,14 +92,14 @@ class Progress:
             self._best[is_done] = objective.metric, value, row
 
     def _best_in_words(self) -> list[str]:
-        """The best so far, and a trial under way that is better by now."""
+        """The best so far, and a running trial that is better by now."""
         if (best := self.best()) is None:
             return []
         words = [f"best {best[0]} {show_number(best[1])} (trial {best[2].number})"]
         other = self._best.get(False)
         under_way = other is not None and self.rows[other[2].trial_id].state == "running"
         if other is not None and under_way and Objective.first(self.objectives).better(other[1], best[1]):
-            words.append(f"{show_number(other[1])} under way (trial {other[2].number})")
+            words.append(f"running: {show_number(other[1])} (trial {other[2].number})")
         return words
 
     @property

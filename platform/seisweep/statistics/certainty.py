@@ -115,5 +115,5 @@ def what_intervals_are(shown: Sequence[str]) -> str:
     blocks = " (of agreement: blocks of time and station)" if metrics.AGREEMENT_F1 in shown else ""
     return (
         f"{LEVEL}: intervals of {', '.join(shown)} by the bootstrap over dev events{blocks}; "
-        "the best of many is also flattered by having been chosen on them"
+        "the best of many trials was chosen on these events, which makes its score too good"
     )

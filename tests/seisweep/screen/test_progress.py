@@ -140,9 +140,9 @@ def test_a_finished_trial_is_the_best_while_a_better_one_is_under_way():
     progress.update(row(1, "done", 4, f1=0.7))
     assert progress.best()[1:] == (0.7, row(1, "done", 4, f1=0.7))
     assert "best dev/f1 0.7 (trial 1)" in progress.summary()
-    assert "under way" not in progress.summary(), "a stopped trial is not"
+    assert "running:" not in progress.summary(), "a stopped trial is not"
     progress.update(row(2, "running", 2, f1=0.9))
-    assert "best dev/f1 0.7 (trial 1), 0.9 under way (trial 2)" in progress.summary()
+    assert "best dev/f1 0.7 (trial 1), running: 0.9 (trial 2)" in progress.summary()
 
 
 def test_trials_that_were_over_before_a_resume_do_not_count_into_the_rate():
