@@ -257,8 +257,8 @@ def _leave_allowzero_out(node: onnx.NodeProto, constants: Mapping[str, np.ndarra
 
 def _store_small_integers_small(tensor: onnx.TensorProto) -> None:
     """In place, where that is shorter: ONNX has fields in which a small integer is one byte, of whatever kind it is."""
-    field = {onnx.TensorProto.INT64: "int64_data", onnx.TensorProto.INT32: "int32_data"}.get(tensor.data_type)
-    if field is None:
+    fields: dict[int, str] = {onnx.TensorProto.INT64: "int64_data", onnx.TensorProto.INT32: "int32_data"}
+    if (field := fields.get(tensor.data_type)) is None:
         return
     small = onnx.TensorProto(dims=tensor.dims, data_type=tensor.data_type, name=tensor.name)
     getattr(small, field).extend(onnx.numpy_helper.to_array(tensor).ravel().tolist())
