@@ -112,9 +112,9 @@ def beside_each_other(of_each: Mapping[str, Sequence[Scored]]) -> list[dict[str,
         for one in scored:
             row = rows.setdefault(one.name, {"model": one.name})
             for title, phase in (("f1", None), ("p_f1", "P"), ("s_f1", "S")):
-                row |= _cells(f"{dataset} {title}", one.f1(phase))
+                row |= with_ends(f"{dataset} {title}", one.f1(phase))
             if len(scored) > 1:
-                row |= _cells(f"{dataset} minus_first", None if one is scored[0] else one.minus(scored[0]))
+                row |= with_ends(f"{dataset} minus_first", None if one is scored[0] else one.minus(scored[0]))
     return list(rows.values())
 
 
@@ -134,6 +134,7 @@ def _interval(row: Mapping[str, Any], key: str) -> Interval:
     return Interval(row[key], row[f"{key}_low"], row[f"{key}_high"])
 
 
-def _cells(title: str, interval: Interval | None) -> dict[str, Any]:
+def with_ends(title: str, interval: Interval | None) -> dict[str, Any]:
+    """A score and the ends of its interval, in cells of their own."""
     value, low, high = interval or (None, None, None)
     return {title: value, f"{title}_low": low, f"{title}_high": high}

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from seisweep.promotion.promote import Promotion
 
 
+MINUS_BEST = "minus_best"
+"""Column of the F1 of a model less that of the best."""
+
+
 def promote(
     name: Annotated[str, typer.Argument(help="A sweep, or a single training (see `seisweep sweeps`).")],
     trial: Annotated[int | None, typer.Option(min=0, help="Number of the trial; default the best.")] = None,
@@ -71,7 +75,8 @@ def promote(
         say(f"{name} is promoted: its picker folder goes to the hub as it is")
         return _pushed(hub, folder, name)
     done = promoted(name, trial, again, home, where, say, trials=numbers, others=others)
-    write(rows_side_by_side(done) if done.side_by_side else rows_of(done), format)
+    rows = rows_side_by_side(done) if done.side_by_side else rows_of(done)
+    write(_for_people(rows) if format is Format.TABLE else rows, format)
     sys.stdout.flush()
     say(f"\n{after(done)}")
     if hub is None:
@@ -99,34 +104,43 @@ def _pushed(hub: Hub, folder: Path, name: str) -> int:
 
 
 def rows_of(done: Promotion) -> list[dict[str, Any]]:
-    """One row a metric, each model's score on dev and, with its interval, on test."""
-    from seisweep.promotion.model_card import shown
+    """One row a metric, each model's score on dev and on test with the ends of its interval."""
+    from seisweep.commands.evaluate_scores import with_ends
 
     rows = []
     for metric in done.candidate.headlines:
         row: dict[str, Any] = {"metric": metric}
         for precision in done.candidate.models:
             for split in ("dev", "test"):
-                score = done.measured[split].scores[precision].get(metric)
-                row[f"{precision} {split}"] = "" if score is None else shown(score)
+                row |= with_ends(f"{precision} {split}", done.measured[split].scores[precision].get(metric))
         rows.append(row)
     return rows
 
 
 def rows_side_by_side(done: Promotion) -> list[dict[str, Any]]:
-    """One row a model of each data set's test split."""
-    from seisweep.promotion.model_card import shown
+    """One row a model of each data set's test split; the best one has no difference from the best."""
+    from seisweep.commands.evaluate_scores import with_ends
+    from trainables.evaluation.intervals import Interval
 
     several = len(done.side_by_side) > 1
+    rows = []
+    for table in done.side_by_side:
+        for model in table["models"]:
+            row: dict[str, Any] = {"data": table["data"]} if several else {}
+            row |= {key: model[key] for key in ("name", "parameters", "bytes")}
+            for name in ("p_f1", "s_f1", "f1"):
+                row |= with_ends(name, Interval(**model[name]) if name in model else None)
+            is_best = model["name"] == table["best"]
+            rows.append(row | with_ends(MINUS_BEST, None if is_best else Interval(**model["f1_less_best"])))
+    return rows
+
+
+def _for_people(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    from seisweep.commands.evaluate_scores import as_words
+
     return [
-        {
-            **({"data": table["data"]} if several else {}),
-            **{key: model[key] for key in ("name", "parameters", "bytes")},
-            **{name: shown(model[name]) if name in model else "" for name in ("p_f1", "s_f1", "f1")},
-            "difference from best": "the best" if model["name"] == table["best"] else shown(model["f1_less_best"]),
-        }
-        for table in done.side_by_side
-        for model in table["models"]
+        row | ({MINUS_BEST: "the best"} if MINUS_BEST in row and row[MINUS_BEST] is None else {})
+        for row in as_words(rows)
     ]
 
 

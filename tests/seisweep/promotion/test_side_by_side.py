@@ -42,7 +42,10 @@ def test_trials_and_other_models_in_one_card(own, teacher_file, v5b, capsys):
     assert rows["V5B.pth"]["parameters"] == 20_208
     assert rows[teacher_file.name]["parameters"] == 268_443
     assert rows["trial 0 int8"]["bytes"] < rows["trial 0 fp32"]["bytes"]
-    assert [row["difference from best"] for row in rows.values()].count("the best") == 1
+    (best,) = [row for row in rows.values() if row["minus_best"] is None]
+    for row in rows.values():
+        assert row["f1_low"] <= row["f1"] <= row["f1_high"] <= 1
+        assert (row["minus_best"] or 0) == pytest.approx(row["f1"] - best["f1"])
     assert "champion: trial 0, the best of these trials on dev" in err
     assert "registered without an alias: trial 1" in err
     assert "opened 1 time\n" in err
