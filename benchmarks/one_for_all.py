@@ -13,7 +13,6 @@ test.
 from __future__ import annotations
 
 import argparse
-import csv
 import subprocess
 import sys
 from io import StringIO
@@ -52,7 +51,11 @@ SHOWN = (
 def trained(student: str, given: argparse.Namespace) -> seisweep.SweepResults:
     """The sweep of a student, whole."""
     name = f"one-{student}"
-    if name in list(seisweep.sweeps()["name"]):
+    try:
+        seisweep.load(name)
+    except ValueError:  # not begun
+        pass
+    else:
         return seisweep.resume(name)
     common = {
         "data.dataset": [given.data.split(",")],
@@ -97,7 +100,7 @@ def on_test(student: str, beside: list[str], given: argparse.Namespace) -> pd.Da
     command = [sys.executable, "-m", "seisweep.cli", "promote", f"one-{student}", "--format", "csv"]
     command += ["--trials", ",".join(map(str, finished[student])), "--beside", ",".join([*others, given.teacher])]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return pd.read_csv(StringIO(printed.split("\n\n")[0]))
+    return pd.read_csv(StringIO(printed)).round(4)
 
 
 def main() -> None:
@@ -116,7 +119,7 @@ def main() -> None:
         rows += rows_of(student, trained(student, given))
         pd.DataFrame(rows).to_csv(output, index=False)
     table = on_test(students[0], students[1:], given)
-    table.to_csv(output.with_stem(f"{output.stem}_test"), index=False, quoting=csv.QUOTE_MINIMAL)
+    table.to_csv(output.with_stem(f"{output.stem}_test"), index=False)
     print(table.to_string(index=False))
 
 
