@@ -16,7 +16,7 @@ demo: $(READY)  ## the main job end to end, offline: data, teacher, sweep, quant
 	$(BIN)/seisweep demo
 
 test: $(READY)  ## the test suite, without network
-	$(BIN)/python -m pytest -rs -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
+	$(BIN)/python -m pytest -rs -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 
 docs: $(READY)  ## the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet  # a warning, such as a dead link, is an error

@@ -16,8 +16,6 @@ from hypothesis import settings
 REPOSITORY = Path(__file__).resolve().parent.parent
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_worker_niceness", "0")  # else trials starve beside the tests of other processes
-os.environ.setdefault("RAY_enable_metrics_collection", "0")  # which nobody reads
 for name in ("MLFLOW_TRACKING_URI", "SEISWEEP_PROFILE"):  # which store a test uses is for the test to say
     os.environ.pop(name, None)
 for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
@@ -33,18 +31,16 @@ settings.load_profile("repeatable")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With `--dist loadfile` one process gets all tests of `tests/cluster`: there is one cluster for them. It gets
-    those of `tests/chaos` too: both wait most of their time, and leave the cores to the others."""
+    """With `--dist loadfile` one process gets all tests of `tests/cluster`: there is one cluster for them."""
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
 
-    class WaitingTogether(LoadFileScheduling):
+    class ClusterTogether(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            waits = nodeid.startswith(("tests/chaos/", "tests/cluster/"))
-            return "tests that wait" if waits else str(super()._split_scope(nodeid))
+            return "tests/cluster" if nodeid.startswith("tests/cluster/") else str(super()._split_scope(nodeid))
 
-    return WaitingTogether(config, log)
+    return ClusterTogether(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -224,7 +224,7 @@ def test_the_steps_of_training_have_the_prescribed_order():
     titles = [cell.source.splitlines()[0] for cell in notebook.cells if cell.cell_type == "markdown"]
     steps = [title for title in titles if re.match(r"## \d", title)]
     wanted = (
-        "Imports", "Configuration", "seeds", "teacher", "Device", "what the teacher is", "student", "dimensions",
+        "Imports", "Configuration", "seeds", "teacher", "Device", "Inspecting the teacher", "student", "dimensions",
         "data", "split", "Augmentations", "Loaders", "Losses", "Roles", "Optimizer", "Training functions",
         "Early stopping", "Scheduler and training loop", "Execution",
     )  # fmt: skip

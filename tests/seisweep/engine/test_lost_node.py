@@ -45,13 +45,13 @@ class LosesNode(Silent):
 @pytest.mark.parametrize("runner", ["in-process", "ray-train"])
 def test_all_trials_finish_on_the_machine_that_is_left(two_machines, engine_home, toy_sweep, tmp_path, runner):
     (marks := tmp_path / "marks").mkdir()
-    sweep = toy_sweep(samples=2, scheduler="none", base={"training.epochs": 6, "sleep_s": 1.0, "marks": str(marks)})
+    sweep = toy_sweep(samples=2, scheduler="none", base={"training.epochs": 12, "sleep_s": 1.0, "marks": str(marks)})
     profile = Profile(runner=runner, ray_address=two_machines.address)
     watch = LosesNode(two_machines)
     outcome = launch(sweep, profile, engine_home, name="toy-1", watch=watch)
     assert watch.lost is not None, "the node was there to the end"
     watch.lost.join()
-    assert [(row.state, row.epoch, row.reason) for row in outcome.rows] == [("done", 6, "")] * 2, watch.lines
+    assert [(row.state, row.epoch, row.reason) for row in outcome.rows] == [("done", 12, "")] * 2, watch.lines
     epochs = {file.name: [int(line) for line in file.read_text().split()] for file in marks.iterdir()}
     assert all(done.count(1) == 1 for done in epochs.values()), f"a trial began again at the start: {epochs}"
     assert runner == "ray-train" or any("is gone; it goes on from epoch" in line for line in watch.lines)

@@ -36,8 +36,8 @@ def test_the_page_of_a_sweep_has_the_same_figures(recorded, moved):
     here, there = (render(results.load("many-1", home.mlflow_uri)) for home in (recorded, moved))
     assert there.count("<figure") == here.count("<figure") > 4
     assert there.count("data:image/png") == here.count("data:image/png")
-    commands = [asked(results.load("shots-1", home.mlflow_uri)).command for home in (recorded, moved)]
-    assert commands[0] == commands[1] != "", "the line that runs it again"
+    again = [asked(results.load("shots-1", home.mlflow_uri)).again for home in (recorded, moved)]
+    assert again[0] == again[1] != [], "the lines that run it again"
 
 
 def test_what_was_left_behind_is_named(moved, tmp_path, capsys):
