@@ -3,11 +3,11 @@ what users know, on the test splits of the records.
 
 Each of STUDENTS is a sweep over seeds, all on the same windows for the same number of steps. When they are done, one
 promotion opens the test splits once and scores all of them, and the teacher. The sweeps lie in the home, SEISWEEP_HOME,
-and a second call goes on with what is missing. `one_for_all.csv` has the scores on dev, `one_for_all_test.csv` those on
-test.
+and a second call goes on with what is missing. `one_for_all.csv` (`--output`) has the scores on dev,
+`one_for_all_test.csv` those on test.
 
     python benchmarks/one_for_all.py --data FOLDER,FOLDER --streams FOLDER --teacher WEIGHTS [--seeds 5] [--epochs 24]
-        [--only 172k,51k]
+        [--only 172k,51k] [--output FILE]
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "platform")]
 
 import pandas as pd
 import seisweep
+from growing_table import GrowingTable
 
 from trainables import metrics
 
@@ -83,13 +84,10 @@ def trained(student: str, given: argparse.Namespace) -> seisweep.SweepResults:
     )
 
 
-def rows_of(student: str, sweep: seisweep.SweepResults) -> list[dict[str, Any]]:
-    """One a finished trial."""
+def scores_by_seed(sweep: seisweep.SweepResults) -> dict[int, dict[str, float]]:
+    """Of the finished trials."""
     done = sweep.trials[sweep.trials["state"] == "done"]
-    return [
-        {"student": student, "seed": row["seed"], **{name: round(row[name], 4) for name in SHOWN if name in row}}
-        for row in done.to_dict("records")
-    ]
+    return {int(row["seed"]): {name: round(row[name], 4) for name in SHOWN} for row in done.to_dict("records")}
 
 
 def on_test(student: str, beside: list[str], given: argparse.Namespace) -> pd.DataFrame:
@@ -111,15 +109,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--only", default=",".join(STUDENTS), help="some students; the first is promoted")
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".csv"))
     given = parser.parse_args()
-    output = Path(__file__).with_suffix(".csv")
     students = given.only.split(",")
-    rows: list[dict[str, Any]] = []
+    done = GrowingTable(given.output, ["student", "seed", "steps"])
+    steps = given.epochs * STEPS_PER_EPOCH
     for student in students:
-        rows += rows_of(student, trained(student, given))
-        pd.DataFrame(rows).to_csv(output, index=False)
+        for seed, scores in scores_by_seed(trained(student, given)).items():
+            if not done.has(student, seed, steps):
+                done.add((student, seed, steps), scores)
     table = on_test(students[0], students[1:], given)
-    table.to_csv(output.with_stem(f"{output.stem}_test"), index=False)
+    table.to_csv(given.output.with_stem(f"{given.output.stem}_test"), index=False)
     print(table.to_string(index=False))
 
 

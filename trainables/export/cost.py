@@ -97,7 +97,7 @@ def measure(config: StudentConfig) -> dict[str, float]:
 
 
 def measure_network(model: XiaoNet | PickerAdapter, with_latencies: bool = True) -> dict[str, float]:
-    """Export and time a picker as it is. Of a user's network that cannot be exported, or not in INT8, what there is.
+    """Export and time a copy of a picker. Of a user's network that cannot be exported, or not in INT8, what there is.
     Without latencies its parameters, multiply-accumulates and bytes alone."""
     model = _with_biases(model)
     num_samples = model.interface.window_samples

@@ -209,17 +209,17 @@ def strip(model: onnx.ModelProto) -> onnx.ModelProto:
         del value.metadata_props[:]
     first_of: dict[tuple[int, tuple[int, ...], bytes], onnx.TensorProto] = {}
     replaced = {}
+    arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for tensor in graph.initializer:
-        content = (tensor.data_type, tuple(tensor.dims), onnx.numpy_helper.to_array(tensor).tobytes())
+        content = (tensor.data_type, tuple(tensor.dims), arrays[tensor.name].tobytes())
         replaced[tensor.name] = first_of.setdefault(content, tensor).name
-    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in first_of.values()}
     used = set()
     for node in graph.node:
         node.ClearField("name")
         del node.metadata_props[:]
         node.input[:] = [replaced.get(name, name) for name in node.input]
         _leave_defaults_out(node)
-        _leave_allowzero_out(node, constants)
+        _leave_allowzero_out(node, arrays)
         used.update(node.input)
     kept = [copy.deepcopy(tensor) for tensor in first_of.values() if tensor.name in used]
     del graph.initializer[:]

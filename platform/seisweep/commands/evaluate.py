@@ -78,7 +78,8 @@ def evaluate(
     home, where = Home.find(), profile_of(profile)
     from seisweep.artifacts.pickers import find_pickers, means_of, named_apart
     from seisweep.artifacts.trained_with import DATASET, ScoringConfig, scoring
-    from seisweep.commands.evaluate_scores import as_words, beside_each_other, in_full, score
+    from seisweep.commands.evaluate_scores import beside_each_other, in_full, score
+    from seisweep.commands.interval_cells import as_words
 
     given = _of_each_dataset(base, vary, DATASET)
     for one in given:

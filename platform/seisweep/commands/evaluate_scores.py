@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from seisweep.artifacts.pickers import Picker
-from seisweep.promotion.model_card import shown
+from seisweep.commands.interval_cells import with_ends
 from trainables.data.batches import DevWindows
 from trainables.data.config import PHASES
 from trainables.evaluation.bootstrap import f1_interval, paired_f1_difference
@@ -116,25 +116,3 @@ def beside_each_other(of_each: Mapping[str, Sequence[Scored]]) -> list[dict[str,
             if len(scored) > 1:
                 row |= with_ends(f"{dataset} minus_first", None if one is scored[0] else one.minus(scored[0]))
     return list(rows.values())
-
-
-def as_words(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """For people: a score and its ends in one cell, `0.873 (0.812 to 0.921)`."""
-    return [
-        {
-            key: value if value is None or f"{key}_low" not in row else shown(_interval(row, key))
-            for key, value in row.items()
-            if not key.endswith(("_low", "_high"))
-        }
-        for row in rows
-    ]
-
-
-def _interval(row: Mapping[str, Any], key: str) -> Interval:
-    return Interval(row[key], row[f"{key}_low"], row[f"{key}_high"])
-
-
-def with_ends(title: str, interval: Interval | None) -> dict[str, Any]:
-    """A score and the ends of its interval, in cells of their own."""
-    value, low, high = interval or (None, None, None)
-    return {title: value, f"{title}_low": low, f"{title}_high": high}

@@ -10,6 +10,7 @@ from typing import Any
 
 from seisweep.artifacts.pickers import Found, Picker, named_apart
 from seisweep.artifacts.trained_with import DATASET
+from seisweep.commands.interval_cells import with_ends
 from seisweep.screen.tables import Format, write
 from seisweep.screen.terminal import redraws
 from seisweep.settings.overrides import Overrides, build_config
@@ -110,6 +111,5 @@ def _rows(scores: Sequence[TaskScore], dataset: str | None) -> Iterator[dict[str
         row: dict[str, Any] = {} if dataset is None else {"data": dataset}
         row |= {"task": str(one.task), "measure": one.measure, "model": one.model, **one.score._asdict()}
         if has_several:
-            minus = (None, None, None) if one.minus_first is None else tuple(one.minus_first)
-            row |= dict(zip(("minus_first", "minus_first_low", "minus_first_high"), minus, strict=True))
+            row |= with_ends("minus_first", one.minus_first)
         yield row | {"windows": one.windows, "threshold": one.threshold}

@@ -105,7 +105,7 @@ def _pushed(hub: Hub, folder: Path, name: str) -> int:
 
 def rows_of(done: Promotion) -> list[dict[str, Any]]:
     """One row a metric, each model's score on dev and on test with the ends of its interval."""
-    from seisweep.commands.evaluate_scores import with_ends
+    from seisweep.commands.interval_cells import with_ends
 
     rows = []
     for metric in done.candidate.headlines:
@@ -119,7 +119,7 @@ def rows_of(done: Promotion) -> list[dict[str, Any]]:
 
 def rows_side_by_side(done: Promotion) -> list[dict[str, Any]]:
     """One row a model of each data set's test split; the best one has no difference from the best."""
-    from seisweep.commands.evaluate_scores import with_ends
+    from seisweep.commands.interval_cells import with_ends
     from trainables.evaluation.intervals import Interval
 
     several = len(done.side_by_side) > 1
@@ -136,12 +136,13 @@ def rows_side_by_side(done: Promotion) -> list[dict[str, Any]]:
 
 
 def _for_people(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    from seisweep.commands.evaluate_scores import as_words
+    from seisweep.commands.interval_cells import as_words
 
-    return [
-        row | ({MINUS_BEST: "the best"} if MINUS_BEST in row and row[MINUS_BEST] is None else {})
-        for row in as_words(rows)
-    ]
+    words = as_words(rows)
+    for row in words:
+        if MINUS_BEST in row:
+            row["difference from best"] = row.pop(MINUS_BEST) or "the best"
+    return words
 
 
 def _trials(numbers: Sequence[int]) -> str:

@@ -59,4 +59,5 @@ def test_three_commands_make_a_picker_out_of_continuous_waveforms(folder):
     assert set(dataset.metadata["split"]) == {"train", "dev", "test"}
     assert dataset.metadata["trace_P_arrival_sample"].notna().sum() > 20
     trials = load("distillation-1", Home(folder / "home").mlflow_uri).trials
-    assert set(trials["state"]) in ({"done"}, {"done", "stopped"}), "the weaker one may be stopped after an epoch"
+    ends = (["done", "done"], ["done", "stopped"])  # the weaker one may be stopped after an epoch
+    assert sorted(trials["state"]) in ends

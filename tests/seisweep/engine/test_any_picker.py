@@ -15,10 +15,9 @@ from trainables import metrics
 
 pytestmark = pytest.mark.integration
 
-SHORT = ["model.arguments.in_samples=1500", "model.arguments.lstm_blocks=1"]
 NETWORKS = {
     "phasenetlight": ["model.architecture=phasenetlight"],
-    "eqtransformer": ["model.architecture=eqtransformer", *SHORT],
+    "eqtransformer": ["model.architecture=eqtransformer", "model.arguments.in_samples=1500"],
     "own": ["model.architecture=own_networks:Small", "model.arguments.width=4"],
 }
 
