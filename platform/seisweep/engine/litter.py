@@ -33,14 +33,16 @@ def _ask_other_machines(scratch: str) -> None:
         shutil.rmtree(Path(tempfile.gettempdir()) / name, ignore_errors=True)
 
     here = ray.get_runtime_context().get_node_id()
-    others = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != here]
+    alive = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
+    others = {node: machine for node, machine in alive.items() if node != here}
     if not others:
         return
     task = ray.remote(num_cpus=0, max_retries=0)(remove)
-    asked = [
-        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(scratch)
-        for node in others
-    ]
-    _, late = ray.wait(asked, num_returns=len(asked), timeout=MOST_S)
+    asked = {
+        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(scratch): machine
+        for node, machine in others.items()
+    }
+    _, late = ray.wait(list(asked), num_returns=len(asked), timeout=MOST_S)
     if late:
-        logger.warning("%d machines have not said that their working files are gone", len(late))
+        machines = ", ".join(asked[one] for one in late)
+        logger.warning("no answer in time from %s: %s may remain in the temporary folder there", machines, scratch)
