@@ -34,7 +34,7 @@ from trainables.run import LocalRun
 
 TOGETHER = "all together"
 SOURCES = ("weights", "order", "windows", "dropout", TOGETHER)
-STEPS_PER_EPOCH = 50
+STEPS_PER_EPOCH = 150
 SHOWN = (metrics.DEV_F1, "dev/p_f1", "dev/s_f1")
 KEYS = ["data", "teacher", "steps", "source", "seed"]
 
@@ -50,7 +50,7 @@ def scores(data: Path, source: str, seed: int, options: argparse.Namespace, scra
             "epochs": epochs,
             "steps_per_epoch": steps,
             "patience": epochs,
-            "batch_size": 32,
+            "batch_size": 16,
             "learning_rate": 3e-3,
         },
         "export": {"enabled": False},

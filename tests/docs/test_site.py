@@ -31,7 +31,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    said = [line for line in done.stderr.splitlines() if "No CUDA runtime is found" not in line]  # torch, without a GPU
+    assert (done.returncode, done.stdout, said) == (0, "", [])
     return folder
 
 

@@ -1,11 +1,12 @@
-"""What each augmentation is worth: dev F1 of students that learn with it against the same ones without, seed by seed.
+"""What the wide context and each augmentation are worth: students that differ in one choice, seed by seed.
 
-A XiaoNet (base 8, pooling 4, wide context) learns from one data set and the teacher, and is scored on dev of that data
-set and on dev of another one, at the thresholds of the first. A training is scored by its best epoch on its own dev.
-Each line is written when it is known, and a second call goes on with what is missing.
+All are compared with a XiaoNet (base 8, pooling 4, wide context) that learns from one data set and the teacher, without
+augmentations. Each is scored on dev of that data set and on dev of another one, at the thresholds of the first: F1, and
+how many arrivals have a pick of the other phase on them. A training is scored by its best epoch on its own dev. Each
+line is written when it is known, and a second call goes on with what is missing.
 
-    python benchmarks/augmentations.py --data FOLDER --elsewhere FOLDER --teacher WEIGHTS [--alpha 0.5] [--steps 3000]
-        [--seeds 5] [--only noise,gap] [--output FILE]
+    python benchmarks/choices.py --data FOLDER --elsewhere FOLDER --teacher WEIGHTS [--alpha 0.5] [--steps 3000]
+        [--seeds 5] [--only "near context,gap"] [--output FILE]
 """
 
 from __future__ import annotations
@@ -34,41 +35,43 @@ from trainables.models.xiaonet import XiaoNet
 from trainables.run import LocalRun
 from trainables.training.picker import EVALUATION_BATCH, student_logits
 
-EPOCHS = 12
-NONE = "none"
-WAYS: dict[str, dict[str, Any]] = {
-    NONE: {},
-    "rotation": {"rotate_horizontals": True},
-    "sign": {"flip_sign": True},
-    "dead component": {"dead_component_share": 0.2},
-    "noise": {"noise_share": 0.5},
-    "noise, scaled": {"noise_share": 0.5, "max_amplitude_scale": 3.0},
-    "second event": {"second_event_share": 0.3},
-    "gap": {"gap_share": 0.2},
-    "rate": {"rate_change": 0.02},
+EPOCHS = 8
+REFERENCE = "reference"
+CHOICES: dict[str, dict[str, Any]] = {
+    REFERENCE: {},
+    "near context": {"student": {"context": "near"}},
+    "rotation": {"data": {"rotate_horizontals": True}},
+    "sign": {"data": {"flip_sign": True}},
+    "dead component": {"data": {"dead_component_share": 0.2}},
+    "noise": {"data": {"noise_share": 0.5}},
+    "noise and scale": {"data": {"noise_share": 0.5, "max_amplitude_scale": 3.0}},
+    "second event": {"data": {"second_event_share": 0.3}},
+    "gap": {"data": {"gap_share": 0.2}},
+    "rate": {"data": {"rate_change": 0.02}},
 }
-KEYS = ["alpha", "augmentation", "seed", "steps"]
+KEYS = ["alpha", "choice", "seed", "steps"]
 ELSEWHERE = "elsewhere"
 SCORES = {
     f"{prefix}{name}": f"{split}/{name}"
     for split, prefix in (("dev", ""), (ELSEWHERE, "elsewhere_"))
-    for name in ("f1", "p_f1", "s_f1")
+    for name in ("f1", "p_f1", "s_f1", "s_picks_on_p_share", "p_picks_on_s_share")
 }
 """Columns, and what they are called among metrics."""
 
 
-def config_of(way: str, seed: int, given: argparse.Namespace, cache: Path) -> DistillationConfig:
+def config_of(choice: str, seed: int, given: argparse.Namespace, cache: Path) -> DistillationConfig:
+    chosen = CHOICES[choice]
     return DistillationConfig.model_validate(
         {
-            "data": {"dataset": str(given.data), "cache_dir": str(cache), **WAYS[way]},
+            "data": {"dataset": str(given.data), "cache_dir": str(cache)} | chosen.get("data", {}),
             "teacher": {"weights": given.teacher},
-            "student": {"base_channels": 8, "pooling": 4, "context": "wide"},
+            "student": {"base_channels": 8, "pooling": 4, "context": "wide"} | chosen.get("student", {}),
             "loss": {"alpha": given.alpha},
             "training": {
                 "epochs": EPOCHS,
                 "patience": EPOCHS,
                 "steps_per_epoch": -(-given.steps // EPOCHS),
-                "batch_size": 32,
+                "batch_size": 16,
                 "learning_rate": 3e-3,
             },
             "export": {"enabled": False},
@@ -97,20 +100,17 @@ def counted(student: XiaoNet, windows: DevWindows, picks: PickConfig) -> PickCou
     return counts
 
 
-def differences(table: pd.DataFrame) -> str:
-    """Each augmentation less none, of the seeds that have both, with a 95 % interval of the mean."""
-    lines = []
-    for score in ("f1", "elsewhere_f1"):
-        of_seed = table.pivot(index="seed", columns="augmentation", values=score)
-        for way in [way for way in WAYS if way != NONE and way in of_seed and NONE in of_seed]:
-            gain = (of_seed[way] - of_seed[NONE]).dropna()
-            interval = ""
-            if len(gain) > 1 and gain.std() > 0:
-                low, high = stats.ttest_1samp(gain, 0).confidence_interval()
-                interval = f" [{low:+.3f}, {high:+.3f}]"
-            each = " ".join(f"{value:+.3f}" for value in gain)
-            lines.append(f"{score:13} {way:15} {gain.mean():+.3f}{interval} (seeds: {each})")
-    return "\n".join(lines)
+def differences(table: pd.DataFrame) -> pd.DataFrame:
+    """Each choice less the reference, of the seeds that have both, with a 95 % interval of the mean."""
+    found = []
+    for score in SCORES:
+        of_seed = table.pivot(index="seed", columns="choice", values=score)
+        for choice in [choice for choice in CHOICES if choice in of_seed and choice != REFERENCE]:
+            gains = (of_seed[choice] - of_seed[REFERENCE]).dropna()
+            interval = stats.ttest_1samp(gains, 0).confidence_interval()
+            row = {"score": score, "choice": choice, "gain": gains.mean(), "low": interval.low, "high": interval.high}
+            found.append(row | {"seeds": " ".join(f"{gain:+.3f}" for gain in gains)})
+    return pd.DataFrame(found)
 
 
 def main() -> None:
@@ -121,24 +121,26 @@ def main() -> None:
     parser.add_argument("--alpha", type=float, default=0.5, help="1: the teacher alone")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--only", default=",".join(WAYS), help="some augmentations, commas between")
+    parser.add_argument("--only", default=",".join(CHOICES), help="some choices, commas between")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".csv"))
     given = parser.parse_args()
     torch.set_flush_denormal(True)
     done = GrowingTable(given.output, KEYS)
-    wanted = [NONE, *(way for way in WAYS if way != NONE and way in [name.strip() for name in given.only.split(",")])]
+    only = [name.strip() for name in given.only.split(",")]
+    wanted = [choice for choice in CHOICES if choice == REFERENCE or choice in only]
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         other = DataConfig(dataset=str(given.elsewhere), cache_dir=scratch / "cache")
         elsewhere = DevWindows(open_store(other, "dev"), other)
         for seed in range(given.seeds):
-            for way in wanted:
-                key = given.alpha, way, seed, given.steps
+            for choice in wanted:
+                key = given.alpha, choice, seed, given.steps
                 if not done.has(*key):
-                    config = config_of(way, seed, given, scratch / "cache")
+                    config = config_of(choice, seed, given, scratch / "cache")
                     done.add(key, scored(config, elsewhere, Path(tempfile.mkdtemp(dir=scratch))))
     table = done.frame
-    print(differences(table[(table["alpha"] == given.alpha) & (table["steps"] == given.steps)]))
+    table = table[(table["alpha"] == given.alpha) & (table["steps"] == given.steps)]
+    print(differences(table).to_string(index=False, float_format="%+.3f"))
 
 
 if __name__ == "__main__":
