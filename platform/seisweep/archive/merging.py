@@ -150,6 +150,7 @@ def _say_what_lacks(launch: Launch, say: Say) -> None:
     lacking = [data for data in data_folders(launch.sweep_here) if not Path(data).exists()]
     if lacking:
         say(f"its data is not here: before a `seisweep resume {launch.name}` bring it to {' and '.join(lacking)}")
+        say(f"if you have it elsewhere: `seisweep sweeps {launch.name}` shows how to run it again with your paths")
 
 
 @contextmanager

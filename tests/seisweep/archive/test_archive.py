@@ -182,7 +182,10 @@ def test_weights_that_a_sweep_begins_from_come_along(source, tmp_path, engine_ho
     assert Path(f"{teacher}.json.v1").read_text() == "phasenet.json.v1"
     assert Path(here["model.pretrained"]).read_text() == "encoder.pt"
     assert here["data.dataset"] == str(engine_home.data_dir / "local"), "looked for where this home has its data"
-    assert said[1:] == [f"its data is not here: before a `seisweep resume many-1` bring it to {here['data.dataset']}"]
+    assert said[1:] == [
+        f"its data is not here: before a `seisweep resume many-1` bring it to {here['data.dataset']}",
+        "if you have it elsewhere: `seisweep sweeps many-1` shows how to run it again with your paths",
+    ]
 
 
 Change = Callable[[dict[str, bytes]], None]
