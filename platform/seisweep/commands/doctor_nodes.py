@@ -11,24 +11,25 @@ from typing import Any
 from seisweep.commands.doctor_checks import Check
 from seisweep.engine.cluster import check_answer, connected
 from seisweep.engine.preflight import Question, Verdict, check_all, nodes_alive
+from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
 
 
-def examine_nodes(profile: Profile) -> tuple[list[Check], list[dict[str, Any]]]:
+def examine_nodes(profile: Profile, home: Home) -> tuple[list[Check], list[dict[str, Any]]]:
     """One check for the cluster and one for each node that would fail; a table of all nodes. Starts nothing."""
     assert profile.ray_address is not None
     try:
         check_answer(profile.ray_address, profile)
         with connected(profile) as dashboard:
             nodes = nodes_alive()
-            verdicts = check_all(Question.of_profile(profile), nodes)
+            verdicts = check_all(Question.of_profile(profile, home), nodes, _say)
     except ValueError as error:
         return [Check("ray cluster", "fails", str(error))], []
     total = {key: sum(node.resources.get(key, 0) for node in nodes) for key in ("CPU", "GPU")}
     about = f"{len(nodes)} nodes, {total['CPU']:g} CPUs, {total['GPU']:g} GPUs"
     about += f"; its dashboard: {dashboard}" if dashboard else ""
     bad = [Check("node", "fails", f"{verdict.node}: {verdict.reason}") for verdict in verdicts if verdict.reason]
-    return [Check("ray cluster", "ok", about), *bad], [_row(verdict, profile) for verdict in verdicts]
+    return [Check("ray cluster", "ok", about), *bad], [_row(verdict) for verdict in verdicts]
 
 
 def examine_by_job(profile: Profile, show: Callable[[str], None]) -> int:
@@ -41,7 +42,7 @@ def examine_by_job(profile: Profile, show: Callable[[str], None]) -> int:
     server = Server(profile)
     job = server.submit(f"{DOCTOR}-{uuid.uuid4().hex[:8]}", [DOCTOR, "--profile", profile.name], kind=DOCTOR)
     try:
-        job = follow(server, job, show, lambda line: print(line, file=sys.stderr, flush=True))
+        job = follow(server, job, show, _say)
     except BaseException:
         with suppress(ValueError):
             server.stop(job)
@@ -50,12 +51,16 @@ def examine_by_job(profile: Profile, show: Callable[[str], None]) -> int:
     return job.exit_code
 
 
-def _row(verdict: Verdict, profile: Profile) -> dict[str, Any]:
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _row(verdict: Verdict) -> dict[str, Any]:
     """A node in a line; a dash where nothing was asked or nothing is known."""
     answer, problems, resources = verdict.answer, verdict.problems, verdict.node.resources
 
-    def state(what: str, asked: bool) -> str:
-        return "-" if not asked or "facts" not in answer else "fails" if what in problems else "ok"
+    def state(what: str) -> str:
+        return "-" if "facts" not in answer else "fails" if what in problems else "ok"
 
     def known(key: str) -> str:
         return str(answer.get(key) or "-")
@@ -69,7 +74,7 @@ def _row(verdict: Verdict, profile: Profile) -> dict[str, Any]:
         "CUDA": known("cuda"),
         "GPUs": f"{answer['gpus']} of {resources.get('GPU', 0):g}" if "gpus" in answer else "-",
         "data": "-",  # no sweep is meant, and a profile names none
-        "storage": state("storage", bool(profile.storage_path)),
+        "storage": state("storage"),
         "clock": "-" if verdict.clock_s is None else f"{verdict.clock_s:+.1f} s",
         "token": "-" if "token" not in answer else "yes" if answer["token"] else "none: open to all who reach it",
     }

@@ -79,7 +79,7 @@ def doctor(profile: ProfileName = "local") -> None:
         from seisweep.commands.doctor_nodes import examine_nodes
         from seisweep.screen.tables import as_table
 
-        checks, table = examine_nodes(where)
+        checks, table = examine_nodes(where, home)
         for check in checks:
             show(check)
         if table:

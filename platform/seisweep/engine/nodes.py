@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
 from seisweep.engine.cluster import Resources, does_not_fit, workers_on
-from seisweep.engine.preflight import Node, NodeCheck, Question, Verdict, nodes_alive
+from seisweep.engine.preflight import Node, NodeCheck, Question, Verdict, Wait, nodes_alive
 from seisweep.private.ray_placing import nodes_leaving
 from seisweep.workers.whereabouts import is_lost
 
@@ -53,13 +53,13 @@ class Nodes:
     def first_look(self) -> None:
         """Check every node that has room for a worker. Those that cannot run a trial are named and left out. Raises
         ValueError where none can."""
-        begun_s = time.monotonic()
+        wait = Wait(self.say)
         alive = nodes_alive()
         self._alive = {node.id for node in alive}
         self._begin_checks(alive)
-        while self._checks and not (self.slots() and time.monotonic() - begun_s > OTHERS_WAIT_S):
+        while self._checks and not (self.slots() and wait.elapsed_s > OTHERS_WAIT_S):
             self._end_checks()
-            time.sleep(0.05)
+            wait.go_on(check.node for check in self._checks.values())
         for check in self._checks.values():
             self.say(f"node {check.node} has not answered yet: trials run there once it has answered and can run them")
         if not self.slots():

@@ -6,7 +6,7 @@ import platform
 import re
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from seisweep.engine.plan import Plan
 from seisweep.record import tags
 from seisweep.requested.trainable import CACHE_KEY
+from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
 from seisweep.settings.storage import Storage, storage_of
 from seisweep.workers import node_check
@@ -26,6 +27,11 @@ from seisweep.workers.faults import one_line
 
 DEADLINE_S = 600.0
 """A node that has not answered by then is left out. It may have to fetch its data first."""
+
+WORD_AFTER_S = 5.0
+"""Where the nodes take longer to answer, a line says which are waited for."""
+
+NAMED_MOST = 5
 
 CLOCK_PATIENCE_S = 10.0
 """For the answer of a node that has just given one."""
@@ -84,8 +90,8 @@ class Question:
     """As plain data; None where no sweep is meant."""
     facts: Mapping[str, str]
     """What the driver's own preflight says of data and models."""
-    storage: Storage | None
-    """Where checkpoints go, or the first folder above it that is there; None where no storage is meant."""
+    storage: Storage
+    """Where checkpoints go, or the first folder above it that is there."""
     cache: str
     """Folder of the window stores; empty where there is none."""
     needs_gpu: bool
@@ -109,32 +115,31 @@ class Question:
         )
 
     @classmethod
-    def of_profile(cls, profile: Profile) -> Question:
-        """Where only the place is asked for, and no sweep."""
-        storage = _place(storage_of(profile)) if profile.storage_path else None
+    def of_profile(cls, profile: Profile, home: Home) -> Question:
+        """Where only the place is asked for, and no sweep: its checkpoints would go into the home if the profile names
+        no storage."""
+        named = storage_of(profile)
+        storage = _place(named if named.place else replace(named, place=str(home.sweeps_dir)))
         return cls(None, {}, storage, "", profile.gpus_per_worker > 0, f".seisweep-check-{uuid.uuid4().hex}")
 
     @property
     def asked(self) -> dict[str, Any]:
-        storage = asdict(self.storage) if self.storage else None
         fields = {"sweep": self.sweep, "fetching": self.fetching, "probe": self.probe, "cache": self.cache}
-        return fields | {"storage": storage}
+        return fields | {"storage": asdict(self.storage)}
 
     def write_probe(self) -> None:
         """The file that every node shall read. Raises ValueError where the driver itself cannot write it."""
-        if self.storage:
-            try:
-                filesystem, folder = self.storage.at(self.storage.place, quick=True)
-                with filesystem.open_output_stream(f"{folder}/{self.probe}") as file:
-                    file.write(self.probe.encode())
-            except (OSError, ValueError) as error:
-                raise ValueError(f"storage {self.storage.place} cannot be written: {one_line(error)}") from None
+        try:
+            filesystem, folder = self.storage.at(self.storage.place, quick=True)
+            with filesystem.open_output_stream(f"{folder}/{self.probe}") as file:
+                file.write(self.probe.encode())
+        except (OSError, ValueError) as error:
+            raise ValueError(f"storage {self.storage.place} cannot be written: {one_line(error)}") from None
 
     def remove_probe(self) -> None:
         """Raises OSError where the storage does not answer."""
-        if self.storage:
-            filesystem, folder = self.storage.at(self.storage.place, quick=True)
-            filesystem.delete_file(f"{folder}/{self.probe}")
+        filesystem, folder = self.storage.at(self.storage.place, quick=True)
+        filesystem.delete_file(f"{folder}/{self.probe}")
 
 
 class NodeCheck:
@@ -207,20 +212,41 @@ def clock_error_s(node: Node) -> tuple[float | None, float]:
     return there_s - (sent_s + got_s) / 2, (got_s - sent_s) / 2
 
 
-def check_all(question: Question, nodes: Iterable[Node]) -> list[Verdict]:
+def check_all(question: Question, nodes: Iterable[Node], say: Callable[[str], None]) -> list[Verdict]:
     """All of them at once, each to its end, in their order. Raises ValueError where the driver cannot write."""
     question.write_probe()
     try:
         checks = {node.id: NodeCheck(node, question) for node in nodes}
         verdicts: dict[str, Verdict] = {}
+        wait = Wait(say)
         while len(verdicts) < len(checks):
             for check in checks.values():
                 if check.node.id not in verdicts and (verdict := check.verdict()):
                     verdicts[check.node.id] = verdict
-            time.sleep(0.05)
+            wait.go_on(check.node for check in checks.values() if check.node.id not in verdicts)
     finally:
         question.remove_probe()
     return [verdicts[node_id] for node_id in checks]
+
+
+class Wait:
+    """For the answers of nodes; a long one is said, once."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say: Callable[[str], None] | None = say
+        self._begun_s = time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self._begun_s
+
+    def go_on(self, silent: Iterable[Node]) -> None:
+        """A moment longer, for these."""
+        if self._say and self.elapsed_s > WORD_AFTER_S and (names := [str(node) for node in silent]):
+            more = f" and {len(names) - NAMED_MOST} more" if len(names) > NAMED_MOST else ""
+            self._say(f"waiting for the answer of {', '.join(names[:NAMED_MOST])}{more}; a busy node may need minutes")
+            self._say = None
+        time.sleep(0.05)
 
 
 def _by_value(function: Any, node_id: str) -> Any:

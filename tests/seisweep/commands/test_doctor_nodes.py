@@ -23,7 +23,7 @@ def verdicts(home: Path, monkeypatch: pytest.MonkeyPatch) -> list[Verdict]:
     monkeypatch.setattr(doctor_nodes, "check_answer", lambda address, profile: None)
     monkeypatch.setattr(doctor_nodes, "connected", lambda profile: nullcontext("http://head:8265"))
     monkeypatch.setattr(doctor_nodes, "nodes_alive", lambda: [verdict.node for verdict in found])
-    monkeypatch.setattr(doctor_nodes, "check_all", lambda question, nodes: found)
+    monkeypatch.setattr(doctor_nodes, "check_all", lambda question, nodes, say: found)
     return found
 
 

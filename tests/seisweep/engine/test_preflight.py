@@ -9,6 +9,8 @@ import pytest
 from ray.exceptions import RayTaskError, TaskUnschedulableError, WorkerCrashedError
 from seisweep.engine import preflight
 from seisweep.engine.preflight import Node, NodeCheck, Question, judge
+from seisweep.settings.home import Home
+from seisweep.settings.profile import Profile
 from seisweep.settings.storage import Storage
 
 HERE = {"python": "3.11", "seisweep": "0.1.0 abcdef01", "ray": "2.60.0", "torch": "2.13.0+cu130", "gpus": 0}
@@ -21,7 +23,7 @@ def _driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def question(**fields: Any) -> Question:
-    plain = {"sweep": None, "facts": {}, "storage": None, "cache": "", "needs_gpu": False, "probe": "p"}
+    plain = {"sweep": None, "facts": {}, "storage": Storage("/"), "cache": "", "needs_gpu": False, "probe": "p"}
     return Question(**plain | fields)
 
 
@@ -135,3 +137,24 @@ def test_the_drivers_file_does_not_stay(tmp_path):
     assert (tmp_path / "p").read_text() == "p"
     asked.remove_probe()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_storage_of_the_profile_the_home_is_asked_about(home):
+    home.mkdir(exist_ok=True)
+    assert Question.of_profile(Profile(), Home(home)).storage == Storage(str(home))
+    assert Question.of_profile(Profile(storage_path="s3://lab/x"), Home(home)).storage == Storage("s3://lab/x")
+
+
+def test_a_long_wait_is_said_once_and_names_some(monkeypatch):
+    said: list[str] = []
+    wait = preflight.Wait(said.append)
+    wait.go_on([NODE])
+    assert said == []
+    monkeypatch.setattr(preflight, "WORD_AFTER_S", -1)
+    wait.go_on([])
+    assert said == []
+    for _ in range(2):
+        wait.go_on([Node(str(number), f"w{number}", f"10.0.0.{number}") for number in range(7)])
+    assert len(said) == 1
+    assert said[0].startswith("waiting for the answer of w0 (10.0.0.0), ")
+    assert "w4 (10.0.0.4) and 2 more; " in said[0]
