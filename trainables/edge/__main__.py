@@ -23,6 +23,7 @@ from trainables.edge.channels import wanted
 from trainables.edge.chosen import chosen
 from trainables.edge.job import run, say
 from trainables.edge.network import load_onnx, models_in, told_model, with_options
+from trainables.edge.waveforms import check_there
 from trainables.edge.writing import FORMATS
 
 
@@ -65,6 +66,7 @@ def pick(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if any(str(word).startswith(FDSN) for word in options.waveforms):
         raise ValueError(f"{FDSN} works only in `seisweep pick`; give files or folders")
+    check_there(options.waveforms)
     part = chosen(options.start, options.end, options.stations)
     network = with_options(
         load_onnx(options.model or _own_model(), options.threads),

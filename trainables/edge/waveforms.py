@@ -239,6 +239,15 @@ def recordings(
     return [one for _, families in sorted(by_place.items()) for one in pick_one_at_a_time(list(families.values()), say)]
 
 
+def check_there(waveforms: Sequence[str | Path]) -> None:
+    """Raises ValueError where none of these files and folders is there. One that is missing among others is named when
+    its turn comes, and the others are picked."""
+    absent = [str(given) for given in waveforms if not Path(given).exists()]
+    if absent and len(absent) == len(waveforms):
+        more = f", nor any of {len(absent) - 1} more" if len(absent) > 1 else ""
+        raise ValueError(f"{absent[0]}: no such file or folder{more}")
+
+
 def find_files(waveforms: Sequence[str | Path]) -> list[Path]:
     """The files, and all files of the folders among them. Raises ValueError where a folder holds none."""
     files: list[Path] = []

@@ -107,12 +107,14 @@ def pick(
     from trainables.edge.chosen import chosen
     from trainables.edge.job import run
     from trainables.edge.network import with_options
+    from trainables.edge.waveforms import check_there
 
     part, choice = chosen(start, end, stations), wanted(channels, components)
     home = Home.find()
     where = profile_of(profile)
     models, waveforms = models_and_waveforms(words, home, where)
     files = [word for word in waveforms if not word.startswith(FDSN)]
+    check_there(files)
     fetching = [_fetching(word, part) for word in waveforms if word not in files]
     network = with_options(
         _network(models, home, where, precision, threads),
