@@ -37,7 +37,7 @@ def interpreters(arguments: Sequence[Sequence[str]], errors: Path) -> Iterator[l
     try:
         with errors.open("ab") as stream:
             for its in arguments:
-                command = [sys.executable, *its]
+                command = [sys.executable, "-W", "ignore", *its]  # one's warning is not another's last word
                 started.append(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=stream))
         yield started
     finally:

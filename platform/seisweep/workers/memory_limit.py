@@ -13,6 +13,7 @@ import ctypes
 import gc
 import re
 import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,7 +37,8 @@ def memory_limit(limit_gb: float | None) -> Iterator[None]:
     watcher.start()
     try:
         yield
-    except MemoryLimitError:
+    except MemoryLimitError as error:
+        traceback.clear_frames(error.__traceback__)  # else a cycle keeps what they hold, from Python 3.12 on
         raise MemoryLimitError(
             f"over its memory limit: {watcher.seen_bytes / 2**30:.2f} GB of {limit_gb:g} GB"
         ) from None
