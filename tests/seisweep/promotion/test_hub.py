@@ -129,7 +129,7 @@ def test_what_is_not_on_the_hub_is_one_line(own, hub, capsys):
             seisweep.load_picker(word)
         assert complaint in str(caught.value)
     hub.repositories["lab/empty"] = {"README.md": b""}
-    assert run(["pick", "hf:lab/empty", "day.mseed"]) == 2
+    assert run(["pick", "hf:lab/empty", "."]) == 2
     assert capsys.readouterr().err.startswith(
         "seisweep: hf:lab/empty: this repository holds no picker; looked for *.json"
     )
