@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(REPOSITORY)]
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "platform")]
 
 import pandas as pd
 import torch
 from growing_table import GrowingTable
-from scipy import stats
+from seisweep.statistics.conditions import Estimate
 
 from trainables import metrics
 from trainables.data.batches import DevWindows
@@ -107,9 +107,9 @@ def differences(table: pd.DataFrame) -> pd.DataFrame:
         of_seed = table.pivot(index="seed", columns="choice", values=score)
         for choice in [choice for choice in CHOICES if choice in of_seed and choice != REFERENCE]:
             gains = (of_seed[choice] - of_seed[REFERENCE]).dropna()
-            interval = stats.ttest_1samp(gains, 0).confidence_interval()
-            row = {"score": score, "choice": choice, "gain": gains.mean(), "low": interval.low, "high": interval.high}
-            found.append(row | {"seeds": " ".join(f"{gain:+.3f}" for gain in gains)})
+            gain = Estimate.of(gains)
+            row = {"score": score, "choice": choice, "gain": gain.mean, "low": gain.low, "high": gain.high}
+            found.append(row | {"seeds": " ".join(f"{each:+.3f}" for each in gains)})
     return pd.DataFrame(found)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from seisweep.engine.preflight import nodes_alive
+
 MOST_S = 10.0
 """So long the end of a session waits for other machines."""
 
@@ -33,16 +35,15 @@ def _ask_other_machines(scratch: str) -> None:
         shutil.rmtree(Path(tempfile.gettempdir()) / name, ignore_errors=True)
 
     here = ray.get_runtime_context().get_node_id()
-    alive = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
-    others = {node: machine for node, machine in alive.items() if node != here}
+    others = [node for node in nodes_alive() if node.id != here]
     if not others:
         return
     task = ray.remote(num_cpus=0, max_retries=0)(remove)
     asked = {
-        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(scratch): machine
-        for node, machine in others.items()
+        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(scratch): node
+        for node in others
     }
     _, late = ray.wait(list(asked), num_returns=len(asked), timeout=MOST_S)
     if late:
-        machines = ", ".join(asked[one] for one in late)
+        machines = ", ".join(str(asked[one]) for one in late)
         logger.warning("no answer in time from %s: %s may remain in the temporary folder there", machines, scratch)
