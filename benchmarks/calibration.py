@@ -5,7 +5,7 @@ far below or above what they mean; the calibration is fitted to dev (`export.cal
 scored beside it. Without a teacher (alpha 0) the temperature does nothing: one is trained. Each line is written when
 it is known, and a second call goes on with what is missing.
 
-    python benchmarks/calibration.py --data FOLDER --teacher WEIGHTS [--seeds 3] [--steps 3000] [--output FILE]
+    python benchmarks/calibration.py --data FOLDER --teacher WEIGHTS [--seeds 5] [--steps 1200] [--output FILE]
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--teacher", required=True)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".csv"))
     options = parser.parse_args()
     done = GrowingTable(options.output, ["alpha", "temperature", "seed", "steps"])

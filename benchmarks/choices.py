@@ -5,7 +5,7 @@ augmentations. Each is scored on dev of that data set and on dev of another one,
 how many arrivals have a pick of the other phase on them. A training is scored by its best epoch on its own dev. Each
 line is written when it is known, and a second call goes on with what is missing.
 
-    python benchmarks/choices.py --data FOLDER --elsewhere FOLDER --teacher WEIGHTS [--alpha 0.5] [--steps 3000]
+    python benchmarks/choices.py --data FOLDER --elsewhere FOLDER --teacher WEIGHTS [--alpha 0.5] [--steps 1200]
         [--seeds 5] [--only "near context,gap"] [--output FILE]
 """
 
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--elsewhere", type=Path, required=True)
     parser.add_argument("--teacher", required=True)
     parser.add_argument("--alpha", type=float, default=0.5, help="1: the teacher alone")
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", default=",".join(CHOICES), help="some choices, commas between")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".csv"))

@@ -6,7 +6,7 @@ best epoch, which is the one that a sweep keeps. Each row is written when it is 
 what is missing. The standard deviation of few seeds is itself uncertain: its 95 % interval is by the chi-squared
 distribution.
 
-    python benchmarks/seed_sources.py [--data FOLDER] [--teacher WEIGHTS] [--steps 3000] [--seeds 5] [--output FILE]
+    python benchmarks/seed_sources.py [--data FOLDER] [--teacher WEIGHTS] [--steps 1200] [--seeds 5] [--output FILE]
 
 Without a data set it makes a synthetic one, which is easy: for a look at the script.
 """
@@ -88,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--teacher", default="")
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".csv"))
     options = parser.parse_args()

@@ -22,6 +22,7 @@ from seisweep.requested.trainable import CACHE_KEY
 from seisweep.settings.home import Home
 from seisweep.settings.profile import Profile
 from seisweep.settings.storage import Storage, storage_of
+from seisweep.text import some
 from seisweep.workers import node_check
 from seisweep.workers.faults import one_line
 
@@ -243,8 +244,7 @@ class Wait:
     def go_on(self, silent: Iterable[Node]) -> None:
         """A moment longer, for these."""
         if self._say and self.elapsed_s > WORD_AFTER_S and (names := [str(node) for node in silent]):
-            more = f" and {len(names) - NAMED_MOST} more" if len(names) > NAMED_MOST else ""
-            self._say(f"waiting for the answer of {', '.join(names[:NAMED_MOST])}{more}; a busy node may need minutes")
+            self._say(f"waiting for the answer of {some(names, NAMED_MOST)}; a busy node may need minutes")
             self._say = None
         time.sleep(0.05)
 

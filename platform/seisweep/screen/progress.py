@@ -153,10 +153,10 @@ class Progress:
         return min(1.0, (self.over + parts) / self.num_trials)
 
     def counts_in_words(self) -> str:
-        """`5 of 12 over: 3 done, 1 stopped, 1 failed; 2 running`; done is what got to its end."""
+        """`5 of 12 ended: 3 done, 1 stopped, 1 failed; 2 running`; done is what got to its end."""
         total = f" of {self.num_trials}" if self.num_trials else ""
         ends = [f"{count} {state}" for state in OVER if (count := self.counts[state])]
-        over = f"{self.over}{total} over" + (f": {', '.join(ends)}" if len(ends) > 1 else "")
+        over = f"{self.over}{total} ended" + (f": {', '.join(ends)}" if len(ends) > 1 else "")
         if len(ends) == 1:  # all over in the same way
             over = f"{self.over}{total} {ends[0].partition(' ')[2]}"
         return "; ".join([over, *([f"{running} running"] if (running := self.counts["running"]) else [])])
@@ -172,8 +172,8 @@ class Progress:
         return ", ".join(parts)
 
     def summary(self) -> str:
-        """`5 of 12 over: 3 done, 1 stopped, 1 failed; 2 running; best dev/f1 0.871 (trial 3); 3:12 elapsed, about 4 min
-        left`."""
+        """`5 of 12 ended: 3 done, 1 stopped, 1 failed; 2 running; best dev/f1 0.871 (trial 3); 3:12 elapsed, about 4
+        min left`."""
         return "; ".join(filter(None, [self.counts_in_words(), self.best_in_words(), self.time_in_words()]))
 
 

@@ -110,10 +110,9 @@ def tell_apart(
     return Told(f"the best two, trials {one} and {other}, {which}: {size}", apart)
 
 
-def what_intervals_are(shown: Sequence[str]) -> str:
-    """A line under a table that has some."""
+def what_intervals_are(shown: Sequence[str], of_the_best: bool) -> str:
+    """A line under a table that has some. `of_the_best`: there were several trials to choose from."""
     blocks = " (of agreement: blocks of time and station)" if metrics.AGREEMENT_F1 in shown else ""
-    return (
-        f"{LEVEL}: intervals of {', '.join(shown)} by the bootstrap over dev events{blocks}; "
-        "the best of many trials was chosen on these events, which makes its score too good"
-    )
+    chosen = "; the best of several trials was chosen on these events, which makes its score too good"
+    what = f"{LEVEL}: intervals of {', '.join(shown)} by the bootstrap over dev events{blocks}"
+    return what + (chosen if of_the_best else "")

@@ -60,7 +60,7 @@ def test_plain_lines_tell_of_every_trial_and_of_its_failure():
     assert lines[1] == "trial 0 running: pooling=4"
     assert lines[2] == "trial 0 done after epoch 5 of 5, dev/f1 0.8"
     assert "trial 1 failed after epoch 1 of 5: loss is nan in epoch 1" in lines
-    assert lines[-1].startswith("distillation-1 finished: 2 of 2 over: 1 done, 1 failed; best dev/f1 0.8 (trial 0)")
+    assert lines[-1].startswith("distillation-1 finished: 2 of 2 ended: 1 done, 1 failed; best dev/f1 0.8 (trial 0)")
 
 
 def test_plain_lines_show_every_epoch_of_a_single_run():
@@ -127,7 +127,7 @@ def test_the_live_table_shows_running_trials_where_not_all_fit():
     assert text.count("running") == 2 + 1, "two rows, and the words above them"
     assert "3/5" in text
     assert "alpha" in text
-    assert "9 of 20 over: 8 done, 1 stopped; 2 running" in text
+    assert "9 of 20 ended: 8 done, 1 stopped; 2 running" in text
     assert "best dev/f1 0.9 (trial 9)" in text
     assert "━" in text
 

@@ -38,7 +38,7 @@ def test_done_counts_what_is_done():
     states = ["done"] * 3 + ["stopped", "failed", "running", "running", "pending"]
     for number, state in enumerate(states):
         progress.update(row(number, state, f1=float("nan") if state == "failed" else 0.5))
-    assert progress.counts_in_words() == "5 of 12 over: 3 done, 1 stopped, 1 failed; 2 running"
+    assert progress.counts_in_words() == "5 of 12 ended: 3 done, 1 stopped, 1 failed; 2 running"
 
 
 def test_what_ends_alike_is_said_in_short():
@@ -192,6 +192,6 @@ def test_an_update_does_not_go_through_all_trials():
         progress.update(row(number, "running", x=0.5))
         progress.update(row(number, "failed" if number % 10 == 0 else "done", f1=number / 1000))
     assert progress.summary() == (
-        "1000 of 1000 over: 900 done, 100 failed; best dev/f1 0.999 (trial 999); 0:00 elapsed"
+        "1000 of 1000 ended: 900 done, 100 failed; best dev/f1 0.999 (trial 999); 0:00 elapsed"
     )
     assert list(progress.varied) == ["x"]
