@@ -38,7 +38,7 @@ SAY_EVERY_S = 5.0
 
 def merge(file: Path, home: Home, say: Say, name: str | None = None) -> Manifest:
     """Take a sweep into a home, under its own name or another one. Raises ValueError in one line where the home has it
-    or another one of that name, and where the file is no whole archive; then the home is as it was."""
+    or another one of that name, and where the file is no whole archive; then the home has nothing of it."""
     with opened(file) as (manifest, archive):
         called = name or manifest.sweep
         _check_that_it_is_new(manifest, called, home)
