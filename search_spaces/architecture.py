@@ -11,6 +11,6 @@ if TYPE_CHECKING:
 
 
 def architecture_of(trial: optuna.Trial, key: str, default: str) -> str:
-    """What the user has fixed `key` to, or one of several that they compare. Else the default, which is no dimension
+    """What the user has fixed `key` to, or one of several that they compare. Else the default, which is not a dimension
     of the search: sweeps that began without the key go on as they are."""
     return trial.suggest_categorical(key, [default]) if is_decided(trial, key) else default

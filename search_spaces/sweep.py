@@ -173,7 +173,7 @@ class Sweep(Config):
         if self.confirms is not None and len(self.confirms.trials) != len(self.points or []):
             raise ValueError("confirms needs one trial for each point")
         if len(self.seeds) > 1 and self.sampler != "grid":
-            raise ValueError(f"{len(self.seeds)} seeds want sampler grid, this sweep has {self.sampler}")
+            raise ValueError(f"{len(self.seeds)} seeds need the sampler grid; this sweep has {self.sampler}")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"a seed is given twice: {self.seeds}")
         if self.sampler != "grid" and self.samples is None and self.time_budget_s is None:

@@ -42,7 +42,7 @@ class ToyConfig(Config):
     fail_at: int | None = None
     """Epoch that raises."""
     nan_at: int | None = None
-    """Epoch whose loss is no number."""
+    """Epoch whose loss is not a number."""
     die_at: int | None = None
     """Epoch at which the process kills itself, the first time only."""
     fault: str = "none"

@@ -18,8 +18,8 @@ from pathlib import Path
 def whole_file(file: Path) -> Iterator[Path]:
     """Where to write; what is there when the block ends takes the name `file`, in the place of an older one.
 
-    Nothing is left behind where the block or the disk raises. What is no file, as /dev/null or a pipe, is written to as
-    it is. Raises OSError.
+    Nothing is left behind where the block or the disk raises. What is not a file, as /dev/null or a pipe, is written to
+    as it is. Raises OSError.
     """
     if is_device(file):
         yield file

@@ -19,6 +19,6 @@ def load_attribute(path: str, what: str) -> Any:
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"{what} {path} cannot be loaded: {error}") from error
-    except (Exception, SystemExit) as error:  # no module's name; a module that is no Python, fails, or is a program
+    except (Exception, SystemExit) as error:  # no module's name; a module that is not Python, fails, or is a program
         raise ValueError(f"{what} {path} cannot be loaded: {type(error).__name__}: {error}") from error
     return found

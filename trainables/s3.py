@@ -1,6 +1,6 @@
 """S3 through pyarrow: how a bucket is reached, by every process alike, and what is wrong where it is not.
 
-Keys are no part of it. Each process finds its own: in its environment (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`),
+Keys are not part of it. Each process finds its own: in its environment (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`),
 in `~/.aws`, or by the role of its machine. So none is ever sent to another machine or written to a disk.
 """
 
@@ -37,7 +37,7 @@ _REASONS = {
     "it is full": ("InsufficientStorage", "StorageFull", "QuotaExceeded", "HTTP status 507", "EntityTooLarge"),
     "these keys do not have access to it": ("ACCESS_DENIED", "AccessDenied", "HTTP status 403"),
     "nothing answers at {endpoint}": _NETWORK,
-    "what answers at {endpoint} is no S3, or has no such place": ("RESOURCE_NOT_FOUND", "HTTP status 404"),
+    "what answers at {endpoint} is not S3, or has no such place": ("RESOURCE_NOT_FOUND", "HTTP status 404"),
 }  # fmt: skip
 """What is to be said, and what the answer has in it. The first that fits counts."""
 

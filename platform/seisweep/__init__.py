@@ -193,7 +193,7 @@ def load_picker(model: str) -> WaveformModel:
         model: a sweep (its promoted trial, else its best), `distillation-1/3`, a picker folder or SeisBench pair,
             `models:/NAME@champion`, `runs:/ID`, `hf:ORG/REPO` (a Hugging Face hub), or a weight name of SeisBench.
 
-    Raises ValueError in one line where there is no such picker, its files are not complete, or it is no model of
+    Raises ValueError in one line where there is no such picker, its files are not complete, or it is not a model of
     SeisBench.
     """
     from seisweep.quiet import quiet

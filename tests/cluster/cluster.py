@@ -1,4 +1,4 @@
-"""The cluster that tests run on: Ray with a token on head, w1 and w2, a laptop that is no node, and the services.
+"""The cluster that tests run on: Ray with a token on head, w1 and w2, a laptop that is not a node, and the services.
 
 It is made once for all tests of this folder (`conftest.py`), and put in order before each of them. In a test:
 

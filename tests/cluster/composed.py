@@ -49,7 +49,7 @@ class Composed:
         self.running: dict[str, Command] = {}
 
     def up(self) -> None:
-        """Every service that is no part of a profile, each when those that it depends on are healthy."""
+        """Every service that is not part of a profile, each when those that it depends on are healthy."""
         for machine in dict.fromkeys(self.machines.values()):
             self._know_names(machine)
         waiting = [name for name, service in self.services.items() if "profiles" not in service]
@@ -60,7 +60,7 @@ class Composed:
             wait_until(lambda name=name: self._is_well(name), START_LIMIT_S, lambda name=name: f"{self.running[name]}")
 
     def down(self) -> None:
-        """Told to stop as Docker does, then gone with all that is no volume."""
+        """Told to stop as Docker does, then gone with all that is not a volume."""
         for name, command in reversed(self.running.items()):
             command.send(STOP_SIGNALS.get(name, signal.SIGTERM))
             command.wait(90)

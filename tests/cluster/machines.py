@@ -120,7 +120,7 @@ class Machine:
         shared = Path(SHARED)
         if self.name in SHARE and Path(path).is_relative_to(shared):
             return self.lab.folder / "shared" / Path(path).relative_to(shared)
-        assert any(Path(path).is_relative_to(own) for own in OWN_FOLDERS), f"{path} is no place of its own"
+        assert any(Path(path).is_relative_to(own) for own in OWN_FOLDERS), f"{path} is not a place of its own"
         return self.disk / str(path).lstrip("/")
 
     def hide(self, folder: Path | str) -> None:

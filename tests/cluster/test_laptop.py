@@ -1,4 +1,4 @@
-"""From a laptop that is no node of the cluster: sweeps sent there as jobs, tokens, passwords, addresses."""
+"""From a laptop that is not a node of the cluster: sweeps sent there as jobs, tokens, passwords, addresses."""
 
 from __future__ import annotations
 

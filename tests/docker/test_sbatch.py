@@ -133,7 +133,7 @@ def test_a_sweep_of_nodes_without_a_network_is_brought_to_the_server_or_the_line
         (RUN, {"SEISWEEP_HOME": ""}, "SEISWEEP_HOME is missing"),
         (RUN, {"SEISWEEP_HOME": "/proc/home"}, "SEISWEEP_HOME=/proc/home cannot be written"),
         (RUN, {"SEISWEEP_PROFILE": "other.toml"}, "the profile other.toml is missing"),
-        (RUN, {"SEISWEEP_VENV": "/nowhere"}, "SEISWEEP_VENV=/nowhere is no environment"),
+        (RUN, {"SEISWEEP_VENV": "/nowhere"}, "SEISWEEP_VENV=/nowhere is not an environment"),
     ],
 )
 def test_wrong_use_is_said_before_anything_starts(slurm, programs, words, variables, part):

@@ -35,7 +35,7 @@ def test_the_order_of_objectives_survives():
     ("fields", "complaint"),
     [
         ({"base": {"a": 1}, "vary": {"a": [1, 2]}}, "a is both fixed and varied"),
-        ({"seeds": [0, 1]}, "2 seeds want sampler grid"),
+        ({"seeds": [0, 1]}, "2 seeds need the sampler grid"),
         ({"seeds": [1, 1], "sampler": "grid"}, "a seed is given twice"),
         ({"samples": None}, "would never end"),
         ({"points": [{"a": 1}]}, "points make a grid of their own"),

@@ -55,7 +55,7 @@ def unread_columns(metadata: pd.DataFrame) -> dict[str, int]:
 
 
 def arrivals_in(metadata: Mapping[str, Any], num_samples: int) -> tuple[list[tuple[str, float]], int]:
-    """Phase and sample of each arrival of one trace, and how many lie outside it, which are no arrivals.
+    """Phase and sample of each arrival of one trace, and how many lie outside it, which are not arrivals.
 
     The same arrival in two columns counts once where one of them is numbered.
     """

@@ -26,7 +26,7 @@ ASSOCIATION_S = 30
 """Picks of no event at different stations within so many seconds are taken as one event."""
 
 LONGEST_S = 3600
-"""Picks of one event at one station that span more are no window."""
+"""Picks of one event at one station that span more are not one window."""
 
 
 def plan_windows(

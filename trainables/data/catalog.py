@@ -102,7 +102,9 @@ def check_dataset(
         picks = metadata[column].dropna()
         wrong = picks[pd.to_numeric(picks, errors="coerce").isna()]
         if not wrong.empty:
-            raise ValueError(f"{name}: {wrong.iloc[0]} in column {column} is no pick: picks are samples of the trace")
+            raise ValueError(
+                f"{name}: {wrong.iloc[0]} in column {column} is not a pick, which is a sample of the trace"
+            )
     for split in splits:
         traces = metadata[metadata["split"] == split]
         if traces.empty:

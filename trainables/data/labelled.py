@@ -1,4 +1,4 @@
-"""Which phases of a trace somebody looked for. Where nobody did, nobody knows that there is none: it is no noise."""
+"""Which phases of a trace somebody looked for. Where nobody did, nobody knows that there is none: it is not noise."""
 
 # N trace, P phase (P, S)
 

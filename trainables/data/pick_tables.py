@@ -130,7 +130,7 @@ def _times(file: Path, cells: pd.Series) -> tuple[list[int], int]:
     if len(wrong):
         row = wrong[0]
         raise ValueError(
-            f"{file}, line {row + 2}: {cells[row] or 'nothing'} is no time; right would be 2014-05-01T00:12:03.45Z "
+            f"{file}, line {row + 2}: {cells[row] or 'nothing'} is not a time; right would be 2014-05-01T00:12:03.45Z "
             f"or seconds since 1970 ({len(wrong)} such)"
         )
     as_ns = [

@@ -47,7 +47,7 @@ Part = dict[str, Any]
 """What the index keeps of a trace, or `left_out`: why nothing of it is kept."""
 
 NO_WAVEFORM, NO_SAMPLES, NO_SIGNAL = "no waveform in the file", "no samples", "no signal (NaN or one value throughout)"
-NO_NUMBERS = "samples that are no numbers"
+NO_NUMBERS = "samples that are not numbers"
 """Why a trace is left out of training and scoring."""
 
 

@@ -27,7 +27,7 @@ class WaveformBatch(NamedTuple):
     waveform_BXT: Tensor
     """Normalised over what is there, then padded with zeros at the end; float32, on the device."""
     num_samples_B: Tensor
-    """Samples that are no padding, on the device."""
+    """Samples that are not padding, on the device."""
     key_B: np.ndarray
     """What random choices for each window are keyed by."""
 

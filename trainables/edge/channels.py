@@ -127,7 +127,7 @@ def is_waveform(data: np.ndarray) -> bool:
 def flat_spans(data: np.ndarray, rate_hz: float) -> list[tuple[int, int]]:
     """First sample and end of each stretch of whole pieces of `FLAT_S` in which no sample differs from another.
 
-    Samples that are no numbers do not count. A shorter record is one piece.
+    Samples that are not numbers do not count. A shorter record is one piece.
     """
     if data.dtype.kind == "f" or np.ma.isMaskedArray(data):
         data = np.ma.filled(np.ma.asarray(data).astype(np.float64), np.nan)

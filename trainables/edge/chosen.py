@@ -63,7 +63,7 @@ def chosen(start: str | None, end: str | None, stations: Sequence[str] | str | N
     patterns = [pattern.strip() for given in typed for pattern in given.split(",")]
     for pattern in patterns:
         if not pattern or pattern.count(".") > 1:
-            raise ValueError(f"--stations: {pattern!r} is no station; write STA or NET.STA, separated by commas")
+            raise ValueError(f"--stations: {pattern!r} is not a station; write STA or NET.STA, separated by commas")
     result = Chosen(_time("--start", start), _time("--end", end), tuple(dict.fromkeys(patterns)))
     if result.start is not None and result.end is not None and result.start >= result.end:
         raise ValueError(f"--start {result.start} is not before --end {result.end}")

@@ -54,7 +54,7 @@ def _skipped(file: Path, said: Sequence[str]) -> str:
     """What is said of bytes of a MiniSEED file that ObsPy has skipped; "" where they are blank, as padding is."""
     spans = [(int(match[1]), int(match[2]) + 1) for line in said if (match := _SKIPPED.search(line))]
     lost = [(start, end) for start, end in spans if not _is_blank(_bytes(file, start, end - start))]
-    return f"{sum(end - start for start, end in lost)} bytes are no records, from byte {lost[0][0]} on" if lost else ""
+    return f"{sum(end - start for start, end in lost)} bytes are not records, from byte {lost[0][0]} on" if lost else ""
 
 
 def _is_blank(data: bytes) -> bool:

@@ -41,7 +41,7 @@ def _chosen(living: Sequence[Recording], alive: dict, say: Callable[[str], None]
     ]
     window_ns = round(network.window_samples / network.rate_hz * 1e9)
     chosen = one_at_a_time(asked, window_ns, network.rate_hz)
-    # Instruments end some samples apart: what is left of one after the other is no stretch.
+    # Instruments end some samples apart: what is left of one after the other is not a stretch.
     own = [[span for span in spans if span[1] - span[0] > SLACK_NS] for spans in chosen]
     left = [without(spans, mine) for spans, mine in zip(recorded, own, strict=True)]
     shared = [row for row in range(len(living)) if own[row] and _overlaps(row, recorded)]
@@ -77,7 +77,7 @@ def _say_what_differs(recording: Recording, alive: dict[str, list[Span]], say: C
         no_counts[piece.id] += piece.no_counts
     for channel, number in sorted(no_counts.items()):
         if number:
-            say(f"{channel}: {number} samples are no numbers; zeros in their place")
+            say(f"{channel}: {number} samples are not numbers; zeros in their place")
 
 
 def alive_spans(recording: Recording) -> dict[str, list[Span]]:

@@ -99,7 +99,7 @@ def _rate_by_times(ordered: Sequence[obspy.Trace], spans_s: Sequence[float]) -> 
 def clean(trace: obspy.Trace) -> None:
     """Float64 in place; NaN where samples are masked, no numbers, or beyond all counts. Raises ValueError of text."""
     if not is_waveform(trace.data):
-        raise ValueError(f"its samples are no numbers but of type {trace.data.dtype}")
+        raise ValueError(f"its samples are not numbers, but of type {trace.data.dtype}")
     data_T = np.ma.filled(np.ma.asarray(trace.data).astype(np.float64), np.nan)
     data_T[~is_count(data_T)] = np.nan
     trace.data = data_T

@@ -87,7 +87,7 @@ def load_onnx(path: Path, threads: int = 1) -> Network:
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise ValueError(f"{path} is no ONNX model: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"{path} is not an ONNX model: {str(error).splitlines()[0]}") from None
     described = description(path, session.get_modelmeta().custom_metadata_map)
     try:
         components, classes = described["component_order"], described["classes"]
@@ -100,8 +100,8 @@ def load_onnx(path: Path, threads: int = 1) -> Network:
         before, after = (int(samples) for samples in str(described.get("blinding_samples", "0 0")).split())
     except (KeyError, ValueError, IndexError, AssertionError):
         raise ValueError(
-            f"{path} is no picker: it does not say sampling rate, component order, window and classes (P, S, noise); "
-            "the models that distillation and picking leave behind do"
+            f"{path} is not a picker: it does not say sampling rate, component order, window and classes (P, S, noise);"
+            " the models that distillation and picking leave behind do"
         ) from None
 
     def probabilities(raw_BXT: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ class Piece(NamedTuple):
     jitters: bool = False
     """Its records begin up to some samples beside where they should."""
     no_counts: int = 0
-    """Number of samples that are no numbers."""
+    """Number of samples that are not numbers."""
 
     def span(self) -> Span:
         """In nanoseconds, the last sample's interval included."""

@@ -22,7 +22,7 @@ _NAME = re.compile(r"[^.]+\.[^.]+\.[^.]*\.[^.]+\.D\.([12]\d{3})\.(\d{3})")
 def files_of(waveforms: Sequence[str | Path], chosen: Chosen) -> list[Path]:
     """The files, and those of the folders among them; of an SDS archive only what may hold something that is chosen.
 
-    Raises ValueError where a folder that is no archive holds none.
+    Raises ValueError where a folder that is not an archive holds none.
     """
     files: list[Path] = []
     for given in map(Path, waveforms):

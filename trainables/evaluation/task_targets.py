@@ -92,7 +92,7 @@ def holds_targets(folder: Path) -> bool:
 
 def read_targets(folder: Path, dataset: sbd.WaveformDataset, split: str) -> Targets:
     """Those of a split out of files that `write_targets` or pick-benchmark has written; a file that is not there has no
-    windows. Raises ValueError in one line where they are no targets, or of other data."""
+    windows. Raises ValueError in one line where they are not targets, or of other data."""
     return Targets(
         _read(folder / DETECTION_FILE, DETECTION_COLUMNS, dataset, split),
         _read(folder / ONSET_FILE, ONSET_COLUMNS, dataset, split),

@@ -153,7 +153,7 @@ def _firsts(length: int, start: int, end: int, num_samples: int) -> list[int]:
 
 
 def _highest(curves_BCT: np.ndarray, classes: str, place_B: Sequence[tuple[int, int, int, int]]) -> np.ndarray:
-    """The fields of `Answers` (field, B). An answer that is no number counts as 0."""
+    """The fields of `Answers` (field, B). An answer that is not a number counts as 0."""
     curves_BCT = np.nan_to_num(curves_BCT)
     if NOISE in classes:
         event_BT = 1 - curves_BCT[:, classes.index(NOISE)]

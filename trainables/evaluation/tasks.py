@@ -232,7 +232,7 @@ def _why_not(data: TaskData, task: Task, halved: bool) -> str:
             return _none_of(kind, data.split)
         sides = {bool(side) for side in data.is_chosen_on[of_kind]}
         if halved and len(sides) < _HALVES:
-            return f"one event alone has {_IN_WORDS[kind]} in split {data.split}; its threshold wants another"
+            return f"one event alone has {_IN_WORDS[kind]} in split {data.split}; its threshold needs another"
     return ""
 
 

@@ -56,12 +56,12 @@ def write_picker_folder(
 
     What a caller must know is read from the file's metadata; `thresholds` of P and S replace those in it. `card` is
     kept as it is: plain data. `others` are ONNX files of the same picker in another precision, for who asks for them;
-    `pair` the stem of its weights for SeisBench. `text` begins README.md. Raises ValueError where `model` is no picker,
-    or where `folder` holds something else.
+    `pair` the stem of its weights for SeisBench. `text` begins README.md. Raises ValueError where `model` is not a
+    picker, or where `folder` holds something else.
     """
     network = load_onnx(model)
     if folder.exists() and (not folder.is_dir() or {file.name for file in folder.iterdir()} - _own(folder)):
-        raise ValueError(f"{folder} exists and is no picker folder")
+        raise ValueError(f"{folder} exists and is not a picker folder")
     weights = files_of_pair(str(pair)) if pair else []
     with whole_folder(folder) as arriving:
         for file in (model, *others, *weights):
@@ -91,7 +91,7 @@ def check_picker_folder(folder: Path, only: Sequence[str] = ("*",)) -> None:
     names what is missing."""
     described = folder / DESCRIPTION_FILE
     if not described.is_file():
-        raise ValueError(f"{folder} is no picker folder: {DESCRIPTION_FILE} is missing")
+        raise ValueError(f"{folder} is not a picker folder: {DESCRIPTION_FILE} is missing")
     try:
         told = json.loads(described.read_text(encoding="utf-8"))
         files = told.get("files", [told["file"]])  # an earlier version names the model alone

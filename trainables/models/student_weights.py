@@ -39,7 +39,7 @@ def load_student(student: XiaoNet, source: str, field: str = "student.pretrained
     """
     file, stated = _find(source, field)
     if stated is not None and "base_channels" not in stated:
-        raise ValueError(f"{field}={source}: not the weights of a XiaoNet, which student.architecture=xiaonet wants")
+        raise ValueError(f"{field}={source}: not the weights of a XiaoNet, which student.architecture=xiaonet needs")
     found = read_tensors(file, field)
     place = len(student.bottleneck) - 1
     ours = {name: _CONTEXT.sub(f"bottleneck.{place}.", _PREFIX.sub("", name)) for name in found}

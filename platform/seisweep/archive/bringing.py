@@ -117,7 +117,7 @@ def _of_archive(file: Path, say: Say) -> Iterator[_Source]:
         folder = Path(place)
         if (free := free_bytes(folder)) < manifest.bytes + MIN_FREE_BYTES:
             raise ValueError(
-                f"{folder.parent}: {free / 2**20:.0f} MB free, {file} unpacks to {manifest.bytes / 2**20:.0f}"
+                f"{folder.parent}: {free / 2**20:.0f} MB free, {file} unpacks to {manifest.bytes / 2**20:.0f} MB"
             )
         for done in said(say, extract(archive, manifest, folder), manifest):
             assert done <= manifest.bytes

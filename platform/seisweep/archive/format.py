@@ -69,7 +69,7 @@ def opened(file: Path) -> Iterator[tuple[Manifest, tarfile.TarFile]]:
         with tarfile.open(file, "r:gz") as archive:
             yield _manifest(archive), archive
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{file} is damaged, or no archive of a sweep: {_first_line(error)}") from None
+        raise ValueError(f"{file} is damaged, or not the archive of a sweep: {_first_line(error)}") from None
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         if error.filename != str(file):
             raise

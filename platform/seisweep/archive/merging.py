@@ -38,7 +38,7 @@ SAY_EVERY_S = 5.0
 
 def merge(file: Path, home: Home, say: Say, name: str | None = None) -> Manifest:
     """Take a sweep into a home, under its own name or another one. Raises ValueError in one line where the home has it
-    or another one of that name, and where the file is no whole archive; then the home has nothing of it."""
+    or another one of that name, and where the file is not a whole archive; then the home has nothing of it."""
     with opened(file) as (manifest, archive):
         called = name or manifest.sweep
         _check_that_it_is_new(manifest, called, home)
@@ -109,7 +109,7 @@ def described_in(folder: Path, manifest: Manifest, name: str) -> Sweep:
             raise ValueError(f"it is of {said['name']}, the archive of {manifest.sweep}")
         for place in said.get("places", {}).values():
             if PurePosixPath(place).is_absolute() or ".." in PurePosixPath(place).parts:
-                raise ValueError(f"{place} is no place in its folder")
+                raise ValueError(f"{place} is not a place in its folder")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise tarfile.TarError(f"{SWEEP}/{SWEEP_FILE}: {' '.join(str(error).split())[:200]}") from None
     file.write_text(json.dumps(said | {"store": OWN, "name": name}, indent=2))

@@ -249,11 +249,12 @@ def _onnx(path: Path) -> Picker:
     try:
         picker = OnnxPicker(path, threads=torch.get_num_threads())
     except Exception as error:
-        raise ValueError(f"{path} is no ONNX picker: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"{path} is not an ONNX picker: {str(error).splitlines()[0]}") from None
     if not picker.is_picker:
         stated = picker.metadata.get("classes", "none")
         raise ValueError(
-            f"{path} is no picker, which has curves of P and S for windows of three components; its classes: {stated}"
+            f"{path} is not a picker, which has curves of P and S for windows of three components; "
+            f"its classes: {stated}"
         )
     stored = description(path, picker.metadata)["thresholds"]
     return Picker(path.name, picker.of_batch, _precision_of(path), stored, picker.window_samples, picker.classes)

@@ -35,7 +35,7 @@ from trainables.models.weights import SEISBENCH, known_names
 
 
 class UnknownNameError(ValueError):
-    """A word that is no path and that neither the record nor SeisBench knows."""
+    """A word that is not a path and that neither the record nor SeisBench knows."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def read_reference(text: str, home: Home, profile: Profile | None = None, *, pic
         return Reference(text, "hub", path=home.cache_dir / hub.FOLDER)
     seisbench = known_names() if pickers else []
     if (path := path_not_sweep(text, home)) is not None:
-        return Reference(text, "path", path=path.absolute())  # `./stead` is no name of SeisBench
+        return Reference(text, "path", path=path.absolute())  # `./stead` is not a name of SeisBench
     if (sweep := _sweep_of(text, home, profile, seisbench)) is not None:
         if text in seisbench:
             say_once(f"{text} is taken as the sweep of this name; for SeisBench's weights write {SEISBENCH}{text}")

@@ -86,5 +86,5 @@ def _pair_in(folder: Path, whose: str, fetched: Sequence[str] = ("*",)) -> Path:
             "network is none of SeisBench; name the sweep or its trial"
         )
     if (folder / WEIGHTS_FILE).is_file():
-        raise ValueError(f"{whose} has a network of your own, which is no model of SeisBench; `seisweep pick` takes it")
+        raise ValueError(f"{whose} has a network of your own, not a model of SeisBench; `seisweep pick` takes it")
     raise ValueError(f"{whose}: no weights for SeisBench in {folder}; looked for pairs NAME.json.v1, NAME.pt.v1")

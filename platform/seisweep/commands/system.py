@@ -70,7 +70,7 @@ def doctor(profile: ProfileName = "local") -> None:
         show(check)
     if where.submit_to and failed:
         print(f"\nthe nodes of {where.submit_to} were not checked: first repair what fails here", flush=True)
-    elif where.submit_to:  # a machine that sends jobs is no node: one of the cluster looks
+    elif where.submit_to:  # a machine that sends jobs is not a node: one of the cluster looks
         from seisweep.commands.doctor_nodes import examine_by_job
 
         print(f"\nas a job of {where.submit_to}:", flush=True)

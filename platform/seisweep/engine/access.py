@@ -141,8 +141,8 @@ def _call(channel: grpc.Channel, method: str, request: bytes = b"", token: Token
 def _no_node(address: str, host: str, nodes: list[str]) -> NotLetInError:
     known = f" ({', '.join(nodes[:5])}{' ...' if nodes[5:] else ''})" if nodes else ""
     return NotLetInError(
-        f"this machine is no node of the Ray cluster at {address}{known}: run on one of its nodes, or from here as a "
-        f"job of it, with {_submit_to(host)}"
+        f"this machine is not a node of the Ray cluster at {address}{known}: run on one of its nodes, or from here as "
+        f"a job of it, with {_submit_to(host)}"
     )
 
 

@@ -19,7 +19,7 @@ REQUEST, AGAIN = "seisweep_request", "seisweep_again"
 """What a job says of itself; the last two: which request of a user it serves, and how many jobs have died over it."""
 
 DOCTOR = "doctor"
-"""Kind of a job that looks at its cluster; it is no sweep."""
+"""Kind of a job that looks at its cluster; it is not a sweep."""
 
 State = Literal["pending", "running", "finished", "interrupted", "failed"]
 

@@ -247,7 +247,7 @@ def _that_let_in(address: str, profile: Profile) -> dict[str, str]:
         except (requests.RequestException, OSError) as error:
             raise SilentServerError(f"no job server answers at {address}: {_reason(error)}") from None
         if answer.status_code not in (401, 403) and "ray_version" not in answer.text:
-            raise ValueError(f"what answers at {address} is no job server of Ray: give http://HEAD:8265 in submit_to")
+            raise ValueError(f"{address} is not the address of a job server of Ray: give http://HEAD:8265 in submit_to")
         return answer.status_code
 
     if ask({}) not in (401, 403):

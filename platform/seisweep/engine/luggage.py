@@ -48,5 +48,6 @@ def working_dir(profile: Profile) -> Path:
     """The folder of this machine that travels. Raises ValueError where there is none."""
     folder = Path(profile.working_dir or "").expanduser().absolute()
     if not folder.is_dir():
-        raise ValueError(f"working_dir = {profile.working_dir} of profile {profile.name}: {folder} is no folder here")
+        where = f"working_dir = {profile.working_dir} of profile {profile.name}"
+        raise ValueError(f"{where}: {folder} is not a folder here")
     return folder

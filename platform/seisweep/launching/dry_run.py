@@ -25,7 +25,7 @@ class LookAhead(NamedTuple):
     searched: dict[str, str]
     """Each key with what it may be, in words."""
     fixed: dict[str, Any]
-    """What all trials have that is no default."""
+    """What all trials have that is not a default."""
     ahead: Forecast
 
 

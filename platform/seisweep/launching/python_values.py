@@ -53,7 +53,7 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
         raise ValueError(f'settings are a dict of keys and values, as {{"loss.alpha": 0.3}}, not {_kind(settings)}')
     for name, value in settings.items():
         if not isinstance(name, str) or not _KEY.fullmatch(name):
-            raise ValueError(f"{name!r} is no key of a setting (for example loss.alpha)")
+            raise ValueError(f"{name!r} is not a key of a setting (for example loss.alpha)")
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{prefix}{name}.")
         else:

@@ -143,7 +143,7 @@ def _bring(name: str, home: Home, store: Store) -> Brought:
     from seisweep.archive.bringing import bring_sweep
 
     say = partial(print, file=sys.stderr)
-    say(f"{name} is over, there is nothing left to run: to {store.uri}, as `seisweep merge {name} --to {store.uri}`")
+    say(f"{name} is over: nothing is left to run; it is copied, as by `seisweep merge {name} --to {store.uri}`")
     brought = bring_sweep(name, home, store, say)
     say(f"{brought.trials} trials, {brought.num_written} runs written; in the home {name} stays as it is")
     return Brought(name, store.uri)

@@ -34,7 +34,7 @@ USES = {
     "ray._private.ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR": "the same, for the processes that it starts",
     "ray._private.resource_and_label_spec.ResourceAndLabelSpec": "what cannot fit is known before Ray starts",
     "ray._private.services.canonicalize_bootstrap_address": "a cluster that does not answer is told from a slow one",
-    "ray._private.services.find_node_ids": "a machine that is no node of a cluster is told so at once",
+    "ray._private.services.find_node_ids": "a machine that is not a node of a cluster is told so at once",
     "ray.core.generated.gcs_service_pb2.GetAllNodeInfoRequest.state_filter": "the same",
     "ray.core.generated.gcs_service_pb2.GetAllNodeInfoReply.node_info_list": "the same",
     "ray.core.generated.gcs_pb2.GcsNodeInfo.node_manager_address": "and which machines are its nodes",

@@ -67,7 +67,7 @@ def entries_of_trials(loaded: SweepResults, candidates: Mapping[int, PickerCandi
 
 
 def entries_beside(names: Sequence[str], home: Home, profile: Profile) -> tuple[list[Entry], str]:
-    """Pickers that are no trials of the sweep, without thresholds (dev chooses them), and a digest of their files.
+    """Pickers that are not trials of the sweep, without thresholds (dev chooses them), and a digest of their files.
 
     Of one that has ONNX files these alone. Raises ValueError where a name stands for none, or for one of other classes.
     """

@@ -23,7 +23,7 @@ USE = {
 LIMITS = {
     "picker": (
         "Other regions, distances and instruments than those of the training data are untested. Picks are not "
-        "reviewed, and a probability is no error rate: thresholds hold for data like those of the dev split.",
+        "reviewed, and a probability is not an error rate: thresholds hold for data like those of the dev split.",
         "Not for decisions about safety by itself.",
     ),
     "classifier": (

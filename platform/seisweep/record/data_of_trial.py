@@ -19,7 +19,7 @@ from seisweep.record.mlflow_names import text
 
 LONGEST_NAME, LONGEST_DIGEST = 500, 36
 USED_FOR = "train, dev"
-"""The test split is no input of a trial."""
+"""The test split is not an input of a trial."""
 
 
 def inputs_of(config: Mapping[str, Any], facts: Mapping[str, str]) -> list[DatasetInput]:

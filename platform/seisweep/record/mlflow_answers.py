@@ -102,7 +102,7 @@ def keeps_out(error: BaseException) -> int:
         status = error.response.status_code
     elif isinstance(error, RestException):
         status = error.get_http_status_code()
-    else:  # what is no JSON comes as words
+    else:  # what is not JSON comes as words
         found = re.search(r"(?:^|error code )(401|403)\b", str(error)) if isinstance(error, MlflowException) else None
         status = int(found.group(1)) if found else 0
     if status in (401, 403):

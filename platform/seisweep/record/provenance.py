@@ -14,8 +14,8 @@ from pathlib import Path
 from seisweep.record import tags
 
 COMMIT_VARIABLE = "SEISWEEP_GIT_COMMIT"
-"""Variable of the environment: the commit of an installation that is no checkout, as an image has it; `-dirty` behind
-it says that there were changes."""
+"""Variable of the environment: the commit of an installation that is not a checkout, as an image has it; `-dirty`
+behind it says that there were changes."""
 
 PACKAGES = ("seisweep", "torch", "seisbench", "onnxruntime", "ray", "optuna", "mlflow", "numpy")
 
@@ -44,7 +44,7 @@ def hardware() -> str:
 
 
 def _git(folder: Path) -> tuple[str, bool]:
-    """Commit of the source tree and whether it has changes; where seisweep is no checkout, as it was installed."""
+    """Commit of the source tree and whether it has changes; where seisweep is not a checkout, as it was installed."""
     if not any((parent / ".git").exists() for parent in folder.parents):
         said = os.environ.get(COMMIT_VARIABLE, "")
         return said.removesuffix("-dirty"), said.endswith("-dirty")

@@ -71,7 +71,7 @@ class Writer:
             unsaid.leave_out("tags of machine, user, versions and data", one_line(error))
             run = create(tags=said({key: every[key] for key in IDENTITY if key in every}))
         if not run.info.run_id:
-            raise NoAnswerError("the answer was no run")
+            raise NoAnswerError("the answer was not a run")
         return run.info.run_id
 
     def tell(self, unsaid: Unsaid, what: str, items: Sequence[Any], a_call: int = OTHERS_A_CALL) -> None:

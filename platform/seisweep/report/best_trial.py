@@ -57,7 +57,7 @@ def metrics_of(sweep: SweepResults, best: int) -> tuple[Table | None, Facts]:
 
 
 def _phase(name: str) -> tuple[int, str]:
-    """The whole first, then P, then S, then what is no score."""
+    """The whole first, then P, then S, then what is not a score."""
     start = name.partition("_")[0]
     return {"f1": 0, "p": 1, "s": 2}.get(start, 3), name
 

@@ -35,7 +35,7 @@ def narrow(sweep: Sweep, overrides: Overrides, changes: Mapping[str, Any]) -> Sw
     narrowed = build_config(Sweep, merged)
     for key in narrowed.required:
         if key not in narrowed.base and key not in narrowed.vary:
-            raise ValueError(f"{narrowed.name} wants {key}=...: seisweep run {narrowed.name} {key}=...")
+            raise ValueError(f"{narrowed.name} needs {key}=...: seisweep run {narrowed.name} {key}=...")
     return narrowed
 
 

@@ -59,9 +59,9 @@ class Trainable:
         with interrupts_wait():
             train = load_attribute(path, "trainable")
         if not callable(train):
-            raise ValueError(f"trainable {path} is no function but {type(train).__name__}")
+            raise ValueError(f"trainable {path} is not a function, but {type(train).__name__}")
         if not _takes_two(train):
-            raise ValueError(f"trainable {path} is no training function: name one that is called as train(config, run)")
+            raise ValueError(f"trainable {path} is not a training function: name one to call as train(config, run)")
         config_class = _config_class(train)
         return cls(name, train, config_class, _beside(train, "preflight", config_class))
 

@@ -17,7 +17,7 @@ _LEAST_VTE = 5000
 
 
 def columns_of(stream: TextIO) -> int | None:
-    """How many characters a line has; None where the stream is no terminal, and lines are as long as they are."""
+    """How many characters a line has; None where the stream is not a terminal, and lines are as long as they are."""
     if not stream.isatty():
         return None
     return shutil.get_terminal_size((USUAL_COLUMNS, 24)).columns or USUAL_COLUMNS

@@ -95,7 +95,7 @@ class Home:
         sweep's name: a path would lead out of the home."""
         if not _is_name(name):
             allowed = f"letters, digits, dots, dashes and underscores, at most {LONGEST_NAME}"
-            raise ValueError(f"{name[:80]!r} is no name of a sweep: {allowed}")
+            raise ValueError(f"{name[:80]!r} cannot be the name of a sweep: {allowed}")
         return self.sweeps_dir / name
 
     def sweep_file(self, name: str) -> Path:

@@ -118,9 +118,9 @@ def load_profile(name_or_path: str = "local", folder: Path | None = None) -> Pro
     except OSError as error:
         raise ValueError(f"profile {path}: {error.strerror or error}") from None
     except RecursionError:
-        raise ValueError(f"profile {path} is no TOML: its brackets lie too deep in each other") from None
+        raise ValueError(f"profile {path} is not valid TOML: its brackets are nested too deeply") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"profile {path} is no TOML: {error}") from None
+        raise ValueError(f"profile {path} is not valid TOML: {error}") from None
     try:
         filled = {key: _from_environment(key, value) for key, value in settings.items()}
         return build_config(Profile, {"name": path.stem, **filled})

@@ -58,7 +58,7 @@ def _in_file(file: Path, named_by: str) -> Token:
 
 
 def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or "it is no text"
+    return getattr(error, "strerror", None) or "it is not text"
 
 
 def use(token: Token | None, profile: Profile) -> None:
@@ -72,9 +72,9 @@ def use(token: Token | None, profile: Profile) -> None:
 
 
 def refused(address: str, token: Token | None) -> ValueError:
-    """What to say where a cluster wants a token, and this one is missing or wrong."""
+    """What to say where a cluster asks for a token, and this one is missing or wrong."""
     if token is None:
-        return ValueError(f"the Ray cluster at {address} wants a token, and this machine has none: {REMEDY}")
+        return ValueError(f"the Ray cluster at {address} asks for a token, and this machine has none: {REMEDY}")
     return ValueError(f"the Ray cluster at {address} does not take the token in {token.source}: {REMEDY}")
 
 
@@ -86,6 +86,6 @@ def warn_of_open_cluster(address: str, host: str) -> None:
         is_closed = host == "localhost"
     if not is_closed:
         say_once(
-            f"the Ray cluster at {address} wants no token: anybody who reaches it can run code on it; start its nodes "
-            f"with {MODE}=token and the same {VARIABLE}"
+            f"the Ray cluster at {address} asks for no token: anybody who reaches it can run code on it; start its "
+            f"nodes with {MODE}=token and the same {VARIABLE}"
         )

@@ -110,7 +110,7 @@ def check_storage(profile: Profile) -> None:
     scheme, is_uri, rest = profile.storage_path.partition("://")
     said = f"storage_path = {profile.storage_path} of profile {profile.name}"
     if is_uri and scheme not in SCHEMES:
-        raise ValueError(f"{said}: nothing is kept at {scheme}://; give a folder or {'://, '.join(SCHEMES[:5])}://")
+        raise ValueError(f"{said}: {scheme}:// is not a storage; give a folder or {'://, '.join(SCHEMES[:5])}://")
     if is_uri and not rest.strip("/"):
         raise ValueError(f"{said}: names no place; give {scheme}://bucket/folder")
     if scheme == "s3" and is_uri:
@@ -134,7 +134,7 @@ def _check_folder(folder: Path, said: str) -> None:
     while not os.path.lexists(existing):
         existing = existing.parent
     if not existing.is_dir() or not can_be_written(existing):
-        why = "cannot be written" if existing.is_dir() else "is no folder"
+        why = "cannot be written" if existing.is_dir() else "is not a folder"
         raise ValueError(f"{said}: {existing} {why}; give another folder")
     check_room(folder, "storage", "free some, or choose another disk")
 
@@ -142,7 +142,7 @@ def _check_folder(folder: Path, said: str) -> None:
 def _check_address(text: str, field: str) -> None:
     url = urlsplit(text)
     if text and (url.scheme not in ("http", "https") or not url.netloc or url.path.strip("/") or "@" in url.netloc):
-        raise ValueError(f"{field} = {text} is no address of a server: give http://HOST:PORT or https://HOST")
+        raise ValueError(f"{field} = {text} is not an address of a server: give http://HOST:PORT or https://HOST")
 
 
 def _without_query(text: str, profile: str) -> tuple[str, dict[str, str]]:

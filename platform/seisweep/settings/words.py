@@ -73,7 +73,7 @@ _PARTS = {
     "fp32": "FP32",
     "int8": "INT8",
 }
-"""Parts of names that are no words."""
+"""Parts of names that are not words."""
 
 
 def words_of(key: str) -> str:

@@ -19,7 +19,7 @@ ALPHA, STREAMS_SHARE = "loss.alpha", "data.streams_share"
 
 
 def best_of_both(found: Sequence[Condition], objective: Objective) -> list[str]:
-    """The answer in one sentence; nothing where these are no conditions of such an ablation."""
+    """The answer in one sentence; nothing where these are not conditions of such an ablation."""
     if not all(ALPHA in one.params and one.params.keys() <= {ALPHA, STREAMS_SHARE} for one in found):
         return []
     labels = next((one for one in found if one.params[ALPHA] == 0), None)

@@ -238,7 +238,7 @@ def another(name: str) -> Change:
         (lambda members: said_of_itself(members, sweep="../many-1"), "manifest.json: "),
         (lambda members: said_of_itself(members, format=2), "its format is 2, and this seisweep reads 1"),
         (lambda members: described_as(members, name="other"), "it is of other, the archive of many-1"),
-        (lambda members: described_as(members, places={"/a": "../../x"}), "is no place in its folder"),
+        (lambda members: described_as(members, places={"/a": "../../x"}), "is not a place in its folder"),
         (lambda members: described_as(members, sweep={}), "sweep/sweep.json: "),
         (lambda members: members.pop(MANIFEST), "it does not begin with manifest.json"),
     ],
@@ -246,7 +246,7 @@ def another(name: str) -> Change:
 def test_an_archive_that_is_none_is_one_line_and_takes_no_effect(archive, engine_home, tmp_path, change, reason):
     before = state_of(engine_home)
     file = rewritten(archive, change)
-    with pytest.raises(ValueError, match=r"changed\.tar\.gz is damaged, or no archive of a sweep") as caught:
+    with pytest.raises(ValueError, match=r"changed\.tar\.gz is damaged, or not the archive of a sweep") as caught:
         merge(file, engine_home, silent)
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -275,7 +275,7 @@ def test_half_an_archive_and_other_files_are_one_line(archive, engine_home, tmp_
     text.write_text("words")
     broken.write_bytes(content[:-400] + bytes(392) + content[-8:])
     for file in (half, text, broken):
-        with pytest.raises(ValueError, match=f"{file} is damaged, or no archive of a sweep: "):
+        with pytest.raises(ValueError, match=f"{file} is damaged, or not the archive of a sweep: "):
             merge(file, engine_home, silent)
     with pytest.raises(ValueError, match="no/such/file cannot be read: No such file"):
         merge(Path("/no/such/file"), engine_home, silent)

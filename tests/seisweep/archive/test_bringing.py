@@ -261,5 +261,7 @@ def test_resume_of_a_finished_sweep_with_a_servers_profile_brings_it_there(sourc
     (source.profiles_dir / "lab.toml").write_text(f'tracking_uri = "{server.uri}"')
     assert run(["resume", "many-1", "--profile", "lab"]) == 0
     err = capsys.readouterr().err
-    assert f"many-1 is over, there is nothing left to run: to {server.uri}, as `seisweep merge" in err
+    assert (
+        f"many-1 is over: nothing is left to run; it is copied, as by `seisweep merge many-1 --to {server.uri}`" in err
+    )
     assert runs_in(server) == ONCE

@@ -128,7 +128,7 @@ def promote(home: Home, state: str) -> str:
 def test_what_is_no_sweep_is_one_line(home, capsys):
     before = everything(home)
     nearest = f"no sweep named many-2 in {home.root}; did you mean many-1?"
-    for name, part in (("many-2", nearest), ("../many-1", "is no name of a sweep")):
+    for name, part in (("many-2", nearest), ("../many-1", "cannot be the name of a sweep")):
         assert run(["delete", name, "--yes"]) == 2
         assert part in (said := capsys.readouterr().err)
         assert said.count("\n") == 1

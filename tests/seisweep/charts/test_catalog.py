@@ -80,7 +80,7 @@ def test_the_front_is_filled_and_the_others_are_open(many):
 
 def test_curves_end_with_the_last_epoch_and_name_the_best(many, shots):
     axes = charts.learning_curves(many).axes[0]
-    assert max(max(line.get_xdata(), default=0) for line in axes.lines) == 3, "the final report is no epoch"
+    assert max(max(line.get_xdata(), default=0) for line in axes.lines) == 3, "the final report is not an epoch"
     assert "trial 8: 0.908" in texts(axes.figure)
     assert "7 other trials" in texts(axes.figure), "the failed one among them"
     assert "pretrained" in texts(charts.learning_curves(shots))

@@ -112,7 +112,7 @@ def test_a_model_of_other_classes_is_refused_before_data_are_read(home, tmp_path
     for words in (["--tasks"], []):
         assert run(["evaluate", str(tmp_path / "classifier.onnx"), "data.dataset=/nowhere", *words]) == 2
         err = capsys.readouterr().err
-        assert "is no picker, which has curves of P and S" in err
+        assert "is not a picker, which has curves of P and S" in err
         assert "its classes: pre, post" in err
         assert err.count("\n") == 1
 

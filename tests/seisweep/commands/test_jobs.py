@@ -113,7 +113,7 @@ def test_doctor_looks_from_a_node_and_leaves_no_job(cluster, home, capsys, monke
     forgotten = cluster.forget
 
     def looked(id: str) -> None:
-        assert run(["sweeps", "--format", "csv", "--profile", "lab.toml"]) == 0  # it is no sweep, while it runs too
+        assert run(["sweeps", "--format", "csv", "--profile", "lab.toml"]) == 0  # it is not a sweep, while it runs too
         sent.append(command_of(cluster, id))
         forgotten(id)
 

@@ -160,7 +160,7 @@ def test_a_file_gets_the_picks_and_a_bad_file_the_exit_code(trial, waveforms, ho
         ("{trial} . --format xml", "Invalid value for '--format': 'xml' is not one of 'csv', "),
         ("{trial} . --start yesterday", "--start yesterday: not a time; write it as 2019-07-07T08:00:00, in UTC"),
         ("{trial} . --start 2024-01-02 --end 2024-01-01", "is not before --end"),
-        ("{trial} . --stations A.B.C", "'A.B.C' is no station; write STA or NET.STA"),
+        ("{trial} . --stations A.B.C", "'A.B.C' is not a station; write STA or NET.STA"),
         ("{trial} fdsn:http://127.0.0.1:9?network=CX", "from when to when? give --start and --end"),
         (
             "{trial} fdsn:http://127.0.0.1:9?network=CX&start=2024-01-02 --end 2024-01-01",

@@ -89,7 +89,7 @@ def test_without_a_home_named_ones_are_shown_and_nothing_is_made(home, tmp_path,
     [
         ("many-2", "no sweep named many-2; did you mean many-1"),
         ("distilation", "no sweep named distilation; did you mean distillation"),
-        ("a/b", "is no name of a sweep"),
+        ("a/b", "cannot be the name of a sweep"),
         ("no.such:sweep", "cannot be loaded"),
     ],
 )

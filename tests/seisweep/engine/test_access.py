@@ -94,7 +94,7 @@ def no_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def wants_the_right_token(check: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a token and with a wrong one the cluster is closed; the wrong one stays in the environment."""
-    with pytest.raises(ValueError, match="the Ray cluster at head:6379 wants a token, and this machine has none"):
+    with pytest.raises(ValueError, match="the Ray cluster at head:6379 asks for a token, and this machine has none"):
         check("head:6379")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong")
     with pytest.raises(ValueError, match="does not take the token in RAY_AUTH_TOKEN: give the cluster's own"):

@@ -73,7 +73,7 @@ def test_a_copy_removes_its_own_and_none_of_what_it_was_copied_from(engine_home,
     found = checkpoints_of(copy)
     record = found.ledger.trials[0]
     found.remove_leftovers()
-    assert len(list((copy.sweep_dir("toy-1") / TRIAL).iterdir())) == 2, "older places are no leftovers"
+    assert len(list((copy.sweep_dir("toy-1") / TRIAL).iterdir())) == 2, "older places are not leftovers"
     found.ledger.end_trial(0, "done")
     found.remove_superfluous(record)
     assert [path.name for path in (copy.sweep_dir("toy-1") / TRIAL).iterdir()] == ["checkpoint_000002"]

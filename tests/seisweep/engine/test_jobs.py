@@ -259,7 +259,7 @@ def test_a_server_that_stays_silent_is_given_up(cluster, monkeypatch):
 
 def test_a_token_that_is_missing_or_wrong_is_one_line_that_says_where_it_belongs(cluster, monkeypatch, tmp_path):
     cluster.token = "right"
-    with pytest.raises(ValueError, match=r"wants a token, and this machine has none: give .* RAY_AUTH_TOKEN, in ~/"):
+    with pytest.raises(ValueError, match=r"asks for a token, and this machine has none: give .* RAY_AUTH_TOKEN, in ~/"):
         Server(profile_for(cluster))
     monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong")
     with pytest.raises(ValueError, match="does not take the token in RAY_AUTH_TOKEN: give"):
@@ -272,7 +272,7 @@ def test_a_token_that_is_missing_or_wrong_is_one_line_that_says_where_it_belongs
 
 def test_what_is_no_job_server_is_refused_at_once(cluster):
     cluster.answer = lambda *_: (200, "<html>")  # type: ignore[method-assign]
-    with pytest.raises(ValueError, match="is no job server of Ray"):
+    with pytest.raises(ValueError, match="is not the address of a job server of Ray"):
         Server(profile_for(cluster))
     cluster.address = "http://127.0.0.1:9"
     with pytest.raises(ValueError, match=r"no job server answers at http://127.0.0.1:9: Connection refused"):
@@ -297,7 +297,7 @@ def test_variables_of_ray_do_not_lead_to_another_cluster(cluster, monkeypatch):
             {"storage_path": "checkpoints"},
             "storage_path = checkpoints of profile lab: give an absolute path of the clus",
         ),
-        ({"working_dir": "/no/such/folder"}, "is no folder here"),
+        ({"working_dir": "/no/such/folder"}, "is not a folder here"),
         ({"token_file": "/no/such/file"}, r"token .* cannot be read: /no/such/file \(token_file of profile lab\)"),
     ],
 )

@@ -29,5 +29,5 @@ def test_a_variable_that_the_user_has_set_is_the_same_for_trials(monkeypatch):
 
 
 def test_a_folder_that_is_not_there_is_one_line():
-    with pytest.raises(ValueError, match=r"working_dir = /no/such of profile local: /no/such is no folder here"):
+    with pytest.raises(ValueError, match=r"working_dir = /no/such of profile local: /no/such is not a folder here"):
         for_trials(Profile(working_dir="/no/such"))

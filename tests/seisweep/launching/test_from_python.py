@@ -42,7 +42,7 @@ TOY = Sweep(name="toy", trainable="toy_trainable:train", space="toy_trainable:sp
             "grace_epochs = 0 is not allowed: a whole number or null, at least 1",
         ),
         (lambda: seisweep.run(TOY, sampler="best"), 'sampler = "best" is not allowed: one of tpe, random'),
-        (lambda: seisweep.run(TOY, seed=[0, 1]), "2 seeds want sampler grid"),
+        (lambda: seisweep.run(TOY, seed=[0, 1]), "2 seeds need the sampler grid"),
         (lambda: seisweep.run(TOY, seed=-1), "a whole number from 0 to 4294967295"),
         (lambda: seisweep.run(TOY, seed=1, settings={"seed": 2}), "the seed is given twice"),
         (lambda: seisweep.run(TOY, time_budget_s=0), "time_budget_s = 0 is not allowed"),
@@ -57,7 +57,7 @@ TOY = Sweep(name="toy", trainable="toy_trainable:train", space="toy_trainable:sp
         (lambda: seisweep.train(TOY.trainable, settings={"bad_x": 0.1}), "bad_x = 0.1: the toy's data is not there"),
         (lambda: seisweep.train(TOY.trainable, profile=Profile(ray_address="127.0.0.1:1")), "127.0.0.1:1"),
         (lambda: seisweep.resume("toy-1"), "no sweep named toy-1 in"),
-        (lambda: seisweep.resume("../toy"), "is no name of a sweep"),
+        (lambda: seisweep.resume("../toy"), "cannot be the name of a sweep"),
         (
             lambda: seisweep.run(TOY.changed(space="__main__:space")),
             "the space space is defined in this notebook or script",

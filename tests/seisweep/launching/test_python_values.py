@@ -65,8 +65,8 @@ def test_a_path_is_one_from_the_current_folder(tmp_path, monkeypatch):
         ({"x": (True, False)}, "a range is two numbers"),
         ({"x": (2, 1)}, "x = (2, 1): the range's low end must lie below its high end"),
         ({"loss.alpha": 1, "loss": {"alpha": 2}}, "loss.alpha is given twice"),
-        ({"loss alpha": 1}, "'loss alpha' is no key of a setting"),
-        ({3: 1}, "3 is no key of a setting"),
+        ({"loss alpha": 1}, "'loss alpha' is not a key of a setting"),
+        ({3: 1}, "3 is not a key of a setting"),
         (["x=1"], 'settings are a dict of keys and values, as {"loss.alpha": 0.3}, not list'),
     ],
 )

@@ -30,7 +30,7 @@ TOY = "toy_trainable:train"
 
 @pytest.fixture
 def trials(engine_home: Home, toy_sweep: Callable[..., Sweep], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """A home with `toy-1`: trial 0, and trial 1, the better one, whose settings are no defaults."""
+    """A home with `toy-1`: trial 0, and trial 1, the better one, whose settings are not defaults."""
     monkeypatch.setenv("SEISWEEP_HOME", str(engine_home.root))
     monkeypatch.chdir(tmp_path)
     better = ToyConfig(x=0.25, size=3, label="mine", seed=7).model_dump(mode="json")

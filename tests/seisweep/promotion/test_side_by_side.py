@@ -196,7 +196,7 @@ def test_a_model_of_other_classes_is_refused_before_anything_starts(own, student
     monkeypatch.setattr(PickerCandidate, "measure", lambda *given: pytest.fail("work has started"))
     assert run(["promote", "picker", "--beside", str(tmp_path / "classifier.onnx")]) == 2
     err = capsys.readouterr().err
-    assert "classifier.onnx is no picker" in err
+    assert "classifier.onnx is not a picker" in err
     assert "its classes: pre, post" in err
     assert err.count("\n") == 1
     assert MlflowClient(own.mlflow_uri).get_experiment_by_name(tags.PROMOTIONS) is None

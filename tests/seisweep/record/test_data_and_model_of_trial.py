@@ -81,7 +81,7 @@ def test_a_finished_trial_has_its_data_and_its_model(engine_home, toy_sweep, cli
     assert (model.name, model.source_run_id, model.status) == ("toy_1-000", run.info.run_id, "READY")
     assert (model.params, model.tags["precision"]) == ({"x": "0.5"}, "int8")
     assert [(one.key, one.value, one.dataset_name) for one in model.metrics] == [("best/dev/f1", 0.2, "ETHZ")]
-    assert len(client.get_metric_history(run.info.run_id, "best/dev/f1")) == 1, "in the run it is no second point"
+    assert len(client.get_metric_history(run.info.run_id, "best/dev/f1")) == 1, "in the run it is not a second point"
     window = np.random.default_rng(0).normal(size=(2, 3, 8)).astype(np.float32)
     with mlflow_asks(engine_home.mlflow_uri):
         loaded = mlflow.pyfunc.load_model(f"models:/{model.model_id}")

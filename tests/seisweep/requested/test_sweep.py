@@ -10,7 +10,7 @@ from search_spaces.named import named_sweep
 
 
 def test_what_a_sweep_cannot_do_without_is_asked_for_before_anything_starts():
-    with pytest.raises(ValueError, match=r"^adaptation wants data.streams=...: seisweep run adaptation data.streams="):
+    with pytest.raises(ValueError, match=r"^adaptation needs data.streams=...: seisweep run adaptation data.streams="):
         narrow(named_sweep("adaptation"), parse_overrides(["teacher.weights=stead"]), {})
     given = narrow(named_sweep("adaptation"), parse_overrides(["data.streams=/archive"]), {})
     assert given.base["data.streams"] == "/archive"

@@ -39,7 +39,7 @@ def test_own_trainables_by_their_short_name(name):
         ("distilation", "no trainable named distilation; did you mean distillation?"),
         ("no_such_module:train", "trainable no_such_module:train cannot be loaded"),
         ("toy_trainable:no_such", "cannot be loaded: module 'toy_trainable' has no attribute"),
-        ("toy_trainable:ARTIFACTS", "is no function but str"),
+        ("toy_trainable:ARTIFACTS", "is not a function, but str"),
     ],
 )
 def test_names_that_lead_nowhere(name, complaint):

@@ -83,4 +83,4 @@ def test_a_grid_with_seeds_has_one_trial_for_each(recorded):
     assert sorted({trial.user_attrs["seed"] for trial in study.trials}) == [0, 1]
     assert "seed" not in study.trials[0].params
     assert study.best_value == loaded.trials["dev/macro_f1"].max()
-    assert study.trials[0].intermediate_values.keys() == {1, 2}, "the final report is no epoch"
+    assert study.trials[0].intermediate_values.keys() == {1, 2}, "the final report is not an epoch"

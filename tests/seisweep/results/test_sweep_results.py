@@ -85,7 +85,7 @@ def test_curves_of_all_trials_at_once_are_those_of_mlflow(many):
     for number, trial in many.runs.items():
         for metric in trial.data.metrics:
             expected = {p.step: p.value for p in client.get_metric_history(trial.info.run_id, metric)}
-            if many.state(number) == "done":  # the final report is no epoch; what it alone says stands at the last one
+            if many.state(number) == "done":  # the final report is not an epoch; what it alone says is at the last one
                 final = expected.pop(4, None)
                 expected = expected or {3: final}
             assert curves.loc[number, metric].dropna().to_dict() == expected

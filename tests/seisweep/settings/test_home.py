@@ -80,7 +80,7 @@ def test_a_home_may_have_any_name(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["/abs/path", "../other", "a/b", "", ".hidden", "x" * 256, "a b"])
 def test_what_is_no_name_leads_nowhere(name, tmp_path):
-    with pytest.raises(ValueError, match="is no name of a sweep"):
+    with pytest.raises(ValueError, match="cannot be the name of a sweep"):
         Home(tmp_path).sweep_file(name)
     assert Home(tmp_path).sweep_dir("x" * 215), "older ones may be longer than a new one"
 

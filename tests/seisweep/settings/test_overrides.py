@@ -215,7 +215,7 @@ def test_a_profile_of_the_users_own_is_found_by_name_and_by_path(tmp_path):
     [
         ("wrokers = 2\n", "unknown key wrokers; did you mean workers"),
         ('runner = "threads"\n', "one of in-process, ray-train"),
-        ("workers = \n", "is no TOML"),
+        ("workers = \n", "is not valid TOML"),
     ],
 )
 def test_a_bad_profile_is_one_line(tmp_path, text, part):
@@ -241,7 +241,7 @@ def test_brackets_that_lie_too_deep_are_one_clear_error(text):
 
 def test_a_profile_whose_brackets_lie_too_deep_is_one_clear_error(tmp_path):
     (tmp_path / "deep.toml").write_text("workers = " + "[" * 5000 + "]" * 5000)
-    with pytest.raises(ValueError, match="is no TOML"):
+    with pytest.raises(ValueError, match="is not valid TOML"):
         load_profile(str(tmp_path / "deep.toml"))
 
 

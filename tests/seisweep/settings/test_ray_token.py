@@ -32,7 +32,7 @@ def test_the_profile_comes_first_then_rays_own_order(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "part"), [(None, "No such file"), ("", "is empty"), (b"\xff\xfe", "it is no text")]
+    ("content", "part"), [(None, "No such file"), ("", "is empty"), (b"\xff\xfe", "it is not text")]
 )
 def test_a_file_that_holds_no_token_is_named(content, part, monkeypatch, tmp_path):
     file = tmp_path / "token"

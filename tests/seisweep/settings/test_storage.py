@@ -19,11 +19,11 @@ NOBODY = "http://127.0.0.1:9"
 @pytest.mark.parametrize(
     ("place", "complaint"),
     [
-        ("gopher://", "nothing is kept at gopher://; give a folder or file://, s3://"),
-        ("http://example.org/bucket", "nothing is kept at http://"),
+        ("gopher://", "gopher:// is not a storage; give a folder or file://, s3://"),
+        ("http://example.org/bucket", "http:// is not a storage"),
         ("s3://", "names no place; give s3://bucket/folder"),
-        ("file:///dev/null/x", "/dev/null is no folder"),
-        ("/dev/null/x", "/dev/null is no folder; give another folder"),
+        ("file:///dev/null/x", "/dev/null is not a folder"),
+        ("/dev/null/x", "/dev/null is not a folder; give another folder"),
     ],
 )
 def test_a_place_where_nothing_can_be_kept_is_refused(place, complaint):
@@ -78,9 +78,9 @@ def test_place_and_endpoint_of_a_profile(monkeypatch, path, field, variables, ex
         (
             "s3://lab",
             "box:9000",
-            "storage_endpoint or AWS_ENDPOINT_URL = box:9000 is no address of a server: give http",
+            "storage_endpoint or AWS_ENDPOINT_URL = box:9000 is not an address of a server: give http",
         ),
-        ("s3://lab", "http://box/lab", "http://box/lab is no address of a server"),
+        ("s3://lab", "http://box/lab", "http://box/lab is not an address of a server"),
         ("s3://lab?endpoint_override=box:9000/x", None, "endpoint_override in storage_path = https://box:9000/x is no"),
         (
             "s3://lab?endpoint_override=http://a:1",

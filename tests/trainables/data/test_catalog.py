@@ -155,7 +155,7 @@ def test_all_names_of_phases_are_known():
         (lambda m: m.assign(split="train"), "no trace in split dev"),
         (lambda m: m.assign(split=m.split.replace("train", "training")), "no trace in split train"),
         (lambda m: m.drop(columns=["trace_P_arrival_sample", "trace_S_arrival_sample"]), "no P pick in split train"),
-        (lambda m: m.assign(trace_S_arrival_sample="soon"), "soon in column trace_S_arrival_sample is no pick"),
+        (lambda m: m.assign(trace_S_arrival_sample="soon"), "soon in column trace_S_arrival_sample is not a pick"),
         (lambda m: m.assign(split=m.split.str.upper()), "and names 'TRAIN', 'DEV', 'TEST'"),
         (lambda m: m.assign(trace_sampling_rate_hz=np.inf), "9 of 9 traces have no sampling rate"),
         (lambda m: m.assign(trace_sampling_rate_hz=np.nan), "9 of 9 traces have no sampling rate"),

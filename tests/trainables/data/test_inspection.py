@@ -112,7 +112,7 @@ def test_samples_that_are_infinite_or_enormous_are_gaps(tmp_path, write_dataset,
 
 def test_text_is_no_waveform(tmp_path, write_dataset, ramps):
     folder = write_dataset(tmp_path / "text", [(np.full((3, 7000), b"x"), ramps[0][1]), *ramps[1:]])
-    assert found_in(folder) == ["1 of 9 traces left out: samples that are no numbers; the first is trace0"]
+    assert found_in(folder) == ["1 of 9 traces left out: samples that are not numbers; the first is trace0"]
 
 
 def test_metadata_without_a_row_and_a_waveform_of_one_dimension_are_one_line(folder, tmp_path, write_dataset, ramps):

@@ -37,8 +37,8 @@ def test_times_are_utc():
         ((None, "2024-13-01", None), "--end 2024-13-01: not a time"),
         ((None, "2024", None), "--end 2024: not a time"),
         (("2024-03-01", "2024-03-01", None), "is not before --end 2024-03-01T00:00:00"),
-        ((None, None, "CX.PB01,"), "'' is no station"),
-        ((None, None, "CX.PB01..HHZ"), "'CX.PB01..HHZ' is no station; write STA or NET.STA"),
+        ((None, None, "CX.PB01,"), "'' is not a station"),
+        ((None, None, "CX.PB01..HHZ"), "'CX.PB01..HHZ' is not a station; write STA or NET.STA"),
     ],
 )
 def test_wrong_values_are_one_line(words, part):

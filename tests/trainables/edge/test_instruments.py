@@ -169,7 +169,7 @@ def test_samples_that_are_no_numbers_are_a_gap_of_zeros(bad, job):
     zeros = flat(traces, 0, 100, 101)
     code, picks, said = job(flat(traces, bad, 100, 101))
     assert (code, picks) == (0, job(zeros)[1])
-    assert "XX.ABC..HHZ: 100 samples are no numbers; zeros in their place" in said
+    assert "XX.ABC..HHZ: 100 samples are not numbers; zeros in their place" in said
 
 
 def test_the_same_record_twice_is_one_and_records_that_differ_are_said(job):

@@ -1,4 +1,4 @@
-"""The model of an edge device: windows normalised as in training, settings, what is no picker."""
+"""The model of an edge device: windows normalised as in training, settings, what is not a picker."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def test_what_is_no_picker_says_so(tmp_path):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.save(model, tmp_path / "other.onnx")
     (tmp_path / "text.onnx").write_text("text")
-    with pytest.raises(ValueError, match="is no picker"):
+    with pytest.raises(ValueError, match="is not a picker"):
         load_onnx(tmp_path / "other.onnx")
-    with pytest.raises(ValueError, match="is no ONNX model"):
+    with pytest.raises(ValueError, match="is not an ONNX model"):
         load_onnx(tmp_path / "text.onnx")
     with pytest.raises(ValueError, match="no such file"):
         load_onnx(tmp_path / "absent.onnx")

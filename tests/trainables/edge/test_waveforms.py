@@ -69,7 +69,7 @@ def test_what_is_damaged_in_a_file_is_named_and_padding_is_not(tmp_path):
         assert len(edge_files.index(tmp_path / name, lambda _, reason, to=said[name]: to.append(reason))) >= 3
     assert said == {
         "cut": ["its last record is cut off: 212 of 512 bytes"],
-        "garbage": [f"512 bytes are no records, from byte {middle} on"],
+        "garbage": [f"512 bytes are not records, from byte {middle} on"],
         "padded": [],
         "padded a little": [],
     }

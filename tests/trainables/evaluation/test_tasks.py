@@ -121,7 +121,7 @@ def test_a_kind_of_one_event_alone_has_no_threshold(tmp_path):
     metadata.loc[is_noise, "split"] = "train"
     metadata.loc[is_noise.idxmax(), "split"] = "dev"
     metadata.to_csv(tmp_path / "records" / "metadata.csv", index=False)
-    with pytest.raises(ValueError, match="one event alone has noise in split dev; its threshold wants another"):
+    with pytest.raises(ValueError, match="one event alone has noise in split dev; its threshold needs another"):
         open_tasks(DataConfig(dataset=str(tmp_path / "records")), TasksConfig(noise_before_events=False), list(Task))
 
 

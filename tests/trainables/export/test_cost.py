@@ -36,7 +36,7 @@ def test_is_measured_once_and_then_read(tmp_path, monkeypatch):
     assert architecture_cost(SMALL, tmp_path) == first
     (file,) = (tmp_path / "architectures").glob("*.json")
     assert json.loads(file.read_text())["cost"] == first
-    # Dropout is no part of what is exported.
+    # Dropout is not part of what is exported.
     assert architecture_cost(SMALL.model_copy(update={"dropout": 0.3}), tmp_path) == first
 
 

@@ -111,7 +111,7 @@ def test_with_weights_for_seisbench_the_folder_has_its_class_and_the_lines_that_
     (folder / "fp32.onnx").unlink()
     with pytest.raises(ValueError, match=r"picker is incomplete: fp32\.onnx missing$"):
         check_picker_folder(folder)
-    with pytest.raises(ValueError, match=r"is no picker folder: model\.json is missing$"):
+    with pytest.raises(ValueError, match=r"is not a picker folder: model\.json is missing$"):
         check_picker_folder(tmp_path)
     write_picker_folder(folder, files.fp32, {})
     assert {file.name for file in folder.iterdir()} == {"fp32.onnx", "model.json", "pick.pyz", "README.md"}
@@ -127,7 +127,7 @@ def test_a_network_of_seisbench_needs_no_class(files, tmp_path):
 
 def test_a_folder_with_something_else_in_it_is_left_alone(files, tmp_path):
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(ValueError, match="is no picker folder"):
+    with pytest.raises(ValueError, match="is not a picker folder"):
         write_picker_folder(tmp_path, files.fp32, {})
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
 

@@ -100,7 +100,7 @@ def test_what_is_no_student_is_refused_in_one_line(earlier, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.pt").write_text("no tensors")
     complaints = {
-        "phasenet": "not the weights of a XiaoNet, which student.architecture=xiaonet wants",
+        "phasenet": "not the weights of a XiaoNet, which student.architecture=xiaonet needs",
         "other.pt": "nothing to load",
         "half.pt": "another architecture than the student: decoder.0.0.bias is only in the model",
         "empty": "no student's weights in",
