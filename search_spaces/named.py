@@ -55,7 +55,7 @@ def _built(path: str) -> Any:
 
 
 def _kind(found: Any) -> str:
-    return "a built-in function of Python" if inspect.isbuiltin(found) else f"no function but {type(found).__name__}"
+    return "a built-in function of Python" if inspect.isbuiltin(found) else f"not a function, but {type(found).__name__}"
 
 
 def descriptions() -> dict[str, str]:

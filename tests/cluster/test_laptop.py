@@ -101,7 +101,7 @@ def test_what_is_missing_or_wrong_is_one_line_before_anything_begins(cluster: Cl
         "with the password in MLFLOW_TRACKING_PASSWORD": user.start(
             *run, user.profile, MLFLOW_TRACKING_PASSWORD="wrong"
         ),
-        f"no node of the Ray cluster at {cluster.head.address}:{PORT} (": user.start(*run, node),
+        f"not a node of the Ray cluster at {cluster.head.address}:{PORT} (": user.start(*run, node),
         f'submit_to = "http://{cluster.head.address}:{JOBS_PORT}" in the profile': user.start(*run, client),
         "does not take the token in RAY_AUTH_TOKEN: give": user.start(
             *run, on_head, on=cluster.head, RAY_AUTH_TOKEN="wrong"

@@ -107,7 +107,7 @@ def test_a_machine_that_is_no_node_is_told_so_at_once(monkeypatch, no_token):
         a_gcs(None, {b"one": "10.0.0.1", b"two": "10.0.0.2"}, monkeypatch),
         pytest.raises(
             ValueError,
-            match=r"no node of the Ray cluster at head:6379 \(10.0.0.1, 10.0.0.2\): .* submit_to = \"http://127.0.0.1:8265",
+            match=r"not a node of the Ray cluster at head:6379 \(10.0.0.1, 10.0.0.2\): .* submit_to = \"http://127.0.0.1:8265",
         ),
     ):
         check_answer("head:6379")
