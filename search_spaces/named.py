@@ -55,7 +55,8 @@ def _built(path: str) -> Any:
 
 
 def _kind(found: Any) -> str:
-    return "a built-in function of Python" if inspect.isbuiltin(found) else f"not a function, but {type(found).__name__}"
+    is_builtin = inspect.isbuiltin(found)
+    return "a built-in function of Python" if is_builtin else f"not a function, but {type(found).__name__}"
 
 
 def descriptions() -> dict[str, str]:
