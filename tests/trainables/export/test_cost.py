@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -30,14 +31,31 @@ def test_pooling_4_is_about_three_times_cheaper():
     assert 2.5 < ratio < 3.5
 
 
-def test_is_measured_once_and_then_read(tmp_path, monkeypatch):
-    first = architecture_cost(SMALL, tmp_path)
+class Measured(NamedTuple):
+    """What the cost of SMALL is, where it is kept, and whether torch draws the same after it was measured."""
+
+    cost: dict[str, float]
+    folder: Path
+    draws_the_same: bool
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory) -> Measured:
+    folder = tmp_path_factory.mktemp("cost")
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    found = architecture_cost(SMALL, folder)
+    return Measured(found, folder, torch.equal(torch.rand(1), expected))
+
+
+def test_is_measured_once_and_then_read(measured, monkeypatch):
     monkeypatch.setattr(cost, "measure", lambda config: pytest.fail("measured again"))
-    assert architecture_cost(SMALL, tmp_path) == first
-    (file,) = (tmp_path / "architectures").glob("*.json")
-    assert json.loads(file.read_text())["cost"] == first
+    assert architecture_cost(SMALL, measured.folder) == measured.cost
+    (file,) = (measured.folder / "architectures").glob("*.json")
+    assert json.loads(file.read_text())["cost"] == measured.cost
     # Dropout is not part of what is exported.
-    assert architecture_cost(SMALL.model_copy(update={"dropout": 0.3}), tmp_path) == first
+    assert architecture_cost(SMALL.model_copy(update={"dropout": 0.3}), measured.folder) == measured.cost
 
 
 def test_what_was_measured_before_there_was_a_context_is_found(tmp_path):
@@ -46,8 +64,8 @@ def test_what_was_measured_before_there_was_a_context_is_found(tmp_path):
     assert cost._facts(StudentConfig(base_channels=4, context="wide"))["student"]["context"] == "wide"
 
 
-def test_names_every_objective_of_a_pareto_sweep(tmp_path):
-    found = architecture_cost(SMALL, tmp_path)
+def test_names_every_objective_of_a_pareto_sweep(measured):
+    found = measured.cost
     assert found[metrics.PARAMETERS] == sum(p.numel() for p in XiaoNet(base_channels=2).parameters())
     assert 0 < found[metrics.INT8_BYTES] < found[metrics.FP32_BYTES]
     assert found[metrics.FP32_LATENCY_MS] > 0
@@ -55,12 +73,8 @@ def test_names_every_objective_of_a_pareto_sweep(tmp_path):
     assert found[metrics.INT8_CONV_SHARE] == 1.0
 
 
-def test_measuring_leaves_torchs_random_state(tmp_path):
-    torch.manual_seed(0)
-    expected = torch.rand(1)
-    torch.manual_seed(0)
-    architecture_cost(SMALL, tmp_path)
-    assert torch.equal(torch.rand(1), expected)
+def test_measuring_leaves_torchs_random_state(measured):
+    assert measured.draws_the_same
 
 
 class Clock:
