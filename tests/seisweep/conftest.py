@@ -34,6 +34,8 @@ def local_ray(_ray_ends: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     leaves running (a driver that died within this process leaves its trials) does not keep CPUs from the next."""
     quiet()
     import ray
+    from ray import PlacementGroupID
+    from ray.util.placement_group import PlacementGroup, placement_group_table, remove_placement_group
     from seisweep.private.ray import closed_to_others
 
     if not ray.is_initialized():
@@ -51,6 +53,9 @@ def local_ray(_ray_ends: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
             if actor["State"] == "ALIVE":
                 with suppress(ProcessLookupError):
                     os.kill(actor["Pid"], signal.SIGKILL)
+        for group, facts in placement_group_table().items():
+            if facts["state"] != "REMOVED":
+                remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(group))))
 
 
 @pytest.fixture(scope="session")
