@@ -94,7 +94,7 @@ def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         ("run sys:exit", "sys:exit is a built-in function of Python: name a function that returns"),
         ("run json:dump", "json:dump cannot be built: TypeError"),
         ("run sys:path", "sys:path is not a function, but list"),
-        ("train sys:exit", "sys:exit is not a training function: name one to call as train(config, run)"),
+        ("train sys:exit", "sys:exit is not a training function: name one that is called as train(config, run)"),
         (f"run distillation data.dataset={5000 * '['}{5000 * ']'}", "data.dataset has brackets 5000 deep"),
         (f"run distillation data.dataset={'x' * 300}", "too long for a name"),
         ("resume /abs/path", "'/abs/path' cannot be the name of a sweep"),

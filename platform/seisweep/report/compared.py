@@ -152,7 +152,7 @@ class Compared:
         of_trials = [sweep for sweep in self.sweeps if not sweep.has_seeds and self.best[sweep.name]]
         found = [sweep.run(one.trial).data.metrics for sweep in of_trials for one in self.best[sweep.name]]
         if scored := certainty.scores_with_intervals(self.metrics, found):
-            several = any(len(sweep.finished()) > 1 for sweep in of_trials)
+            several = any(len(sweep.runs) > 1 for sweep in of_trials)
             yield certainty.what_intervals_are(scored, of_the_best=several)
         if of_seeds := [sweep.name for sweep in self.sweeps if sweep.has_seeds]:
             how = "the mean over seeds with its 95 % interval by Student's t; the trial is the best of them"

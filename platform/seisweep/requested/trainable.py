@@ -61,7 +61,8 @@ class Trainable:
         if not callable(train):
             raise ValueError(f"trainable {path} is not a function, but {type(train).__name__}")
         if not _takes_two(train):
-            raise ValueError(f"trainable {path} is not a training function: name one to call as train(config, run)")
+            how = "name one that is called as train(config, run)"
+            raise ValueError(f"trainable {path} is not a training function: {how}")
         config_class = _config_class(train)
         return cls(name, train, config_class, _beside(train, "preflight", config_class))
 

@@ -31,7 +31,7 @@ def lines(sweep: SweepResults, shown: list[str]) -> list[str]:
     scored = certainty.scores_with_intervals(shown, [run.data.metrics for run in done])
     if not scored:
         return [certainty.NONE_KEPT]
-    return [certainty.what_intervals_are(scored, of_the_best=len(done) > 1), *best_two(sweep)]
+    return [certainty.what_intervals_are(scored, of_the_best=len(sweep.runs) > 1), *best_two(sweep)]
 
 
 def best_two(sweep: SweepResults) -> list[str]:

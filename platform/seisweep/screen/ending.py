@@ -17,7 +17,7 @@ from seisweep.statistics import certainty
 from seisweep.statistics.ablation import best_of_both
 from seisweep.statistics.conditions import Measured, group
 from seisweep.statistics.objective import Objective, Standing
-from seisweep.text import short_names, some
+from seisweep.text import short_names
 from trainables import metrics
 
 if TYPE_CHECKING:
@@ -150,8 +150,9 @@ def left_out_line(nodes: Sequence[tuple[str, str]]) -> list[str]:
     """The last line of a sweep on a cluster on some of whose nodes no trial ran; none where all were good."""
     if not nodes:
         return []
-    shown = some([f"{node}: {reason}" for node, reason in nodes], TOP_REASONS, between="; ")
-    return [f"{len(nodes)} node{'s' if len(nodes) > 1 else ''} left out: {shown}"]
+    shown = "; ".join(f"{node}: {reason}" for node, reason in nodes[:TOP_REASONS])
+    more = f"; and {len(nodes) - TOP_REASONS} more" if len(nodes) > TOP_REASONS else ""
+    return [f"{len(nodes)} node{'s' if len(nodes) > 1 else ''} left out: {shown}{more}"]
 
 
 def best_files(outcome: Outcome) -> Path | None:

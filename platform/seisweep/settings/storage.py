@@ -110,7 +110,7 @@ def check_storage(profile: Profile) -> None:
     scheme, is_uri, rest = profile.storage_path.partition("://")
     said = f"storage_path = {profile.storage_path} of profile {profile.name}"
     if is_uri and scheme not in SCHEMES:
-        raise ValueError(f"{said}: {scheme}:// is not a storage; give a folder or {'://, '.join(SCHEMES[:5])}://")
+        raise ValueError(f"{said}: {scheme}:// is not supported; give a folder or {'://, '.join(SCHEMES[:5])}://")
     if is_uri and not rest.strip("/"):
         raise ValueError(f"{said}: names no place; give {scheme}://bucket/folder")
     if scheme == "s3" and is_uri:

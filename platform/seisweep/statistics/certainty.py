@@ -111,7 +111,8 @@ def tell_apart(
 
 
 def what_intervals_are(shown: Sequence[str], of_the_best: bool) -> str:
-    """A line under a table that has some. `of_the_best`: there were several trials to choose from."""
+    """A line under a table that has some. `of_the_best`: of several trials, with those that were
+    stopped early."""
     blocks = " (of agreement: blocks of time and station)" if metrics.AGREEMENT_F1 in shown else ""
     chosen = "; the best of several trials was chosen on these events, which makes its score too good"
     what = f"{LEVEL}: intervals of {', '.join(shown)} by the bootstrap over dev events{blocks}"

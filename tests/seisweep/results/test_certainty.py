@@ -14,7 +14,7 @@ from seisweep.engine.outcome import Outcome, TrialRow
 from seisweep.record.ledger import Ledger
 from seisweep.record.tracker import Tracker
 from seisweep.report import render
-from seisweep.results.certainty import best_two, counts_of
+from seisweep.results.certainty import best_two, counts_of, lines
 from seisweep.screen.ending import closing_lines, trial_rows
 from seisweep.settings.home import Home
 from seisweep.settings.which_store import own_store
@@ -130,3 +130,12 @@ def test_a_report_has_the_teacher_beside_its_students(write):
 def test_the_sweeps_own_run_has_the_teachers_scores(write):
     write(counts(30))
     assert results.load("toy-1").parent.data.metrics["teacher/f1"] == 0.91
+
+
+@pytest.mark.parametrize("trials", [1, 2])
+def test_one_was_chosen_of_those_that_were_stopped_early_too(write, trials, monkeypatch):
+    outcome = write(*[counts(30 - number) for number in range(trials)])
+    sweep = results.load("toy-1", outcome.tracking_uri)
+    monkeypatch.setattr(type(sweep), "finished", lambda _: [0])
+    said = lines(sweep, ["dev/f1"])[0]
+    assert ("the best of several trials was chosen on these events" in said) == (trials > 1)

@@ -72,7 +72,7 @@ def test_nodes_left_out_are_counted_with_why():
     nodes = [(f"w{number}", "no data") for number in range(7)]
     assert left_out_line([]) == []
     assert left_out_line(nodes[:1]) == ["1 node left out: w0: no data"]
-    assert left_out_line(nodes)[0].endswith("w4: no data and 2 more")
+    assert left_out_line(nodes)[0].endswith("w4: no data; and 2 more")
 
 
 class Terminal(io.StringIO):

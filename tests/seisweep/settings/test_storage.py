@@ -19,8 +19,8 @@ NOBODY = "http://127.0.0.1:9"
 @pytest.mark.parametrize(
     ("place", "complaint"),
     [
-        ("gopher://", "gopher:// is not a storage; give a folder or file://, s3://"),
-        ("http://example.org/bucket", "http:// is not a storage"),
+        ("gopher://", "gopher:// is not supported; give a folder or file://, s3://"),
+        ("http://example.org/bucket", "http:// is not supported"),
         ("s3://", "names no place; give s3://bucket/folder"),
         ("file:///dev/null/x", "/dev/null is not a folder"),
         ("/dev/null/x", "/dev/null is not a folder; give another folder"),

@@ -229,7 +229,10 @@ def test_picks_of_a_day_in_one_event_without_an_origin_are_not_associated(tmp_pa
         ("what is this\n", "neither an event file that ObsPy reads, nor HYPO71 cards, nor a table"),
         ("station,phase,time\n", "no picks in it"),
         ("station,phase,time\nA,Lg,2014-01-01T00:00Z\n", "1 picks, none of them P or S"),
-        ("station,phase,time\nA,P,2014-01-01T00:00Z\nA,P,yesterday\n", "line 3: yesterday is not a time; right would"),
+        (
+            "station,phase,time\nA,P,2014-01-01T00:00Z\nA,P,yesterday\n",
+            "line 3: yesterday is not a time; right would be",
+        ),
         ("station,phase,time\nA,P,2014-01-01T00:00Z\nA,P,\n", "line 3: nothing is not a time"),
         ("station,phase,time\nA,P,1388534400123\n", "line 2: 1388534400123 is not a time; right would be"),
         ("station,phase,time\nA,P,20140101000000\n", "line 2: 20140101000000 is not a time"),
